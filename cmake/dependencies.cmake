@@ -1,0 +1,19 @@
+# Everything comes from Debian 12 packages; scripts/install-packages is the list.
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(OpenSSL 3 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
+find_package(date REQUIRED)
+
+# Headers of the distribution are not ours to warn about. valijson aborts the process on a bad schema
+# unless it may throw; Boost.Asio is used with its compiled JSON only.
+add_compile_definitions(VALIJSON_USE_EXCEPTIONS=1 BOOST_ASIO_NO_DEPRECATED
+  BOOST_ASIO_DISABLE_BOOST_ARRAY BOOST_ASIO_DISABLE_BOOST_BIND)

@@ -1,0 +1,121 @@
+// EventLog: the durable, ordered memory of everything that came in and everything that was said.
+// Promises: append's completion means durable (fdatasync returned); read returns durable records
+// only, never skips and never reorders within a partition (semantics 3).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "millrace/clock.hpp"
+#include "millrace/executor.hpp"
+#include "millrace/ids.hpp"
+#include "millrace/result.hpp"
+
+namespace millrace {
+
+enum class Journal : std::uint8_t {
+  inbox = 0,   ///< messages as received; topic = connection
+  events = 1,  ///< canonical events; topic = entity
+  trail = 2    ///< hops of every record; appends do not wait for the disk
+};
+inline constexpr std::size_t kJournalCount = 3;
+std::string_view to_string(Journal journal);
+
+/// One record to append.
+struct LogEntry {
+  Partition partition = 0;
+  std::string topic;
+  std::string payload;
+};
+
+/// One durable record; the views point into the batch that holds it.
+struct LogRecord {
+  Partition partition = 0;
+  Offset offset = 0;          ///< dense within (journal, partition), from 0
+  WallTime appended_at;       ///< never goes down within a journal
+  std::string_view topic;
+  std::string_view payload;
+};
+
+/// Immutable, in log order, alive as long as anyone holds it.
+struct RecordBatch {
+  std::string bytes;               ///< what the views point into
+  std::vector<LogRecord> records;
+};
+using RecordBatchPtr = std::shared_ptr<const RecordBatch>;
+
+using PartitionOffsets = std::array<Offset, kPartitionCount>;
+inline constexpr Offset kSkipPartition = ~Offset{0};
+
+/// Reads one journal forward. Blocking: call it on a reader thread, never on a shard. Not thread-safe.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+  /// The next durable records at or after the start offsets, in log order; an empty batch at the
+  /// durable end (call again later). Stops at whichever limit comes first, but always progresses.
+  virtual Result<RecordBatchPtr> next(std::size_t records_max, std::size_t bytes_max) = 0;
+  /// Per partition, the offset `next` will return first (everything durable below it was returned).
+  virtual const PartitionOffsets& position() const = 0;
+};
+
+class EventLog {
+ public:
+  using AppendDone = std::move_only_function<void(Result<std::vector<Offset>>)>;
+  using TailListener = std::function<void(const RecordBatchPtr&)>;
+
+  virtual ~EventLog() = default;
+
+  /// Appends a group that is never split across frames. `done` runs on `home` once the group is
+  /// durable (inbox, events) or written (trail), with one offset per entry. Errc::disk_full: nothing
+  /// was appended, later appends may succeed. Errc::too_large: the group exceeds a frame (16 MB).
+  /// A failed write or sync is final: the fatal handler runs and no completion follows.
+  virtual void append(Journal journal, std::vector<LogEntry> group, Executor& home,
+                      AppendDone done) = 0;
+
+  /// From now on `listener` is handed every durable batch of `journal`, in log order, on the writer
+  /// thread, before the completions of that batch. Must not block. Call before the first append.
+  virtual void set_tail_listener(Journal journal, TailListener listener) = 0;
+
+  /// A reader that returns records with offset >= from[p] of every partition not kSkipPartition.
+  /// Errc::not_found when from[p] lies before the retained records.
+  virtual Result<std::unique_ptr<LogReader>> open_reader(Journal journal,
+                                                         const PartitionOffsets& from) = 0;
+
+  /// Per partition, the offset the next durable record will get.
+  virtual PartitionOffsets ends(Journal journal) const = 0;
+  /// Per partition, the oldest retained offset.
+  virtual PartitionOffsets begins(Journal journal) const = 0;
+
+  /// Opaque text of all journals' durable ends, stored with each state commit; `verify_ends` refuses
+  /// (Errc::corrupt) a log that ends before them: acknowledged frames were cut off.
+  virtual std::string durable_ends() const = 0;
+  virtual Result<void> verify_ends(std::string_view stored) const = 0;
+
+  /// Made when the log is created; every cursor carries it.
+  virtual std::string uuid() const = 0;
+  virtual bool empty() const = 0;
+
+  struct Usage {
+    std::uint64_t bytes = 0;        ///< on disk, all journals
+    std::uint64_t disk_free = 0;    ///< bytes free on its file system
+    std::uint64_t disk_size = 0;
+    double disk_free_fraction = 1;  ///< ingress refuses below `retention.min_free`
+  };
+  virtual Usage usage() const = 0;
+
+  /// Drops sealed segments whose records are all older than `older_than` and below `keep_from`.
+  virtual Result<void> trim(Journal journal, WallTime older_than,
+                            const PartitionOffsets& keep_from) = 0;
+
+  /// Makes everything appended so far durable and stops the writer. No append afterwards.
+  virtual void close() = 0;
+};
+
+}  // namespace millrace
