@@ -1,5 +1,5 @@
-// Time, as an interface, so that tests own it. Wall time stamps records; budgets and back-offs run on
-// the boot clock, which never jumps (semantics 8).
+// Time, as an interface, so that tests own it. Wall time stamps records; budgets and back-offs run
+// on the boot clock, which never jumps (semantics 8).
 #pragma once
 
 #include <chrono>

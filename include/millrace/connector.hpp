@@ -12,7 +12,7 @@ namespace millrace {
 
 /// One attempt of one rendered request.
 struct Delivery {
-  HttpRequest request;          ///< without authentication: the sink adds it
+  HttpRequest request;  ///< without authentication: the sink adds it
   std::string idempotency_key;
   std::string event_id;
   int attempt = 1;
@@ -22,20 +22,20 @@ struct Delivery {
 /// What became of one attempt, before routes' `treat` rules.
 struct Outcome {
   enum class Kind : std::uint8_t {
-    delivered,       ///< applied
-    again,           ///< not applied; worth repeating
-    rejected,        ///< not applied; repeating changes nothing
-    unknown,         ///< sent and unanswered: may have been applied
-    needs_decision   ///< a person must say
+    delivered,      ///< applied
+    again,          ///< not applied; worth repeating
+    rejected,       ///< not applied; repeating changes nothing
+    unknown,        ///< sent and unanswered: may have been applied
+    needs_decision  ///< a person must say
   };
   /// Whose fault a failure is: one record's, or the whole target's (the lane pauses).
   enum class Scope : std::uint8_t { record, target };
 
   Kind kind = Kind::delivered;
   Scope scope = Scope::record;
-  std::string reason;                     ///< for the operator
+  std::string reason;  ///< for the operator
   std::optional<milliseconds> retry_after;
-  std::optional<HttpResponse> answer;     ///< when the target answered
+  std::optional<HttpResponse> answer;  ///< when the target answered
 };
 std::string_view to_string(Outcome::Kind kind);
 

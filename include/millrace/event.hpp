@@ -1,4 +1,5 @@
-// The two things that travel: RawMessage (bytes as received) and Event (an immutable canonical fact).
+// The two things that travel: RawMessage (bytes as received) and Event (an immutable canonical
+// fact).
 #pragma once
 
 #include <cstdint>
@@ -18,21 +19,22 @@ namespace millrace {
 /// What the inbox journal keeps: a message as it came in, and the record it names.
 struct RawMessage {
   enum class Kind : std::uint8_t {
-    payload = 1,   ///< the body is the record (`type: hook`)
-    doorbell = 2,  ///< the body only names a record to read (Odoo)
-    unreadable = 3 ///< record or body could not be read: becomes a dead letter of the connection
+    payload = 1,    ///< the body is the record (`type: hook`)
+    doorbell = 2,   ///< the body only names a record to read (Odoo)
+    unreadable = 3  ///< record or body could not be read: becomes a dead letter of the connection
   };
   Kind kind = Kind::payload;
   std::string connection;
-  std::string record;   ///< "connection/value" or "connection/model/id"; empty when unreadable
-  std::string id;       ///< the sender's id for dedupe; empty when it gives none
-  std::string origin;   ///< "hook", "sweep", "check", "fetch", "baseline"
+  std::string record;  ///< "connection/value" or "connection/model/id"; empty when unreadable
+  std::string id;      ///< the sender's id for dedupe; empty when it gives none
+  std::string origin;  ///< "hook", "sweep", "check", "fetch", "baseline"
   WallTime received_at;
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, no secrets
-  std::string body;     ///< raw bytes
+  std::string body;                                          ///< raw bytes
 };
 
-/// The inbox payload (docs/reference/formats.md, "inbox payload"). Versioned; older binaries refuse.
+/// The inbox payload (docs/reference/formats.md, "inbox payload"). Versioned; older binaries
+/// refuse.
 std::string encode(const RawMessage& message);
 Result<RawMessage> decode_raw_message(std::string_view bytes);
 
@@ -40,21 +42,21 @@ Result<RawMessage> decode_raw_message(std::string_view bytes);
 /// same event. `data` is exactly what the entity's `map` returned.
 struct Event {
   std::string id;
-  std::string type;     ///< "<entity>.<event>"
-  std::string entity;   ///< the part of `type` before the dot; also the topic
-  std::string source;   ///< "/<installation>/<connection>"
-  std::string subject;  ///< the entity's `key`: a name for people; may be empty
-  WallTime time;        ///< when projected, UTC
-  std::string record;   ///< whose news it is: ordering, locks and the identity map hang on it
-  std::uint64_t rev = 0;          ///< 0 for events sent to /events
+  std::string type;       ///< "<entity>.<event>"
+  std::string entity;     ///< the part of `type` before the dot; also the topic
+  std::string source;     ///< "/<installation>/<connection>"
+  std::string subject;    ///< the entity's `key`: a name for people; may be empty
+  WallTime time;          ///< when projected, UTC
+  std::string record;     ///< whose news it is: ordering, locks and the identity map hang on it
+  std::uint64_t rev = 0;  ///< 0 for events sent to /events
   std::uint32_t entity_version = 1;
-  std::vector<std::string> types; ///< all types its change emitted, in the entity's order
-  std::string cause;              ///< "partition:offset" of the inbox message
-  std::string origin;             ///< the system whose write this is the echo of; else empty
+  std::vector<std::string> types;  ///< all types its change emitted, in the entity's order
+  std::string cause;               ///< "partition:offset" of the inbox message
+  std::string origin;              ///< the system whose write this is the echo of; else empty
   std::string correlation_id;
   std::string traceparent;
-  std::string program;            ///< hash of the program that projected it; empty for /events
-  std::string version;            ///< the source's version of the record, as text; may be empty
+  std::string program;  ///< hash of the program that projected it; empty for /events
+  std::string version;  ///< the source's version of the record, as text; may be empty
   Json data;
 
   /// The short name after the dot: "confirmed".

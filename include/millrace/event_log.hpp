@@ -38,15 +38,15 @@ struct LogEntry {
 /// One durable record; the views point into the batch that holds it.
 struct LogRecord {
   Partition partition = 0;
-  Offset offset = 0;          ///< dense within (journal, partition), from 0
-  WallTime appended_at;       ///< never goes down within a journal
+  Offset offset = 0;     ///< dense within (journal, partition), from 0
+  WallTime appended_at;  ///< never goes down within a journal
   std::string_view topic;
   std::string_view payload;
 };
 
 /// Immutable, in log order, alive as long as anyone holds it.
 struct RecordBatch {
-  std::string bytes;               ///< what the views point into
+  std::string bytes;  ///< what the views point into
   std::vector<LogRecord> records;
 };
 using RecordBatchPtr = std::shared_ptr<const RecordBatch>;
@@ -54,7 +54,8 @@ using RecordBatchPtr = std::shared_ptr<const RecordBatch>;
 using PartitionOffsets = std::array<Offset, kPartitionCount>;
 inline constexpr Offset kSkipPartition = ~Offset{0};
 
-/// Reads one journal forward. Blocking: call it on a reader thread, never on a shard. Not thread-safe.
+/// Reads one journal forward. Blocking: call it on a reader thread, never on a shard. Not
+/// thread-safe.
 class LogReader {
  public:
   virtual ~LogReader() = default;
@@ -73,9 +74,9 @@ class EventLog {
   virtual ~EventLog() = default;
 
   /// Appends a group that is never split across frames. `done` runs on `home` once the group is
-  /// durable (inbox, events) or written (trail), with one offset per entry. Errc::disk_full: nothing
-  /// was appended, later appends may succeed. Errc::too_large: the group exceeds a frame (16 MB).
-  /// A failed write or sync is final: the fatal handler runs and no completion follows.
+  /// durable (inbox, events) or written (trail), with one offset per entry. Errc::disk_full:
+  /// nothing was appended, later appends may succeed. Errc::too_large: the group exceeds a frame
+  /// (16 MB). A failed write or sync is final: the fatal handler runs and no completion follows.
   virtual void append(Journal journal, std::vector<LogEntry> group, Executor& home,
                       AppendDone done) = 0;
 
@@ -93,8 +94,8 @@ class EventLog {
   /// Per partition, the oldest retained offset.
   virtual PartitionOffsets begins(Journal journal) const = 0;
 
-  /// Opaque text of all journals' durable ends, stored with each state commit; `verify_ends` refuses
-  /// (Errc::corrupt) a log that ends before them: acknowledged frames were cut off.
+  /// Opaque text of all journals' durable ends, stored with each state commit; `verify_ends`
+  /// refuses (Errc::corrupt) a log that ends before them: acknowledged frames were cut off.
   virtual std::string durable_ends() const = 0;
   virtual Result<void> verify_ends(std::string_view stored) const = 0;
 
@@ -103,8 +104,8 @@ class EventLog {
   virtual bool empty() const = 0;
 
   struct Usage {
-    std::uint64_t bytes = 0;        ///< on disk, all journals
-    std::uint64_t disk_free = 0;    ///< bytes free on its file system
+    std::uint64_t bytes = 0;      ///< on disk, all journals
+    std::uint64_t disk_free = 0;  ///< bytes free on its file system
     std::uint64_t disk_size = 0;
     double disk_free_fraction = 1;  ///< ingress refuses below `retention.min_free`
   };

@@ -22,7 +22,7 @@ namespace millrace {
 struct ExpressionProblem {
   std::size_t line = 1;
   std::size_t column = 1;
-  std::string message;       ///< what is wrong and what to write instead
+  std::string message;         ///< what is wrong and what to write instead
   bool not_supported = false;  ///< jq, but outside the subset
 };
 

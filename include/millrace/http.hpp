@@ -1,4 +1,5 @@
-// HTTP messages as plain structs and the client that connectors use. Asio and Beast stay in src/net.
+// HTTP messages as plain structs and the client that connectors use. Asio and Beast stay in
+// src/net.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -35,13 +36,13 @@ struct HttpResponse {
   std::string body;
 };
 
-/// "https://host:port/base" taken apart. Errc::invalid_argument for anything but http and https, for
-/// user information, fragments and empty hosts.
+/// "https://host:port/base" taken apart. Errc::invalid_argument for anything but http and https,
+/// for user information, fragments and empty hosts.
 struct Url {
   bool tls = false;
-  std::string host;        ///< lower case, without brackets for IPv6
+  std::string host;  ///< lower case, without brackets for IPv6
   std::uint16_t port = 80;
-  std::string base_path;   ///< "" or "/base", without a trailing slash; keeps a query out
+  std::string base_path;          ///< "" or "/base", without a trailing slash; keeps a query out
   std::string authority() const;  ///< host[:port] as it goes into Host
 };
 Result<Url> parse_url(std::string_view text);
@@ -56,9 +57,9 @@ class HttpClient {
   /// Sends once; never follows redirects, never repeats (except on a pooled connection that turns
   /// out closed before a byte of the request was accepted). The answer may have any status. Errors:
   /// Errc::not_connected, name_resolution, tls, egress_denied, timeout_before_send: nothing reached
-  /// the peer. Errc::unanswered: some of it was sent and no complete answer came (closed, timed out,
-  /// malformed). Errc::too_large: answered, but beyond `answer_bytes_max`; status unknown to caller
-  /// is a rejected answer with the outcome unknown.
+  /// the peer. Errc::unanswered: some of it was sent and no complete answer came (closed, timed
+  /// out, malformed). Errc::too_large: answered, but beyond `answer_bytes_max`; status unknown to
+  /// caller is a rejected answer with the outcome unknown.
   virtual Awaitable<Result<HttpResponse>> send(HttpRequest request, milliseconds timeout) = 0;
 };
 

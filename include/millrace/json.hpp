@@ -3,10 +3,10 @@
 // stays 3.0. Everything that comes from outside enters through parse_json, which bounds depth.
 #pragma once
 
-#include <boost/json/value.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
+#include <boost/json/value.hpp>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -23,9 +23,9 @@ struct JsonLimits {
   std::size_t depth_max = 128;  ///< levels of arrays and objects
 };
 
-/// Parses one JSON text (RFC 8259, UTF-8, nothing after it). Refuses: invalid UTF-8, depth beyond the
-/// limit (Errc::too_deep), duplicate keys, numbers that are neither int64 nor a finite double (an
-/// integer outside int64/uint64 is refused, never rounded). Errc::malformed says at which byte.
+/// Parses one JSON text (RFC 8259, UTF-8, nothing after it). Refuses: invalid UTF-8, depth beyond
+/// the limit (Errc::too_deep), duplicate keys, numbers that are neither int64 nor a finite double
+/// (an integer outside int64/uint64 is refused, never rounded). Errc::malformed says at which byte.
 Result<Json> parse_json(std::string_view text, JsonLimits limits = {});
 
 /// Writes compact JSON. Doubles are shortest round-trip and keep a fraction: 3.0 is "3.0".

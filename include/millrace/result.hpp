@@ -89,34 +89,34 @@ inline std::unexpected<Error> fail(
 #define MILLRACE_CONCAT(a, b) MILLRACE_CONCAT_(a, b)
 
 /// `MILLRACE_TRY(name, expression);` declares `name` or returns the error.
-#define MILLRACE_TRY(name, ...)                                          \
-  auto MILLRACE_CONCAT(result_, __LINE__) = (__VA_ARGS__);               \
-  if (!MILLRACE_CONCAT(result_, __LINE__))                               \
+#define MILLRACE_TRY(name, ...)                                                    \
+  auto MILLRACE_CONCAT(result_, __LINE__) = (__VA_ARGS__);                         \
+  if (!MILLRACE_CONCAT(result_, __LINE__))                                         \
     return std::unexpected(std::move(MILLRACE_CONCAT(result_, __LINE__)).error()); \
   auto name = *std::move(MILLRACE_CONCAT(result_, __LINE__))
 
 /// `MILLRACE_CHECK_OK(expression);` returns the error of a Result<void>.
-#define MILLRACE_CHECK_OK(...)                                           \
-  do {                                                                   \
-    auto check_result_ = (__VA_ARGS__);                                  \
+#define MILLRACE_CHECK_OK(...)                                                    \
+  do {                                                                            \
+    auto check_result_ = (__VA_ARGS__);                                           \
     if (!check_result_) return std::unexpected(std::move(check_result_).error()); \
   } while (false)
 
 /// The same two for coroutines that return awaitable<Result<...>>.
-#define MILLRACE_CO_TRY(name, ...)                                       \
-  auto MILLRACE_CONCAT(result_, __LINE__) = (__VA_ARGS__);               \
-  if (!MILLRACE_CONCAT(result_, __LINE__))                               \
+#define MILLRACE_CO_TRY(name, ...)                                                    \
+  auto MILLRACE_CONCAT(result_, __LINE__) = (__VA_ARGS__);                            \
+  if (!MILLRACE_CONCAT(result_, __LINE__))                                            \
     co_return std::unexpected(std::move(MILLRACE_CONCAT(result_, __LINE__)).error()); \
   auto name = *std::move(MILLRACE_CONCAT(result_, __LINE__))
 
-#define MILLRACE_CO_CHECK_OK(...)                                        \
-  do {                                                                   \
-    auto check_result_ = (__VA_ARGS__);                                  \
+#define MILLRACE_CO_CHECK_OK(...)                                                    \
+  do {                                                                               \
+    auto check_result_ = (__VA_ARGS__);                                              \
     if (!check_result_) co_return std::unexpected(std::move(check_result_).error()); \
   } while (false)
 
 /// An invariant that holds in release builds too.
-#define MILLRACE_INVARIANT(condition)                                    \
-  do {                                                                   \
+#define MILLRACE_INVARIANT(condition)                                          \
+  do {                                                                         \
     if (!(condition)) ::millrace::abort_with("broken invariant: " #condition); \
   } while (false)

@@ -1,0 +1,30 @@
+// The names that operators and files see for the enumerations of the contracts.
+#include <array>
+#include <utility>
+
+#include "millrace/connector.hpp"
+#include "millrace/event_log.hpp"
+#include "millrace/state_store.hpp"
+
+namespace millrace {
+
+std::string_view to_string(Journal journal) {
+  static constexpr std::array<std::string_view, kJournalCount> kNames{"inbox", "events", "trail"};
+  return kNames.at(std::to_underlying(journal));
+}
+
+std::string_view to_string(Table table) {
+  static constexpr std::array<std::string_view, kTableCount> kNames{
+      "meta",   "cursors", "projections", "doorbells", "parked",
+      "outbox", "xref",    "xref_by_id",  "names",     "programs",
+      "routes", "marks",   "keys",        "audit",     "generations"};
+  return kNames.at(std::to_underlying(table));
+}
+
+std::string_view to_string(Outcome::Kind kind) {
+  static constexpr std::array<std::string_view, 5> kNames{"delivered", "again", "rejected",
+                                                          "unknown", "needs_decision"};
+  return kNames.at(std::to_underlying(kind));
+}
+
+}  // namespace millrace

@@ -1,0 +1,218 @@
+#include "millrace/event.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace millrace {
+namespace {
+
+constexpr char kRawMessageVersion = 1;
+
+void put_text(std::string& out, std::string_view text) {
+  std::uint64_t size = text.size();
+  do {
+    out.push_back(static_cast<char>((size & 0x7F) | (size > 0x7F ? 0x80 : 0)));
+    size >>= 7;
+  } while (size != 0);
+  out += text;
+}
+
+// Reads what put_text wrote; every get fails once the bytes are too short.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view bytes) : bytes_(bytes) {}
+
+  bool number(std::uint64_t& out) {
+    out = 0;
+    for (int shift = 0; shift < 63; shift += 7) {
+      if (bytes_.empty()) return false;
+      const auto byte = static_cast<unsigned char>(bytes_.front());
+      bytes_.remove_prefix(1);
+      out |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  }
+
+  bool text(std::string& out) {
+    std::uint64_t size = 0;
+    if (!number(size) || size > bytes_.size()) return false;
+    out.assign(bytes_.substr(0, size));
+    bytes_.remove_prefix(size);
+    return true;
+  }
+
+  bool done() const { return bytes_.empty(); }
+
+ private:
+  std::string_view bytes_;
+};
+
+void put_number(std::string& out, std::uint64_t number) {
+  while (number > 0x7F) {
+    out.push_back(static_cast<char>((number & 0x7F) | 0x80));
+    number >>= 7;
+  }
+  out.push_back(static_cast<char>(number));
+}
+
+void member(std::string& out, std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  out += ",\"";
+  out += key;
+  out += "\":";
+  append_json_string(out, value);
+}
+
+std::string text_of(const Json& object, std::string_view key) {
+  return std::string(string_or(object, key, ""));
+}
+
+std::vector<std::string> split_types(std::string_view list) {
+  std::vector<std::string> types;
+  while (!list.empty()) {
+    const std::size_t comma = list.find(',');
+    types.emplace_back(list.substr(0, comma));
+    list = comma == list.npos ? "" : list.substr(comma + 1);
+  }
+  return types;
+}
+
+}  // namespace
+
+std::string encode(const RawMessage& message) {
+  std::string out;
+  out.reserve(message.body.size() + message.record.size() + 128);
+  out.push_back(kRawMessageVersion);
+  out.push_back(static_cast<char>(message.kind));
+  put_text(out, message.connection);
+  put_text(out, message.record);
+  put_text(out, message.id);
+  put_text(out, message.origin);
+  put_number(out, static_cast<std::uint64_t>(message.received_at.time_since_epoch().count()));
+  put_number(out, message.headers.size());
+  for (const auto& [name, value] : message.headers) {
+    put_text(out, name);
+    put_text(out, value);
+  }
+  put_text(out, message.body);
+  return out;
+}
+
+Result<RawMessage> decode_raw_message(std::string_view bytes) {
+  if (bytes.size() < 2) return fail(Errc::corrupt, "an inbox payload is shorter than its header");
+  if (bytes[0] != kRawMessageVersion) {
+    return fail(Errc::newer_format,
+                fmt::format("an inbox payload has format {}; this binary knows {}",
+                            static_cast<int>(bytes[0]), static_cast<int>(kRawMessageVersion)));
+  }
+  RawMessage message;
+  message.kind = static_cast<RawMessage::Kind>(bytes[1]);
+  Cursor cursor(bytes.substr(2));
+  std::uint64_t micros = 0;
+  std::uint64_t headers = 0;
+  bool ok = cursor.text(message.connection) && cursor.text(message.record) &&
+            cursor.text(message.id) && cursor.text(message.origin) && cursor.number(micros) &&
+            cursor.number(headers);
+  for (; ok && headers > 0; --headers) {
+    auto& [name, value] = message.headers.emplace_back();
+    ok = cursor.text(name) && cursor.text(value);
+  }
+  if (!ok || !cursor.text(message.body) || !cursor.done()) {
+    return fail(Errc::corrupt, "an inbox payload does not have the documented form");
+  }
+  message.received_at = WallTime(microseconds(static_cast<std::int64_t>(micros)));
+  return message;
+}
+
+std::string_view Event::name() const {
+  const std::string_view whole(type);
+  const std::size_t dot = whole.rfind('.');
+  return dot == whole.npos ? whole : whole.substr(dot + 1);
+}
+
+std::string encode(const Event& event) {
+  std::string out;
+  out.reserve(768);
+  out += R"({"specversion":"1.0","id":)";
+  append_json_string(out, event.id);
+  member(out, "source", event.source);
+  member(out, "type", event.type);
+  member(out, "subject", event.subject);
+  member(out, "time", to_rfc3339(event.time));
+  out += R"(,"datacontenttype":"application/json")";
+  member(out, "record", event.record);
+  if (event.rev != 0) member(out, "rev", fmt::format_int(event.rev).c_str());
+  member(out, "entityversion", fmt::format_int(event.entity_version).c_str());
+  std::string types;
+  for (const std::string& type : event.types) {
+    if (!types.empty()) types.push_back(',');
+    types += type;
+  }
+  member(out, "types", types);
+  member(out, "cause", event.cause);
+  member(out, "origin", event.origin);
+  member(out, "correlationid", event.correlation_id);
+  member(out, "traceparent", event.traceparent);
+  member(out, "program", event.program);
+  member(out, "recordversion", event.version);
+  out += ",\"data\":";
+  append_json(out, event.data);
+  out.push_back('}');
+  return out;
+}
+
+Result<Event> decode_event(std::string_view bytes) {
+  MILLRACE_TRY(json, parse_json(bytes));
+  if (!json.is_object()) return fail(Errc::malformed, "an event is not a JSON object");
+  Event event;
+  event.id = text_of(json, "id");
+  event.type = text_of(json, "type");
+  event.entity = event.type.substr(0, event.type.find('.'));
+  event.source = text_of(json, "source");
+  event.subject = text_of(json, "subject");
+  if (const std::string time = text_of(json, "time"); !time.empty()) {
+    MILLRACE_TRY(parsed, parse_rfc3339(time));
+    event.time = parsed;
+  }
+  event.record = text_of(json, "record");
+  const std::string rev = text_of(json, "rev");
+  std::from_chars(rev.data(), rev.data() + rev.size(), event.rev);
+  const std::string version = text_of(json, "entityversion");
+  std::from_chars(version.data(), version.data() + version.size(), event.entity_version);
+  event.types = split_types(string_or(json, "types", event.type));
+  event.cause = text_of(json, "cause");
+  event.origin = text_of(json, "origin");
+  event.correlation_id = text_of(json, "correlationid");
+  event.traceparent = text_of(json, "traceparent");
+  event.program = text_of(json, "program");
+  event.version = text_of(json, "recordversion");
+  if (Json* data = json.get_object().if_contains("data")) event.data = std::move(*data);
+  return event;
+}
+
+Json to_expression_input(const Event& event) {
+  JsonObject input;
+  input.reserve(16);
+  input.emplace("id", event.id);
+  input.emplace("type", event.type);
+  input.emplace("source", event.source);
+  input.emplace("subject", event.subject);
+  input.emplace("time", to_rfc3339(event.time));
+  input.emplace("record", event.record);
+  if (event.rev != 0)
+    input.emplace("rev", event.rev <= INT64_MAX ? Json(static_cast<std::int64_t>(event.rev))
+                                                : Json(event.rev));
+  input.emplace("entityversion", static_cast<std::int64_t>(event.entity_version));
+  JsonArray types;
+  for (const std::string& type : event.types) types.emplace_back(type);
+  input.emplace("types", std::move(types));
+  if (!event.cause.empty()) input.emplace("cause", event.cause);
+  if (!event.origin.empty()) input.emplace("origin", event.origin);
+  if (!event.correlation_id.empty()) input.emplace("correlationid", event.correlation_id);
+  input.emplace("data", event.data);
+  return Json(std::move(input));
+}
+
+}  // namespace millrace
