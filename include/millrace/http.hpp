@@ -4,6 +4,8 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +51,17 @@ Result<Url> parse_url(std::string_view text);
 /// Percent-encodes everything but RFC 3986 unreserved characters: safe in one path segment.
 std::string percent_encode(std::string_view text);
 
+/// How to reach one target. Empty file names: the system's authorities, no client certificate.
+struct HttpClientSettings {
+  Url url;
+  std::size_t connections_max = 8;
+  milliseconds connect_timeout{10'000};
+  std::size_t answer_bytes_max = std::size_t{8} << 20;
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+};
+
 /// One target's client with its own keep-alive pool, living on one shard: call it from there only.
 /// Every connection passes the egress gate (src/net/egress.hpp).
 class HttpClient {
@@ -62,5 +75,9 @@ class HttpClient {
   /// caller is a rejected answer with the outcome unknown.
   virtual Awaitable<Result<HttpResponse>> send(HttpRequest request, milliseconds timeout) = 0;
 };
+
+/// Makes clients on the caller's shard, all behind the egress gate.
+using HttpClientFactory =
+    std::function<Result<std::unique_ptr<HttpClient>>(HttpClientSettings settings)>;
 
 }  // namespace millrace
