@@ -1,0 +1,43 @@
+#include "route/selection.hpp"
+
+#include <algorithm>
+
+namespace millrace::route {
+
+Result<DecodedEventPtr> decode(std::string_view payload) {
+  MILLRACE_TRY(event, decode_event(payload));
+  auto decoded = std::make_shared<DecodedEvent>();
+  decoded->input = to_expression_input(event);
+  event.data = nullptr;  // the input holds it; two trees of one event would double the memory
+  decoded->event = std::move(event);
+  return DecodedEventPtr(std::move(decoded));
+}
+
+RouteBindings::RouteBindings(const DecodedEvent& event, WallTime appended_at)
+    : record_(event.event.record), now_(to_rfc3339(appended_at)) {
+  bindings_.set("event", &event.input);
+  bindings_.set("record", &record_);
+  bindings_.set("now", &now_);
+}
+
+Result<Selection> select(const config::Route& route, const config::ConfigHost& host,
+                         const DecodedEvent& event) {
+  const auto names_one_of = [&event](const config::RouteRequest& request) {
+    return std::ranges::any_of(event.event.types, [&](std::string_view type) {
+      const std::size_t dot = type.rfind('.');
+      return type.substr(dot == type.npos ? 0 : dot + 1) == request.event;
+    });
+  };
+  const auto chosen = std::ranges::find_if(route.requests, names_one_of);
+  if (chosen == route.requests.end()) return Selection{};
+  if (chosen->event != event.event.name()) return Selection{Verdict::covered, nullptr};
+  if (route.when) {
+    const RouteBindings bindings(event, event.event.time);
+    const ExpressionContext context{&bindings.bindings(), &host, {}};
+    MILLRACE_TRY(wanted, route.when->compiled->test(event.input, context));
+    if (!wanted) return Selection{Verdict::filtered, nullptr};
+  }
+  return Selection{Verdict::act, &*chosen};
+}
+
+}  // namespace millrace::route

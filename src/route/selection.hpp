@@ -1,0 +1,51 @@
+// Which of a route's requests an event asks for.
+#pragma once
+
+#include <memory>
+
+#include "config/host.hpp"
+#include "config/model.hpp"
+#include "millrace/event.hpp"
+
+namespace millrace::route {
+
+/// An event with the value expressions see, decoded once per shard and shared by its routes.
+struct DecodedEvent {
+  Event event;
+  Json input;  ///< `.` in routes: the event, `.data` included
+};
+using DecodedEventPtr = std::shared_ptr<const DecodedEvent>;
+
+/// Decodes an events payload. Errc::malformed or corrupt when it is none.
+Result<DecodedEventPtr> decode(std::string_view payload);
+
+enum class Verdict : std::uint8_t {
+  act,      ///< send `request`
+  covered,  ///< another event of the same change is the one this route sends
+  unnamed,  ///< no request of the route names it
+  filtered  ///< `when` is false
+};
+
+struct Selection {
+  Verdict verdict = Verdict::unnamed;
+  const config::RouteRequest* request = nullptr;
+};
+
+/// On one change a route sends one request: the first its `requests` name, in their order. `when`
+/// is evaluated only for an event that would act; its failure is the caller's to park.
+Result<Selection> select(const config::Route& route, const config::ConfigHost& host,
+                         const DecodedEvent& event);
+
+/// The bindings $event, $record and $now of a request's expressions. `.` is the event.
+class RouteBindings {
+ public:
+  RouteBindings(const DecodedEvent& event, WallTime appended_at);
+  const ExpressionBindings& bindings() const { return bindings_; }
+
+ private:
+  Json record_;
+  Json now_;
+  ExpressionBindings bindings_;
+};
+
+}  // namespace millrace::route
