@@ -1,0 +1,50 @@
+#include "canon/projection.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace millrace::canon {
+
+std::string encode(const Projection& projection) {
+  std::string text;
+  text.reserve(projection.data.size() + 256);
+  // The revision is text: it does not fit the integers every JSON reader keeps exactly.
+  fmt::format_to(std::back_inserter(text), R"({{"rev":"{}","program":"{}","version":{})",
+                 projection.rev, projection.program, projection.version);
+  if (projection.has_cause) {
+    fmt::format_to(std::back_inserter(text), R"(,"cause":"{}:{}")", projection.cause_partition,
+                   projection.cause_offset);
+  }
+  if (projection.deleted) text += R"(,"deleted":true)";
+  text += ",\"name\":";
+  append_json_string(text, projection.name);
+  text += ",\"data\":";
+  text += projection.data;
+  text += '}';
+  return text;
+}
+
+Result<Projection> decode_projection(std::string_view text) {
+  MILLRACE_TRY(json, parse_json(text));
+  Projection projection;
+  const std::string_view rev = string_or(json, "rev", "");
+  std::from_chars(rev.data(), rev.data() + rev.size(), projection.rev);
+  projection.program = string_or(json, "program", "");
+  projection.name = string_or(json, "name", "");
+  projection.deleted = bool_or(json, "deleted", false);
+  const Json* version = find(json, "version");
+  projection.version = version ? write_json(*version) : "null";
+  const std::string_view cause = string_or(json, "cause", "");
+  if (const std::size_t colon = cause.find(':'); colon != cause.npos) {
+    projection.has_cause = true;
+    std::from_chars(cause.data(), cause.data() + colon, projection.cause_partition);
+    std::from_chars(cause.data() + colon + 1, cause.data() + cause.size(), projection.cause_offset);
+  }
+  const Json* data = find(json, "data");
+  if (data == nullptr) return fail(Errc::corrupt, "a projection row has no data");
+  projection.data = canonical_json(*data);
+  return projection;
+}
+
+}  // namespace millrace::canon

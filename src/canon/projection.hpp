@@ -1,0 +1,27 @@
+// The last word on one record under one entity: what was last emitted or baselined (semantics 1).
+#pragma once
+
+#include <string>
+
+#include "millrace/ids.hpp"
+#include "millrace/json.hpp"
+#include "millrace/result.hpp"
+
+namespace millrace::canon {
+
+struct Projection {
+  std::string data;     ///< canonical_json: equal values have equal bytes
+  std::string name;     ///< the entity's `key`, as text; may be empty
+  std::string version;  ///< the source's version as JSON text; "null" when it has none
+  std::string program;  ///< hash of the program that made it
+  std::uint64_t rev = 0;
+  Partition cause_partition = 0;
+  Offset cause_offset = 0;  ///< inbox offset of the message behind it
+  bool has_cause = false;
+  bool deleted = false;  ///< emitted `deleted`; the next sight is a first one
+};
+
+std::string encode(const Projection& projection);
+Result<Projection> decode_projection(std::string_view text);
+
+}  // namespace millrace::canon

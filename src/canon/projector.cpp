@@ -1,0 +1,308 @@
+#include "canon/projector.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace millrace::canon {
+namespace {
+
+constexpr std::size_t kCachedProjectionsMax = 8192;  // per shard; about 1 KB each
+constexpr milliseconds kDiskFullPause{500};
+
+std::string projection_key(std::string_view entity, std::string_view record) {
+  return row_key(std::string(entity), std::string(record));
+}
+
+// The name an entity's `key` gives; an entity without one, or whose key fails, has no name.
+std::string name_of(const config::Entity& entity, const config::ConfigHost& host,
+                    const Json& data) {
+  if (!entity.key) return "";
+  const ExpressionContext context{nullptr, &host, {}};
+  const auto value = entity.key->compiled->evaluate(data, context);
+  if (!value || value->is_null()) return "";
+  return value->is_string() ? std::string(value->get_string()) : write_json(*value);
+}
+
+}  // namespace
+
+// One call of project(): what it appends and what is to be saved.
+struct Projector::Pass {
+  config::ConfigPtr config;
+  std::vector<LogEntry> entries;
+  Projected out;
+};
+
+Projector::Projector(ProjectorContext context)
+    : context_(std::move(context)), free_(context_.shard.context()) {}
+
+Write Projector::fold(const Event& event) {
+  Projection projection;
+  projection.data = canonical_json(event.data);
+  projection.name = event.subject;
+  projection.version = event.version.empty() ? "null" : event.version;
+  projection.program = event.program;
+  projection.rev = event.rev;
+  projection.deleted = event.name() == "deleted";
+  const std::string_view cause(event.cause);
+  if (const std::size_t colon = cause.find(':'); colon != cause.npos) {
+    projection.has_cause = true;
+    std::from_chars(cause.data(), cause.data() + colon, projection.cause_partition);
+    std::from_chars(cause.data() + colon + 1, cause.data() + cause.size(), projection.cause_offset);
+  }
+  return {Table::projections, projection_key(event.entity, event.record), encode(projection)};
+}
+
+Awaitable<Result<Projected>> Projector::project(config::ConfigPtr config,
+                                                std::vector<SourceChange> changes) {
+  // Two callers share a shard (payloads and collected records); their appends must not interleave.
+  while (busy_) co_await free_.wait();
+  busy_ = true;
+  struct Release {
+    Projector& self;
+    ~Release() {
+      self.busy_ = false;
+      self.free_.notify();
+    }
+  } release{*this};
+
+  std::vector<std::string> missing;
+  for (const SourceChange& change : changes) {
+    std::string key = projection_key(change.entity->name, change.record);
+    if (!cache_.contains(key)) missing.push_back(std::move(key));
+  }
+  if (!missing.empty()) {
+    auto loaded = co_await load(std::move(missing));
+    MILLRACE_CO_CHECK_OK(std::move(loaded));
+  }
+
+  Pass pass;
+  pass.config = config;
+  for (const SourceChange& change : changes) {
+    pass.out.results.push_back(project_one(pass, change));
+  }
+  while (!pass.entries.empty()) {
+    auto start = [this, group = pass.entries](EventLog::AppendDone done) mutable {
+      context_.log.append(Journal::events, std::move(group), context_.shard, std::move(done));
+    };
+    auto appended =
+        co_await await_callback<Result<std::vector<Offset>>>(context_.shard, std::move(start));
+    if (appended) break;
+    if (appended.error().code != Errc::disk_full) co_return std::unexpected(appended.error());
+    // Nothing may overtake these events, so everybody waits for space; ingress already says 503.
+    spdlog::warn("no space for events; projecting waits error={}", appended.error().message);
+    co_await sleep_for(kDiskFullPause);
+  }
+  shrink();
+  co_return std::move(pass.out);
+}
+
+void Projector::saved(const Projected& projected) {
+  for (const auto& cached : projected.pinned) --cached->unsaved;
+}
+
+Awaitable<Result<void>> Projector::load(std::vector<std::string> keys) {
+  std::ranges::sort(keys);
+  keys.erase(std::ranges::unique(keys).begin(), keys.end());
+  auto read = [&state = context_.state, keys] { return state.get_many(Table::projections, keys); };
+  auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  if (!rows) co_return std::unexpected(rows.error());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    auto entry = std::make_shared<CachedProjection>();
+    entry->key = keys[i];
+    if ((*rows)[i]) {
+      auto decoded = decode_projection(*(*rows)[i]);
+      if (!decoded) co_return std::unexpected(decoded.error());
+      entry->known = true;
+      entry->value = *std::move(decoded);
+    }
+    recent_.push_front(std::move(entry));
+    cache_[keys[i]] = recent_.begin();
+  }
+  co_return Result<void>{};
+}
+
+std::shared_ptr<CachedProjection> Projector::cached(const std::string& key) {
+  const auto found = cache_.find(key);
+  MILLRACE_INVARIANT(found != cache_.end());
+  recent_.splice(recent_.begin(), recent_, found->second);
+  return recent_.front();
+}
+
+void Projector::shrink() {
+  // Pinned entries hold what no row holds yet; they stay until their commit returned.
+  std::size_t looked_at = 0;
+  for (auto at = recent_.end();
+       cache_.size() > kCachedProjectionsMax && at != recent_.begin() && looked_at < recent_.size();
+       ++looked_at) {
+    --at;
+    if ((*at)->unsaved > 0) continue;
+    cache_.erase((*at)->key);
+    at = recent_.erase(at);
+  }
+}
+
+const config::SchemaValidator* Projector::validator(const config::Entity& entity) {
+  if (entity.schema.is_null()) return nullptr;
+  auto& slot = validators_[entity.fingerprint];
+  if (!slot) {
+    auto compiled = config::SchemaValidator::compile(entity.schema);
+    // The loader compiled it before; a schema that fails only here is a broken expectation.
+    MILLRACE_INVARIANT(compiled.has_value());
+    slot = std::make_shared<config::SchemaValidator>(*std::move(compiled));
+  }
+  return slot.get();
+}
+
+ProjectResult Projector::project_one(Pass& pass, const SourceChange& change) {
+  const std::string key = projection_key(change.entity->name, change.record);
+  const auto entry = cached(key);
+  Projection& last = entry->value;
+  if (change.payload && entry->known && last.has_cause &&
+      last.cause_partition == change.cause_partition && change.cause_offset <= last.cause_offset) {
+    return {ProjectResult::Kind::repeated, {}, {}};
+  }
+  if (change.gone) {
+    auto result = emit_deleted(pass, change, *entry);
+    if (result.kind == ProjectResult::Kind::emitted) keep(pass, entry);
+    return result;
+  }
+  if (change.payload && entry->known && !change.version.is_null()) {
+    const auto applied = parse_json(last.version);
+    if (applied && !applied->is_null() && compare_json(change.version, *applied) < 0) {
+      return {ProjectResult::Kind::stale, {}, {}};
+    }
+  }
+  const auto connection = pass.config->connections.find(change.source->connection);
+  const config::ConfigHost host(
+      *pass.config, connection == pass.config->connections.end() ? nullptr : &connection->second);
+  const Json now(to_rfc3339(context_.clock.wall_now()));
+  ExpressionBindings bindings;
+  bindings.set("now", &now);
+  const ExpressionContext context{&bindings, &host, {}};
+  if (change.source->only) {
+    const auto wanted = change.source->only->compiled->test(change.value, context);
+    if (!wanted) return {ProjectResult::Kind::failed, wanted.error(), {}};
+    if (!*wanted) {
+      auto result = emit_deleted(pass, change, *entry);
+      if (result.kind == ProjectResult::Kind::unchanged)
+        result.kind = ProjectResult::Kind::filtered;
+      else
+        keep(pass, entry);
+      return result;
+    }
+  }
+  auto data = change.source->map.compiled->evaluate(change.value, context);
+  if (!data) return {ProjectResult::Kind::failed, data.error(), {}};
+  if (const auto* schema = validator(*change.entity)) {
+    if (auto valid = schema->validate(*data); !valid) {
+      return {ProjectResult::Kind::failed, valid.error(), {}};
+    }
+  }
+  auto result = emit(pass, change, *entry, *std::move(data));
+  const bool moved = result.kind == ProjectResult::Kind::emitted ||
+                     result.kind == ProjectResult::Kind::baselined ||
+                     (result.kind == ProjectResult::Kind::unchanged && change.payload);
+  if (moved) keep(pass, entry);
+  return result;
+}
+
+ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProjection& entry,
+                              Json data) {
+  Projection& last = entry.value;
+  std::string canonical = canonical_json(data);
+  const bool first = !entry.known || last.deleted;
+  const auto remember_cause = [&] {
+    last.version = write_json(change.version);
+    last.cause_partition = change.cause_partition;
+    last.cause_offset = change.cause_offset;
+    last.has_cause = true;
+  };
+  if (!first && canonical == last.data) {
+    remember_cause();
+    return {ProjectResult::Kind::unchanged, {}, {}};
+  }
+  const config::ConfigHost host(*pass.config, nullptr);
+  Json before;
+  if (!first) {
+    auto parsed = parse_json(last.data);
+    MILLRACE_INVARIANT(parsed.has_value());
+    before = *std::move(parsed);
+  }
+  ExpressionBindings bindings;
+  bindings.set("before", &before);
+  const ExpressionContext context{&bindings, &host, {}};
+  std::vector<std::string> types;
+  if (!change.silent) {
+    for (const config::EntityEvent& event : change.entity->events) {
+      const auto happened = event.when.compiled->test(data, context);
+      if (!happened) return {ProjectResult::Kind::failed, happened.error(), {}};
+      if (*happened) types.push_back(change.entity->name + "." + event.name);
+    }
+  }
+  const std::string old_name = first ? "" : last.name;
+  entry.known = true;
+  last.data = std::move(canonical);
+  last.program = change.source->program;
+  last.name = name_of(*change.entity, host, data);
+  last.rev = std::max(last.rev, context_.incarnation << 32) + 1;
+  last.deleted = false;
+  remember_cause();
+  if (last.name != old_name && !last.name.empty()) {
+    pass.out.writes.put(Table::names, row_key(last.name, change.entity->name, change.record),
+                        fmt::format(R"({{"since":"{}"}})", to_rfc3339(context_.clock.wall_now())));
+  }
+  for (const std::string& type : types) append_event(pass, change, last, type, types, data);
+  if (types.empty()) return {ProjectResult::Kind::baselined, {}, {}};
+  return {ProjectResult::Kind::emitted, {}, std::move(types)};
+}
+
+ProjectResult Projector::emit_deleted(Pass& pass, const SourceChange& change,
+                                      CachedProjection& entry) {
+  Projection& last = entry.value;
+  if (!entry.known || last.deleted) return {ProjectResult::Kind::unchanged, {}, {}};
+  auto data = parse_json(last.data);
+  MILLRACE_INVARIANT(data.has_value());
+  const std::vector<std::string> types{change.entity->name + ".deleted"};
+  last.rev = std::max(last.rev, context_.incarnation << 32) + 1;
+  last.deleted = true;
+  last.cause_partition = change.cause_partition;
+  last.cause_offset = change.cause_offset;
+  last.has_cause = true;
+  append_event(pass, change, last, types.front(), types, *data);
+  return {ProjectResult::Kind::emitted, {}, types};
+}
+
+void Projector::append_event(Pass& pass, const SourceChange& change, Projection& projection,
+                             const std::string& type, const std::vector<std::string>& types,
+                             const Json& data) {
+  Event event;
+  event.type = type;
+  event.entity = change.entity->name;
+  event.source = fmt::format("/{}/{}", context_.installation, change.source->connection);
+  event.subject = projection.name;
+  event.time = context_.clock.wall_now();
+  event.record = change.record;
+  event.rev = projection.rev;
+  event.entity_version = change.entity->version;
+  event.types = types;
+  event.cause = fmt::format("{}:{}", change.cause_partition, change.cause_offset);
+  event.program = change.source->program;
+  event.version = change.version.is_null() ? "" : write_json(change.version);
+  event.data = data;
+  event.id = stable_hash(
+      {change.entity->name, change.record, fmt::format("{}", event.rev), type, projection.data});
+  pass.entries.push_back({partition_of(change.record), change.entity->name, encode(event)});
+  context_.trail.note(
+      {change.record, "project", change.entity->name, type, event.id, event.subject});
+}
+
+void Projector::keep(Pass& pass, const std::shared_ptr<CachedProjection>& entry) {
+  ++entry->unsaved;
+  pass.out.pinned.push_back(entry);
+  pass.out.writes.put(Table::projections, entry->key, encode(entry->value));
+}
+
+}  // namespace millrace::canon

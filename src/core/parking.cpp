@@ -1,0 +1,171 @@
+#include "millrace/parking.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+namespace millrace {
+namespace {
+
+constexpr std::array<std::string_view, 9> kStates{
+    "retrying", "behind", "held",        "waiting_reference", "needs_decision",
+    "unknown",  "dead",   "resubmitted", "discarded"};
+
+std::string key_of(std::string_view owner, Partition partition, Offset offset, int send) {
+  return row_key(std::string(owner), fmt::format("{:02x}", partition),
+                 fmt::format("{:016x}{:02x}", offset, send));
+}
+
+Json headers_json(const HttpHeaders& headers) {
+  JsonArray list;
+  for (const auto& [name, value] : headers) list.push_back(JsonArray{Json(name), Json(value)});
+  return Json(std::move(list));
+}
+
+HttpHeaders headers_of(const Json* list) {
+  HttpHeaders headers;
+  if (list == nullptr || !list->is_array()) return headers;
+  for (const Json& pair : list->get_array()) {
+    const JsonArray* both = pair.if_array();
+    if (both == nullptr || both->size() != 2 || !(*both)[0].is_string() ||
+        !(*both)[1].is_string()) {
+      continue;
+    }
+    headers.emplace_back((*both)[0].get_string(), (*both)[1].get_string());
+  }
+  return headers;
+}
+
+std::string text_of(const Json& json, std::string_view key) {
+  return std::string(string_or(json, key, ""));
+}
+
+}  // namespace
+
+std::string_view to_string(ParkedState state) {
+  return kStates.at(std::to_underlying(state));
+}
+
+Result<ParkedState> parse_parked_state(std::string_view text) {
+  for (std::size_t i = 0; i < kStates.size(); ++i) {
+    if (kStates[i] == text) return static_cast<ParkedState>(i);
+  }
+  return fail(Errc::corrupt, fmt::format("'{}' is no state of a parked row", text));
+}
+
+std::string parked_owner(std::string_view stage, std::string_view owner) {
+  return stage == "deliver" ? std::string(owner) : fmt::format("{}.{}", stage, owner);
+}
+
+std::string parked_prefix(std::string_view owner, Partition partition) {
+  return row_key(std::string(owner), fmt::format("{:02x}", partition)) + '\0';
+}
+
+std::string ParkedRow::id() const {
+  std::string text = fmt::format("{}:{}:{}", parked_owner(stage, owner), partition, offset);
+  if (send != 0) text += fmt::format(":{}", send);
+  return text;
+}
+
+std::string ParkedRow::key() const {
+  return key_of(parked_owner(stage, owner), partition, offset, send);
+}
+
+Result<std::string> parse_parked_id(std::string_view id) {
+  std::vector<std::string_view> parts;
+  for (std::string_view rest = id;;) {
+    const std::size_t colon = rest.find(':');
+    parts.push_back(rest.substr(0, colon));
+    if (colon == rest.npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  std::array<std::uint64_t, 3> numbers{};
+  bool ok = parts.size() == 3 || parts.size() == 4;
+  for (std::size_t i = 1; ok && i < parts.size(); ++i) {
+    const auto [end, error] =
+        std::from_chars(parts[i].data(), parts[i].data() + parts[i].size(), numbers[i - 1]);
+    ok = error == std::errc{} && end == parts[i].data() + parts[i].size();
+  }
+  if (!ok || numbers[0] >= kPartitionCount || numbers[2] > 255) {
+    return fail(
+        Errc::invalid_argument,
+        fmt::format("'{}' is no id of a parked row; they look like order-to-mes:12:345", id));
+  }
+  return key_of(parts[0], static_cast<Partition>(numbers[0]), numbers[1],
+                static_cast<int>(numbers[2]));
+}
+
+std::string encode(const ParkedRow& row) {
+  JsonObject json;
+  json.emplace("stage", row.stage);
+  json.emplace("owner", row.owner);
+  json.emplace("record", row.record);
+  json.emplace("partition", row.partition);
+  json.emplace("offset", static_cast<std::int64_t>(row.offset));
+  json.emplace("send", row.send);
+  json.emplace("state", to_string(row.state));
+  json.emplace("type", row.type);
+  json.emplace("subject", row.subject);
+  json.emplace("reason", row.reason);
+  json.emplace("cause", row.cause);
+  if (!row.waits_for.empty()) json.emplace("waits_for", row.waits_for);
+  json.emplace("attempts", row.attempts);
+  json.emplace("spent_ms", row.spent.count());
+  json.emplace("since", to_rfc3339(row.since));
+  json.emplace("next_at", to_rfc3339(row.next_at));
+  json.emplace("payload", row.payload);
+  json.emplace("request_name", row.request_name);
+  if (row.rendered) {
+    json.emplace("request", JsonObject{{"method", row.request.method},
+                                       {"target", row.request.target},
+                                       {"headers", headers_json(row.request.headers)},
+                                       {"body", row.request.body}});
+  }
+  if (row.answer_status != 0) {
+    json.emplace("answer", JsonObject{{"status", row.answer_status}, {"body", row.answer_body}});
+  }
+  return write_json(Json(std::move(json)));
+}
+
+Result<ParkedRow> decode_parked_row(std::string_view text) {
+  MILLRACE_TRY(json, parse_json(text));
+  ParkedRow row;
+  row.stage = text_of(json, "stage");
+  row.owner = text_of(json, "owner");
+  row.record = text_of(json, "record");
+  row.partition = static_cast<Partition>(int_or(json, "partition", 0));
+  row.offset = static_cast<Offset>(int_or(json, "offset", 0));
+  row.send = static_cast<int>(int_or(json, "send", 0));
+  MILLRACE_TRY(state, parse_parked_state(string_or(json, "state", "")));
+  row.state = state;
+  row.type = text_of(json, "type");
+  row.subject = text_of(json, "subject");
+  row.reason = text_of(json, "reason");
+  row.cause = text_of(json, "cause");
+  row.waits_for = text_of(json, "waits_for");
+  row.attempts = static_cast<int>(int_or(json, "attempts", 0));
+  row.spent = milliseconds(int_or(json, "spent_ms", 0));
+  MILLRACE_TRY(since, parse_rfc3339(string_or(json, "since", "")));
+  MILLRACE_TRY(next_at, parse_rfc3339(string_or(json, "next_at", "")));
+  row.since = since;
+  row.next_at = next_at;
+  row.request_name = text_of(json, "request_name");
+  if (const Json* payload = find(json, "payload")) row.payload = *payload;
+  if (const Json* request = find(json, "request")) {
+    row.rendered = true;
+    row.request.method = text_of(*request, "method");
+    row.request.target = text_of(*request, "target");
+    row.request.headers = headers_of(find(*request, "headers"));
+    row.request.body = text_of(*request, "body");
+  }
+  if (const Json* answer = find(json, "answer")) {
+    row.answer_status = static_cast<int>(int_or(*answer, "status", 0));
+    row.answer_body = text_of(*answer, "body");
+  }
+  return row;
+}
+
+}  // namespace millrace

@@ -1,0 +1,180 @@
+#include "deliver/target.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace millrace::deliver {
+namespace {
+
+constexpr int kAttemptsBeforeCheck = 3;
+
+}  // namespace
+
+Target::Target(Shard& home, const config::Connection& connection, std::unique_ptr<Sink> sink,
+               Clock& clock)
+    : home_(home),
+      name_(connection.name),
+      in_flight_max_(std::max(1, connection.limits.in_flight)),
+      idempotent_(connection.idempotent),
+      per_second_(connection.limits.per_second),
+      sink_(std::move(sink)),
+      clock_(clock),
+      breaker_({connection.breaker.opens_after, connection.breaker.probes_every}) {}
+
+void Target::submit(DeliveryJob job) {
+  if (home_.on_thread()) {
+    queue_.push_back(std::move(job));
+    pump();
+    return;
+  }
+  home_.post([self = shared_from_this(), job = std::move(job)]() mutable {
+    self->queue_.push_back(std::move(job));
+    self->pump();
+  });
+}
+
+void Target::stop() {
+  home_.post([self = shared_from_this()] {
+    self->stopping_ = true;
+    self->queue_.clear();
+  });
+}
+
+void Target::resume() {
+  home_.post([self = shared_from_this()] {
+    self->breaker_.resume(self->clock_.boot_now());
+    self->publish();
+    self->pump();
+  });
+}
+
+TargetStatus Target::status() const {
+  const std::lock_guard lock(status_mutex_);
+  return status_;
+}
+
+void Target::publish() {
+  static constexpr const char* kNames[] = {"up", "down", "paused"};
+  const std::lock_guard lock(status_mutex_);
+  const bool untried = status_.state == "unknown" &&
+                       breaker_.odometer(clock_.boot_now()) == microseconds{0} &&
+                       breaker_.state() == Breaker::State::closed;
+  const std::string before = status_.state;
+  if (!untried) status_.state = kNames[static_cast<int>(breaker_.state())];
+  status_.reason = breaker_.reason();
+  status_.since = breaker_.since();
+  status_.in_flight = in_flight_;
+  status_.waiting = queue_.size();
+  if (before != status_.state && before != "unknown") {
+    spdlog::log(status_.state == "up" ? spdlog::level::info : spdlog::level::warn,
+                "connection is {} connection={} reason=\"{}\"", status_.state, name_,
+                status_.reason);
+  } else if (before != status_.state && status_.state != "up") {
+    spdlog::warn("connection is {} connection={} reason=\"{}\"", status_.state, name_,
+                 status_.reason);
+  }
+}
+
+void Target::pump() {
+  while (!stopping_ && !queue_.empty() && in_flight_ < in_flight_max_) {
+    const BootTime now = clock_.boot_now();
+    const bool closed = breaker_.state() == Breaker::State::closed;
+    if (breaker_.state() == Breaker::State::for_person) return;
+    if (!closed && !breaker_.take_probe(now)) {
+      wake_at(breaker_.next_probe());
+      return;
+    }
+    if (per_second_ > 0) {
+      if (now < next_start_) {
+        wake_at(next_start_);
+        return;
+      }
+      const auto gap = microseconds(static_cast<std::int64_t>(1e6 / per_second_));
+      next_start_ = std::max(next_start_ + gap, now);
+    }
+    auto chosen = queue_.begin();
+    if (!closed) {
+      // Each probe takes another record, so that one poisoned record cannot keep the target down.
+      chosen = std::ranges::find_if(
+          queue_, [this](const DeliveryJob& job) { return job.record != last_probed_; });
+      if (chosen == queue_.end()) chosen = queue_.begin();
+      last_probed_ = chosen->record;
+    }
+    DeliveryJob job = std::move(*chosen);
+    queue_.erase(chosen);
+    ++in_flight_;
+    home_.tasks().spawn("deliver", run(shared_from_this(), std::move(job)));
+  }
+}
+
+void Target::wake_at(BootTime at) {
+  if (wake_pending_) return;
+  wake_pending_ = true;
+  const auto delay = std::chrono::duration_cast<milliseconds>(at - clock_.boot_now());
+  home_.tasks().spawn(
+      "wake", wake_later(shared_from_this(), std::clamp(delay + milliseconds(1), milliseconds(1),
+                                                        milliseconds(60'000))));
+}
+
+Awaitable<void> Target::wake_later(std::shared_ptr<Target> self, milliseconds delay) {
+  co_await sleep_for(delay);
+  self->wake_pending_ = false;
+  self->pump();
+}
+
+Awaitable<void> Target::run(std::shared_ptr<Target> self, DeliveryJob job) {
+  Delivery delivery = job.delivery;
+  Outcome outcome = co_await self->sink_->deliver(std::move(delivery));
+  co_await self->settle(self, std::move(job), std::move(outcome));
+}
+
+Awaitable<void> Target::settle(std::shared_ptr<Target> self, DeliveryJob job, Outcome outcome) {
+  BootTime now = clock_.boot_now();
+  const auto before = breaker_.state();
+  bool absorbed = breaker_.record(outcome, job.record, now);
+  DeliveryResult result;
+  const bool failed =
+      outcome.kind == Outcome::Kind::again || outcome.kind == Outcome::Kind::unknown;
+  if (failed && !absorbed) {
+    result.target_answers = breaker_.answered_other_since(job.record, job.first_attempt);
+    if (!result.target_answers && job.delivery.attempt >= kAttemptsBeforeCheck &&
+        breaker_.state() == Breaker::State::closed) {
+      const Outcome checked = co_await sink_->check();
+      now = clock_.boot_now();
+      if (checked.kind == Outcome::Kind::delivered) {
+        result.target_answers = true;
+      } else {
+        breaker_.check_failed(checked.reason, now);
+        absorbed = outcome.kind == Outcome::Kind::again;
+      }
+    }
+  }
+  --in_flight_;
+  const bool interesting = before != breaker_.state() || breaker_.state() != Breaker::State::closed;
+  if (interesting || status_.state == "unknown") publish();
+  if (absorbed && !stopping_) {
+    queue_.push_back(std::move(job));
+    pump();
+    co_return;
+  }
+  result.odometer = breaker_.odometer(now);
+  result.outcome = std::move(outcome);
+  Executor* home = job.home;
+  auto done = std::move(job.done);
+  if (home == &home_) {
+    done(std::move(result));
+  } else {
+    home->post([done = std::move(done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+  }
+  pump();
+}
+
+Awaitable<Outcome> Target::check() {
+  Outcome outcome = co_await sink_->check();
+  co_return outcome;
+}
+
+}  // namespace millrace::deliver

@@ -1,0 +1,87 @@
+// One connection as a target: its pool, in_flight, pace and breaker, on its home shard. Lanes
+// submit from their own shards and get the result back there. A failure of the target as a whole is
+// absorbed here: the request waits in the queue, is not charged to its record, and goes out again
+// when a probe succeeds.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "config/model.hpp"
+#include "deliver/breaker.hpp"
+#include "millrace/connector.hpp"
+#include "net/shard.hpp"
+
+namespace millrace::deliver {
+
+struct DeliveryResult {
+  Outcome outcome;
+  bool target_answers = false;  ///< others are answered, or the check is: the fault is the record's
+  microseconds odometer{0};     ///< of the connection, at the outcome
+};
+
+struct DeliveryJob {
+  Delivery delivery;
+  std::uint64_t record = 0;  ///< hash
+  BootTime first_attempt{};
+  Executor* home = nullptr;  ///< where `done` runs
+  std::move_only_function<void(DeliveryResult)> done;
+};
+
+struct TargetStatus {
+  std::string state = "unknown";  ///< up, down, paused, unknown
+  std::string reason;
+  std::optional<WallTime> since;
+  int in_flight = 0;
+  std::size_t waiting = 0;
+};
+
+class Target : public std::enable_shared_from_this<Target> {
+ public:
+  Target(Shard& home, const config::Connection& connection, std::unique_ptr<Sink> sink,
+         Clock& clock);
+
+  /// Thread-safe.
+  void submit(DeliveryJob job);
+  /// Thread-safe: takes jobs that have not started back out; their `done` is never called.
+  void stop();
+  void resume();
+  TargetStatus status() const;
+  /// On the home shard.
+  Awaitable<Outcome> check();
+
+  Shard& home() { return home_; }
+  const std::string& name() const { return name_; }
+  int in_flight_max() const { return in_flight_max_; }
+  bool idempotent() const { return idempotent_; }
+
+ private:
+  void pump();
+  Awaitable<void> run(std::shared_ptr<Target> self, DeliveryJob job);
+  Awaitable<void> settle(std::shared_ptr<Target> self, DeliveryJob job, Outcome outcome);
+  void wake_at(BootTime at);
+  Awaitable<void> wake_later(std::shared_ptr<Target> self, milliseconds delay);
+  void publish();
+
+  Shard& home_;
+  const std::string name_;
+  const int in_flight_max_;
+  const bool idempotent_;
+  const double per_second_;
+  std::unique_ptr<Sink> sink_;
+  Clock& clock_;
+  Breaker breaker_;
+  std::deque<DeliveryJob> queue_;
+  int in_flight_ = 0;
+  std::uint64_t last_probed_ = 0;
+  BootTime next_start_{};  ///< pace
+  bool wake_pending_ = false;
+  bool stopping_ = false;
+  mutable std::mutex status_mutex_;  ///< guards status_ alone, never held across an await
+  TargetStatus status_;
+};
+
+}  // namespace millrace::deliver
