@@ -1,0 +1,174 @@
+#include "ingress/intake.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "net/callback.hpp"
+#include "net/deadlines.hpp"
+
+namespace millrace::ingress {
+namespace {
+
+std::int64_t microseconds_of(BootTime time) {
+  return time.time_since_epoch().count();
+}
+
+}  // namespace
+
+/// Whichever comes first resumes the request: the log's completion or the deadline. Lives on the
+/// shard; the log holds it until the append is decided.
+class Intake::Wait final : public Deadline {
+ public:
+  using Done = std::move_only_function<void(Result<Offset>)>;
+
+  Wait(Intake& intake, Shard& shard, std::size_t bytes, Settled settled)
+      : Deadline(shard.deadlines()),
+        intake_(intake),
+        bytes_(bytes),
+        started_(BootClock::now()),
+        settled_(std::move(settled)) {
+    intake_.begin(bytes_);
+  }
+
+  void start(Done done) {
+    done_ = std::move(done);
+    set_deadline_after(intake_.limits_.wait_max);
+  }
+
+  void complete(Result<std::vector<Offset>> offsets) {
+    clear_deadline();
+    intake_.end(bytes_, started_);
+    if (settled_) std::exchange(settled_, nullptr)(offsets.has_value());
+    if (!done_) return;
+    Done done = std::exchange(done_, nullptr);
+    if (offsets) {
+      done(offsets->front());
+    } else {
+      if (offsets.error().code == Errc::disk_full) ++intake_.counters_.disk_full;
+      done(std::unexpected(std::move(offsets).error()));
+    }
+  }
+
+ private:
+  void on_deadline() override {
+    if (!done_) return;
+    ++intake_.counters_.late;
+    Done done = std::exchange(done_, nullptr);
+    done(fail(Errc::overloaded, "the log takes longer than allowed; the message may still arrive"));
+  }
+
+  Intake& intake_;
+  const std::size_t bytes_;
+  const BootTime started_;
+  Settled settled_;
+  Done done_;
+};
+
+/// The same race for a duplicate that waits for its first sending.
+class Intake::SettledWait final : public Deadline {
+ public:
+  using Done = std::move_only_function<void(Result<void>)>;
+
+  explicit SettledWait(Shard& shard) : Deadline(shard.deadlines()) {}
+
+  void start(Done done, milliseconds wait_max) {
+    done_ = std::move(done);
+    set_deadline_after(wait_max);
+  }
+
+  void complete(bool durable) {
+    clear_deadline();
+    if (durable) return finish({});
+    finish(fail(Errc::overloaded, "the message could not be kept; send again"));
+  }
+
+ private:
+  void on_deadline() override {
+    finish(
+        fail(Errc::overloaded, "the log takes longer than allowed; the message may still arrive"));
+  }
+  void finish(Result<void> result) {
+    if (!done_) return;
+    Done done = std::exchange(done_, nullptr);
+    done(std::move(result));
+  }
+
+  Done done_;
+};
+
+Intake::Intake(EventLog& log, Counters& counters, Limits limits)
+    : log_(log), counters_(counters), limits_(limits), min_free_(limits.min_free_fraction) {}
+
+void Intake::begin(std::size_t bytes) {
+  if (appends_.fetch_add(1, std::memory_order_relaxed) == 0) {
+    progress_us_.store(microseconds_of(BootClock::now()), std::memory_order_relaxed);
+  }
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void Intake::end(std::size_t bytes, BootTime started) {
+  const BootTime now = BootClock::now();
+  const std::int64_t took = (now - started).count();
+  const std::int64_t before = latency_us_.load(std::memory_order_relaxed);
+  // Two shards may overwrite each other's sample: it is an estimate, and the next one corrects it.
+  latency_us_.store(before + (took - before) / 8, std::memory_order_relaxed);
+  progress_us_.store(microseconds_of(now), std::memory_order_relaxed);
+  bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  appends_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Result<void> Intake::admit() {
+  if (stopping_.load(std::memory_order_relaxed)) {
+    ++counters_.overloaded;
+    return fail(Errc::stopping, "this broker is stopping; send again");
+  }
+  if (disk_free_.load(std::memory_order_relaxed) < min_free_.load(std::memory_order_relaxed)) {
+    ++counters_.disk_full;
+    return fail(Errc::disk_full, "the disk of the log is nearly full; send again later");
+  }
+  const std::uint64_t outstanding = appends_.load(std::memory_order_relaxed);
+  // With nothing under way one message goes ahead whatever the past was: it measures anew.
+  if (outstanding == 0) return {};
+  const std::int64_t wait_max = std::chrono::microseconds(limits_.wait_max).count();
+  const std::int64_t silent =
+      microseconds_of(BootClock::now()) - progress_us_.load(std::memory_order_relaxed);
+  if (outstanding >= limits_.appends_max ||
+      bytes_.load(std::memory_order_relaxed) >= limits_.bytes_max || silent > wait_max ||
+      latency_us_.load(std::memory_order_relaxed) > wait_max) {
+    ++counters_.overloaded;
+    return fail(Errc::overloaded, "the log cannot keep up; send again later");
+  }
+  return {};
+}
+
+Awaitable<Result<Offset>> Intake::append(Journal journal, LogEntry entry, Shard& shard,
+                                         Settled settled) {
+  if (auto admitted = admit(); !admitted) {
+    if (settled) settled(false);
+    co_return std::unexpected(std::move(admitted).error());
+  }
+  auto wait = std::make_shared<Wait>(*this, shard, entry.payload.size(), std::move(settled));
+  std::vector<LogEntry> group;
+  group.push_back(std::move(entry));
+  auto starter = [this, journal, &shard, wait, &group](Wait::Done done) {
+    wait->start(std::move(done));
+    log_.append(journal, std::move(group), shard, [wait](Result<std::vector<Offset>> offsets) {
+      wait->complete(std::move(offsets));
+    });
+  };
+  auto answer = co_await await_callback<Result<Offset>>(shard, std::move(starter));
+  co_return answer;
+}
+
+Awaitable<Result<void>> Intake::await_settled(DedupeIndex& index, DedupeKey key, Shard& shard) {
+  auto wait = std::make_shared<SettledWait>(shard);
+  auto starter = [&index, key, &shard, wait, limit = limits_.wait_max](SettledWait::Done done) {
+    wait->start(std::move(done), limit);
+    index.when_settled(key, shard, [wait](bool durable) { wait->complete(durable); });
+  };
+  auto answer = co_await await_callback<Result<void>>(shard, std::move(starter));
+  co_return answer;
+}
+
+}  // namespace millrace::ingress
