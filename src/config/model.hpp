@@ -30,6 +30,7 @@ struct Program {
   std::string text;
   Place place;
   std::optional<Expression> compiled;  ///< always set in a loaded Config
+  bool cut_by_comment = false;         ///< YAML took ` #...` behind it for a comment
 };
 
 /// Text with `${ jq }` pieces, evaluated per event: literals and programs in turn.
@@ -245,6 +246,8 @@ struct Problem {
   Place place;
   std::string path;     ///< "route order-to-mes / requests / confirmed / method"
   std::string message;  ///< what is wrong, what was expected, the nearest known name, what to write
+  std::string source;   ///< the line at `place`, for the caret
+  bool hide_source = false;  ///< the line may hold a secret: it is never shown
 };
 
 }  // namespace millrace::config

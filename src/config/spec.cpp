@@ -1,0 +1,276 @@
+// The parts of Spec<T> that do not depend on T.
+#include "millrace/spec.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "config/nearest.hpp"
+#include "config/problems.hpp"
+#include "config/spec_reader.hpp"
+#include "config/yaml.hpp"
+
+namespace millrace {
+namespace {
+
+using config::Node;
+using config::SpecReader;
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+const SpecOption* find_option(const AnySpec& spec, std::string_view key) {
+  const auto& options = spec.options();
+  const auto found = std::ranges::find(options, key, &SpecOption::key);
+  return found == options.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> known_keys(const AnySpec& spec) {
+  std::vector<std::string> keys;
+  for (const SpecOption& option : spec.options()) keys.push_back(option.key);
+  return keys;
+}
+
+void report_unknown(const AnySpec& spec, const AnySpec* beside, const Node::Member& member,
+                    SpecReader& reader) {
+  if (contains(spec.keys_not_yet(), member.key) ||
+      (beside && contains(beside->keys_not_yet(), member.key))) {
+    reader.error_at(member.line, member.column,
+                    fmt::format("`{}` is not supported yet", member.key));
+    return;
+  }
+  std::vector<std::string> keys = known_keys(spec);
+  if (beside) {
+    for (auto& key : known_keys(*beside)) keys.push_back(std::move(key));
+  }
+  reader.error_at(
+      member.line, member.column,
+      fmt::format("unknown key `{}`; known are {}{}", member.key, config::list_names(keys, 40),
+                  config::did_you_mean(member.key, keys)));
+}
+
+Json shown_secret(const Json& value) {
+  if (value.is_string()) return value.get_string().empty() ? value : Json("***");
+  if (value.is_array()) {
+    JsonArray hidden;
+    for (const Json& item : value.get_array()) hidden.push_back(shown_secret(item));
+    return hidden;
+  }
+  if (value.is_object()) {
+    JsonObject hidden;
+    for (const auto& member : value.get_object()) {
+      hidden[member.key()] = shown_secret(member.value());
+    }
+    return hidden;
+  }
+  return value.is_null() ? value : Json("***");
+}
+
+// Markdown tables break at a bar and at a line's end.
+std::string cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+void AnySpec::read_members(const Node& node, SpecReader& reader, const SpecBeside& beside,
+                           void* target) const {
+  if (node.kind != Node::Kind::mapping) {
+    reader.error(node, fmt::format("expected a mapping with {}, found {}",
+                                   config::list_names(known_keys(*this)), name_of(node.kind)));
+    return;
+  }
+  for (const Node::Member& member : node.members) {
+    const SpecOption* option = find_option(*this, member.key);
+    if (option == nullptr) {
+      const bool known_beside = beside.spec && find_option(*beside.spec, member.key);
+      if (beside.report_unknown && !known_beside) {
+        report_unknown(*this, beside.spec, member, reader);
+      }
+      continue;
+    }
+    const SpecReader::Step step(reader, member.key);
+    const SpecReader::Hidden hidden(reader, option->secret);
+    if (!option->deprecated.empty()) {
+      reader.warning(member.value,
+                     fmt::format("`{}` is deprecated: {}", member.key, option->deprecated));
+    }
+    option->read(member.value, reader, *option, target);
+  }
+  for (const SpecOption& option : options_) {
+    if (!option.required || node.find(option.key)) continue;
+    std::string message = fmt::format("`{}:` is missing: {}", option.key, option.doc);
+    if (!option.example.empty()) {
+      message += fmt::format(" Write `{}: {}`.", option.key, option.example);
+    }
+    reader.error(node, std::move(message));
+  }
+  for (const auto& keys : exactly_one_of_) {
+    const auto given = std::ranges::count_if(keys, [&](const auto& key) { return node.find(key); });
+    // A key that is refused as not supported yet has been reported; do not ask for another one.
+    const bool refused = std::ranges::any_of(
+        node.members, [&](const auto& member) { return contains(not_yet_, member.key); });
+    if (given == 1 || (given == 0 && refused)) continue;
+    reader.error(node,
+                 fmt::format("exactly one of {} is needed, {} given", config::list_names(keys),
+                             given == 0 ? "none is" : "several are"));
+  }
+}
+
+Json AnySpec::show_members(const void* source) const {
+  JsonObject shown;
+  for (const SpecOption& option : options_) {
+    Json value = option.show(option, source);
+    shown[option.key] = option.secret ? shown_secret(value) : std::move(value);
+  }
+  return shown;
+}
+
+Json AnySpec::json_schema() const {
+  JsonObject properties;
+  JsonArray required;
+  for (const SpecOption& option : options_) {
+    Json schema = option.schema(option);
+    if (JsonObject* object = schema.if_object()) {
+      (*object)["description"] = option.doc;
+      if (!option.deprecated.empty()) (*object)["deprecated"] = true;
+    }
+    properties[option.key] = std::move(schema);
+    if (option.required) required.emplace_back(option.key);
+  }
+  JsonObject schema{{"type", "object"}, {"description", summary_}};
+  schema["properties"] = std::move(properties);
+  if (!required.empty()) schema["required"] = std::move(required);
+  schema["additionalProperties"] = false;
+  return schema;
+}
+
+std::string AnySpec::reference_markdown() const {
+  std::string text = fmt::format("### `{}`\n\n{}\n\n", name_, summary_);
+  text += "| key | type | default | what it is for |\n|---|---|---|---|\n";
+  const Json values = defaults();
+  for (const SpecOption& option : options_) {
+    const Json* value = find(values, option.key);
+    std::string standard = option.required ? "required" : "";
+    if (!option.required && value && !value->is_null() && !value->is_object()) {
+      const bool empty = (value->is_string() && value->get_string().empty()) ||
+                         (value->is_array() && value->get_array().empty());
+      if (!empty) {
+        standard = value->is_string() ? std::string(value->get_string()) : write_json(*value);
+        standard = "`" + standard + "`";
+      }
+    }
+    std::string doc = option.doc;
+    if (!option.one_of.empty()) {
+      doc += fmt::format(" One of {}.", config::list_names(option.one_of));
+    }
+    if (!option.example.empty()) doc += fmt::format(" Example: `{}`.", option.example);
+    if (!option.deprecated.empty()) doc += fmt::format(" Deprecated: {}.", option.deprecated);
+    if (option.secret) doc += " A secret: never printed.";
+    text += fmt::format("| `{}` | {} | {} | {} |\n", option.key, option.type, cell(standard),
+                        cell(doc));
+  }
+  return text;
+}
+
+Result<std::any> AnySpec::parse_yaml(std::string_view yaml) const {
+  std::vector<config::Problem> problems;
+  const auto documents = config::parse_yaml(yaml, name_ + ".yaml", problems);
+  std::any value;
+  if (problems.empty()) {
+    Node empty;
+    empty.kind = Node::Kind::mapping;
+    SpecReader reader(name_ + ".yaml", problems, nullptr);
+    value = parse(documents.empty() ? empty : documents.front(), reader);
+  }
+  std::string text;
+  for (const config::Problem& problem : problems) {
+    if (problem.level == config::Problem::Level::error) text += config::render_line(problem) + "\n";
+  }
+  if (!text.empty()) return fail(Errc::config, std::move(text));
+  return value;
+}
+
+namespace spec_detail {
+
+Json show_integer(const SpecOption& option, std::int64_t value) {
+  if (option.unit != SpecUnit::bytes) return value;
+  static constexpr std::array<std::string_view, 4> kUnits{"B", "KiB", "MiB", "GiB"};
+  std::size_t unit = 0;
+  while (unit + 1 < kUnits.size() && value != 0 && value % 1024 == 0) {
+    value /= 1024;
+    ++unit;
+  }
+  return Json(fmt::format("{}{}", value, kUnits[unit]));
+}
+
+Json show_double(const SpecOption& option, double value) {
+  if (option.unit == SpecUnit::percent) return Json(fmt::format("{}%", value * 100));
+  return value;
+}
+
+Json show_duration(std::chrono::nanoseconds value) {
+  struct Unit {
+    std::string_view name;
+    std::int64_t size;
+  };
+  static constexpr std::array<Unit, 7> kUnits{{{"d", 86'400'000'000'000},
+                                               {"h", 3'600'000'000'000},
+                                               {"m", 60'000'000'000},
+                                               {"s", 1'000'000'000},
+                                               {"ms", 1'000'000},
+                                               {"us", 1'000},
+                                               {"ns", 1}}};
+  const std::int64_t count = value.count();
+  if (count == 0) return Json("0s");
+  for (const Unit& unit : kUnits) {
+    if (count % unit.size == 0) return Json(fmt::format("{}{}", count / unit.size, unit.name));
+  }
+  return Json(fmt::format("{}ns", count));
+}
+
+Json schema_of(std::string_view type, const SpecOption& option) {
+  if (type == "any value") return JsonObject{};
+  JsonObject schema;
+  if (type == "duration") {
+    schema["type"] = "string";
+    schema["pattern"] = R"(^([0-9.]+(ms|us|s|m|h|d|w)|\$\{.*\})$)";
+  } else if (option.unit != SpecUnit::none && type != "string" && type != "boolean") {
+    schema["type"] = "string";
+  } else {
+    schema["type"] = type;
+  }
+  if (schema["type"] == "integer" || schema["type"] == "number") {
+    if (option.min) schema["minimum"] = *option.min;
+    if (option.max) schema["maximum"] = *option.max;
+  }
+  if (!option.one_of.empty()) {
+    JsonArray values;
+    for (const auto& value : option.one_of) values.emplace_back(value);
+    schema["enum"] = std::move(values);
+  }
+  return schema;
+}
+
+Json schema_of_names(const std::vector<std::string>& names) {
+  JsonArray values;
+  for (const auto& name : names) values.emplace_back(name);
+  return JsonObject{{"enum", std::move(values)}};
+}
+
+Json schema_of_list(Json items) {
+  return JsonObject{{"type", "array"}, {"items", std::move(items)}};
+}
+
+Json schema_of_map(Json values) {
+  return JsonObject{{"type", "object"}, {"additionalProperties", std::move(values)}};
+}
+
+}  // namespace spec_detail
+}  // namespace millrace
