@@ -1,0 +1,25 @@
+# Medians and failures over the lines of w1_load, one JSON object a line.
+
+def median: sort | if length == 0 then null else .[length / 2 | floor] end;
+
+def figure($broker; $scenario; $key):
+  [ .[] | select(.broker == $broker and .scenario == $scenario) | .[$key] | values ] | median;
+
+# What Millrace reaches of the limit, in percent; null when one of them was not measured.
+def share($scenario; $key):
+  figure("limit"; $scenario; $key) as $limit
+  | figure("millrace"; $scenario; $key) as $own
+  | if $limit == null or $own == null then null else 100 * $own / $limit | round end;
+
+# After kill -9 a bounded number of deliveries is repeated by design; `repeat` counts its own.
+def repeats_allowed: .scenario == "kill" or .scenario == "kill-in-drain";
+
+def failures($share_min):
+  [ ( .[] | select(.broker == "millrace")
+      | (select(.lost > 0) | "\(.scenario): \(.lost) acknowledged orders were lost"),
+        (select(.repeats > 0 and (repeats_allowed | not))
+         | "\(.scenario): \(.repeats) orders arrived twice"),
+        (select(.malformed > 0) | "\(.scenario): \(.malformed) bodies are not the expected event"),
+        (select(.acked == 0) | "\(.scenario): nothing was acknowledged") ),
+    ( share("closed"; "e2e_per_s") | values | select(. < $share_min)
+      | "end to end \(.) % of the limit, at least \($share_min) % expected" ) ];
