@@ -1,0 +1,233 @@
+#include "log/file_log.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "log/inspect.hpp"
+#include "log/journal_reader.hpp"
+#include "log/journal_writer.hpp"
+#include "log/manifest.hpp"
+#include "millrace/json.hpp"
+
+namespace millrace {
+namespace {
+
+namespace fs = std::filesystem;
+using log::JournalAppender;
+using log::JournalWriter;
+using log::SegmentPtr;
+
+constexpr std::array kJournals{Journal::inbox, Journal::events, Journal::trail};
+/// Those whose appends wait for the disk, so that their ends bind.
+constexpr std::array kSyncedJournals{Journal::inbox, Journal::events};
+constexpr int kExitDiskFailed = 70;
+constexpr std::uint64_t kSegmentBytesMin = 8192;
+
+void stop_process(const Error& error) {
+  spdlog::critical("The disk failed under the log, so nothing can be acknowledged: error={}",
+                   error.message);
+  spdlog::default_logger_raw()->flush();
+  std::_Exit(kExitDiskFailed);
+}
+
+class FileLog final : public EventLog {
+ public:
+  FileLog(FileLogOptions options, std::string uuid, std::unique_ptr<FileLock> lock)
+      : options_(std::move(options)), uuid_(std::move(uuid)), lock_(std::move(lock)) {
+    if (!options_.fatal) options_.fatal = stop_process;
+  }
+  ~FileLog() override { FileLog::close(); }
+  FileLog(const FileLog&) = delete;
+  FileLog& operator=(const FileLog&) = delete;
+
+  Result<void> start(std::array<std::vector<SegmentPtr>, kJournalCount> segments);
+
+  void append(Journal journal, std::vector<LogEntry> group, Executor& home,
+              AppendDone done) override {
+    writer(journal).append(std::move(group), home, std::move(done));
+  }
+  void set_tail_listener(Journal journal, TailListener listener) override {
+    writer(journal).set_tail_listener(std::move(listener));
+  }
+  Result<std::unique_ptr<LogReader>> open_reader(Journal journal,
+                                                 const PartitionOffsets& from) override {
+    auto reader = log::JournalReader::open(options_.disk, writer(journal).catalog(), from);
+    if (!reader) {
+      reader.error().message = fmt::format("{}: {}", to_string(journal), reader.error().message);
+    }
+    return reader;
+  }
+  PartitionOffsets ends(Journal journal) const override { return catalog(journal).ends(); }
+  PartitionOffsets begins(Journal journal) const override { return catalog(journal).begins(); }
+  std::string durable_ends() const override;
+  Result<void> verify_ends(std::string_view stored) const override;
+  std::string uuid() const override { return uuid_; }
+  bool empty() const override;
+  Usage usage() const override;
+  Result<void> trim(Journal journal, WallTime older_than,
+                    const PartitionOffsets& keep_from) override;
+  void close() override {
+    for (auto& writer : writers_) {
+      if (writer) writer->close();
+    }
+    lock_.reset();
+  }
+
+ private:
+  JournalWriter& writer(Journal journal) const {
+    return *writers_[static_cast<std::size_t>(journal)];
+  }
+  log::SegmentCatalog& catalog(Journal journal) const { return *writer(journal).catalog(); }
+
+  FileLogOptions options_;
+  std::string uuid_;
+  std::unique_ptr<FileLock> lock_;
+  std::array<std::unique_ptr<JournalWriter>, kJournalCount> writers_;
+};
+
+fs::path directory_of(const fs::path& log, Journal journal) {
+  return log / std::string(to_string(journal));
+}
+
+Result<void> FileLog::start(std::array<std::vector<SegmentPtr>, kJournalCount> segments) {
+  std::array<std::unique_ptr<JournalAppender>, kJournalCount> appenders;
+  for (const Journal journal : kJournals) {
+    const auto index = static_cast<std::size_t>(journal);
+    const fs::path directory = directory_of(options_.directory, journal);
+    MILLRACE_CHECK_OK(options_.disk.create_directories(directory));
+    MILLRACE_TRY(appender, JournalAppender::open({.disk = &options_.disk,
+                                                  .clock = &options_.clock,
+                                                  .journal = journal,
+                                                  .directory = directory,
+                                                  .log_uuid = uuid_,
+                                                  .segment_bytes = options_.segment_bytes,
+                                                  .index_bytes = options_.index_bytes,
+                                                  .sync_each_batch = journal != Journal::trail},
+                                                 std::move(segments[index])));
+    appenders[index] = std::move(appender);
+  }
+  for (std::size_t i = 0; i < kJournalCount; ++i) {
+    writers_[i] = std::make_unique<JournalWriter>(
+        std::move(appenders[i]), log::WriterOptions{.idle_mark = options_.idle_mark,
+                                                    .sync_every = options_.trail_sync,
+                                                    .fatal = options_.fatal});
+  }
+  return {};
+}
+
+std::string FileLog::durable_ends() const {
+  std::string text = fmt::format(R"({{"log":"{}")", uuid_);
+  for (const Journal journal : kSyncedJournals) {
+    text += fmt::format(R"(,"{}":{})", to_string(journal), catalog(journal).data_end());
+  }
+  return text + "}";
+}
+
+Result<void> FileLog::verify_ends(std::string_view stored) const {
+  MILLRACE_TRY(json, parse_json(stored));
+  const std::string_view uuid = string_or(json, "log", "");
+  if (uuid != uuid_) {
+    return fail(Errc::wrong_environment,
+                fmt::format("the state belongs to log {}, but {} is log {}; start with the log "
+                            "and the state that belong together",
+                            uuid, options_.directory.string(), uuid_));
+  }
+  for (const Journal journal : kSyncedJournals) {
+    const auto expected = static_cast<std::uint64_t>(int_or(json, to_string(journal), 0));
+    const std::uint64_t end = catalog(journal).data_end();
+    if (end >= expected) continue;
+    return fail(Errc::corrupt,
+                fmt::format("journal {} in {} ends at byte {}, but the state knows it durable up "
+                            "to byte {}: acknowledged records are gone. Put the log's files back "
+                            "from where they went, or adopt what is left with `millrace state "
+                            "adopt --routes-from POSITION --reason TEXT`",
+                            to_string(journal), options_.directory.string(), end, expected));
+  }
+  return {};
+}
+
+bool FileLog::empty() const {
+  for (const Journal journal : kJournals) {
+    for (const Offset end : ends(journal)) {
+      if (end > 0) return false;
+    }
+  }
+  return true;
+}
+
+EventLog::Usage FileLog::usage() const {
+  Usage usage;
+  for (const Journal journal : kJournals) {
+    usage.bytes += catalog(journal).bytes(options_.segment_bytes);
+  }
+  const auto space = options_.disk.space(options_.directory);
+  if (!space) return usage;
+  usage.disk_free = space->free_bytes;
+  usage.disk_size = space->total_bytes;
+  if (space->total_bytes > 0) {
+    usage.disk_free_fraction =
+        static_cast<double>(space->free_bytes) / static_cast<double>(space->total_bytes);
+  }
+  return usage;
+}
+
+Result<void> FileLog::trim(Journal journal, WallTime older_than,
+                           const PartitionOffsets& keep_from) {
+  std::size_t removed = 0;
+  while (const auto path = catalog(journal).take_oldest(older_than, keep_from)) {
+    MILLRACE_CHECK_OK(options_.disk.remove(*path));
+    // One by one: a power cut must not bring an older segment back behind a gap.
+    MILLRACE_CHECK_OK(options_.disk.sync_directory(path->parent_path()));
+    ++removed;
+  }
+  if (removed > 0) {
+    spdlog::info("Old segments were dropped: journal={} segments={}", to_string(journal), removed);
+  }
+  return {};
+}
+
+/// Reads who the log is; makes it a log when the directory is empty.
+Result<std::string> identify(FileLogOptions& options) {
+  MILLRACE_TRY(manifest, log::read_manifest(options.disk, options.directory));
+  if (manifest) return manifest->uuid;
+  for (const Journal journal : kJournals) {
+    const auto names = options.disk.list(directory_of(options.directory, journal));
+    if (!names || names->empty()) continue;
+    return fail(Errc::corrupt,
+                fmt::format("{} holds segments but no log.json; put it back from a backup",
+                            options.directory.string()));
+  }
+  MILLRACE_TRY(created, log::create_manifest(options.disk, options.directory));
+  return created.uuid;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventLog>> open_file_log(FileLogOptions options) {
+  if (options.segment_bytes < kSegmentBytesMin) {
+    return fail(Errc::invalid_argument,
+                fmt::format("segments need at least {} bytes", kSegmentBytesMin));
+  }
+  // Before the first change to the directory: a newer version's log is left as it is.
+  auto known = log::read_manifest(options.disk, options.directory);
+  if (!known) return std::unexpected(std::move(known).error());
+  MILLRACE_CHECK_OK(options.disk.create_directories(options.directory));
+  MILLRACE_TRY(lock, options.disk.lock(options.directory / "lock"));
+  MILLRACE_TRY(uuid, identify(options));
+  std::array<std::vector<SegmentPtr>, kJournalCount> segments;
+  for (const Journal journal : kJournals) {
+    auto found = log::inspect_segments(options.disk, directory_of(options.directory, journal),
+                                       journal, uuid);
+    if (!found && found.error().code == Errc::not_found) continue;
+    if (!found) return std::unexpected(std::move(found).error());
+    segments[static_cast<std::size_t>(journal)] = std::move(*found);
+  }
+  auto file_log = std::make_unique<FileLog>(std::move(options), std::move(uuid), std::move(lock));
+  MILLRACE_CHECK_OK(file_log->start(std::move(segments)));
+  return file_log;
+}
+
+}  // namespace millrace

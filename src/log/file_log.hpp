@@ -1,0 +1,32 @@
+// The event log on files: three journals of segments under one directory (semantics 3,
+// docs/reference/log-format.md). Promises what EventLog promises.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "millrace/clock.hpp"
+#include "millrace/event_log.hpp"
+#include "storage/disk.hpp"
+
+namespace millrace {
+
+struct FileLogOptions {
+  std::filesystem::path directory;  ///< made if absent; locked as long as the log is open
+  Disk& disk;                       ///< outlives the log and its readers
+  const Clock& clock;
+  std::uint64_t segment_bytes = std::uint64_t{128} << 20;
+  std::uint64_t index_bytes = std::uint64_t{4} << 20;  ///< distance of sparse index entries
+  milliseconds idle_mark{100};    ///< after this long without an append the mark is written
+  milliseconds trail_sync{1000};  ///< at most this much of the trail is lost in a power cut
+  /// Runs on the writer thread when a write or sync failed; nothing is acknowledged any more. The
+  /// default logs the error and ends the process with code 70.
+  std::function<void(Error)> fatal;
+};
+
+/// Opens or creates the log. A torn tail is cut off silently. Errc::locked, newer_format (touches
+/// nothing), wrong_environment, corrupt (names file and byte), disk_full, disk_failed.
+Result<std::unique_ptr<EventLog>> open_file_log(FileLogOptions options);
+
+}  // namespace millrace

@@ -1,0 +1,39 @@
+// Looks at a journal's directory without touching it: which segments there are, whether they follow
+// each other, where the last one ends, and whether what lies there is a torn tail or damage.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "log/segment_catalog.hpp"
+#include "storage/disk.hpp"
+
+namespace millrace::log {
+
+/// What a scan of one segment from its base met.
+struct SegmentScan {
+  std::uint64_t end = 0;       ///< position after the last sound frame
+  std::uint64_t data_end = 0;  ///< position after the last frame with records; the base if none
+  PartitionOffsets ends{};
+  WallTime last_time;
+  std::uint64_t frames = 0;
+  std::uint64_t records = 0;
+  bool ends_with_records = false;  ///< no mark follows the last records
+  bool torn = false;               ///< bytes other than zeros follow `end`
+  bool damaged = false;            ///< acknowledged frames follow `end`
+};
+
+/// Scans and fills the segment's index. Expected failures are I/O only: damage is in the scan.
+Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t index_bytes);
+
+/// The journal's segments in order, their headers checked against each other and the log's UUID.
+/// Empty when there are none. Errc::newer_format, corrupt or wrong_environment name the file.
+Result<std::vector<SegmentPtr>> inspect_segments(Disk& disk, const std::filesystem::path& directory,
+                                                 Journal journal, const std::string& log_uuid);
+
+/// The error for a damaged frame: file, byte, and what to do.
+Error damage(const Segment& segment, std::uint64_t position);
+
+}  // namespace millrace::log

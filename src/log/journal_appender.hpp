@@ -1,0 +1,98 @@
+// The writing end of one journal: encodes groups into frames, writes and syncs them, rolls
+// segments. Used by one thread at a time. Promises: what `append` returned is durable (the trail:
+// written); Errc::disk_full means nothing of the batch remains; any other error is final.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "log/segment_catalog.hpp"
+#include "millrace/clock.hpp"
+#include "storage/disk.hpp"
+
+namespace millrace::log {
+
+/// Entries that are appended together, and the offsets they got.
+struct Group {
+  std::vector<LogEntry> entries;
+  std::size_t bytes = 0;  ///< of its records in a frame
+  std::vector<Offset> offsets;
+};
+
+/// Sums the group's bytes. Errc::too_large, or invalid_argument for a partition that does not
+/// exist.
+Result<std::size_t> measure(std::span<const LogEntry> entries);
+
+struct AppenderOptions {
+  Disk* disk = nullptr;
+  const Clock* clock = nullptr;
+  Journal journal = Journal::inbox;
+  std::filesystem::path directory;
+  std::string log_uuid;
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t index_bytes = 0;
+  bool sync_each_batch = true;
+};
+
+class JournalAppender {
+ public:
+  /// Opens the journal whose segments were inspected, or begins it when there are none. A torn tail
+  /// is cut; damage is Errc::corrupt.
+  static Result<std::unique_ptr<JournalAppender>> open(AppenderOptions options,
+                                                       std::vector<SegmentPtr> segments);
+
+  const std::shared_ptr<SegmentCatalog>& catalog() const { return catalog_; }
+
+  /// How many groups from the front make the next batch (at least 1).
+  std::size_t fitting(std::span<const Group* const> groups) const;
+  /// Appends the whole batch of groups, setting their offsets. The result's `records` are filled
+  /// in only when wanted.
+  Result<RecordBatchPtr> append(std::span<Group* const> groups, bool want_records);
+
+  /// Whether the last frame holds records, so that nothing on disk says yet that it is durable.
+  bool wants_mark() const { return wants_mark_; }
+  /// Appends an empty frame, which says so. Not synced: losing it loses nothing.
+  Result<void> mark();
+  bool unsynced() const { return synced_through_ < write_position_; }
+  Result<void> sync();
+  /// Makes the next segment's file when the current one is three quarters full, so that rolling
+  /// does not wait for the allocation.
+  Result<void> prepare();
+
+ private:
+  struct Layout {
+    std::size_t groups = 0;
+    std::vector<std::pair<std::size_t, std::size_t>> frames;  ///< groups and bytes of each frame
+    std::size_t bytes = 0;                                    ///< of all frames, padded
+  };
+
+  explicit JournalAppender(AppenderOptions options) : options_(std::move(options)) {}
+
+  Result<void> recover(std::vector<SegmentPtr> segments);
+  Layout lay_out(std::span<const Group* const> groups) const;
+  std::uint64_t room() const;
+  std::uint64_t file_offset(std::uint64_t position) const;
+  RecordBatch encode_batch(std::span<Group* const> groups, const Layout& layout, WallTime now,
+                           PartitionOffsets& ends, bool want_records);
+  Result<void> write(std::string_view bytes);
+  Result<void> roll();
+  Result<void> make_spare();
+  void drop_spare();
+  std::filesystem::path spare_path() const { return options_.directory / "spare"; }
+
+  AppenderOptions options_;
+  std::shared_ptr<SegmentCatalog> catalog_;
+  SegmentPtr segment_;
+  std::unique_ptr<File> file_;
+  std::unique_ptr<File> spare_;
+  std::uint64_t write_position_ = 0;
+  std::uint64_t synced_through_ = 0;
+  std::uint64_t data_end_ = 0;
+  PartitionOffsets ends_{};
+  WallTime last_time_;
+  bool wants_mark_ = false;
+};
+
+}  // namespace millrace::log

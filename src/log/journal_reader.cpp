@@ -1,0 +1,111 @@
+#include "log/journal_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "log/inspect.hpp"
+
+namespace millrace::log {
+namespace {
+
+/// What a batch reserves at once; more grows.
+constexpr std::size_t kReserveBytes = 256u << 10;
+
+/// Views of the records are set when the batch's bytes do not move any more.
+void point_into(RecordBatch& batch) {
+  const char* at = batch.bytes.data();
+  for (LogRecord& record : batch.records) {
+    record.topic = {at, record.topic.size()};
+    at += record.topic.size();
+    record.payload = {at, record.payload.size()};
+    at += record.payload.size();
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogReader>> JournalReader::open(Disk& disk,
+                                                       std::shared_ptr<SegmentCatalog> catalog,
+                                                       const PartitionOffsets& from) {
+  MILLRACE_TRY(place, catalog->find(from));
+  std::unique_ptr<JournalReader> reader(new JournalReader(disk, std::move(catalog), from));
+  MILLRACE_CHECK_OK(reader->enter(std::move(place.segment)));
+  reader->scanned_ = place.at.position;
+  reader->at_scanned_ = place.at.offsets;
+  return reader;
+}
+
+Result<void> JournalReader::enter(SegmentPtr segment) {
+  MILLRACE_TRY(file, disk_.open(segment->path, OpenMode::read));
+  frames_.emplace(std::move(file), segment->header);
+  segment_ = std::move(segment);
+  return {};
+}
+
+Result<RecordBatchPtr> JournalReader::next(std::size_t records_max, std::size_t bytes_max) {
+  auto batch = std::make_shared<RecordBatch>();
+  while (batch->records.size() < records_max) {
+    MILLRACE_TRY(more, next_record());
+    if (!more) break;
+    const LogRecord& record = *held_;
+    const std::size_t bytes = record.topic.size() + record.payload.size();
+    if (!batch->records.empty() && batch->bytes.size() + bytes > bytes_max) break;
+    if (batch->records.empty()) batch->bytes.reserve(std::min(bytes_max, kReserveBytes));
+    batch->bytes.append(record.topic).append(record.payload);
+    batch->records.push_back(record);
+    position_[record.partition] = record.offset + 1;
+    held_.reset();
+  }
+  point_into(*batch);
+  return batch;
+}
+
+bool JournalReader::is_wanted(const LogRecord& record) const {
+  const Offset from = position_[record.partition];
+  return from != kSkipPartition && record.offset >= from;
+}
+
+/// Puts the next wanted record into `held_`; false at the durable end.
+Result<bool> JournalReader::next_record() {
+  if (held_) return true;
+  for (;;) {
+    LogRecord record;
+    while (records_ && records_->next(record)) {
+      if (record.offset != at_scanned_[record.partition]) {
+        return std::unexpected(damage(*segment_, scanned_));
+      }
+      ++at_scanned_[record.partition];
+      if (!is_wanted(record)) continue;
+      held_ = record;
+      return true;
+    }
+    if (records_ && records_->malformed()) return std::unexpected(damage(*segment_, scanned_));
+    records_.reset();
+    MILLRACE_TRY(more, next_frame());
+    if (!more) return false;
+  }
+}
+
+Result<bool> JournalReader::next_frame() {
+  SegmentCatalog::Extent extent = catalog_->extent(*segment_);
+  if (extent.sealed && scanned_ >= extent.limit) {
+    SegmentPtr following = catalog_->beginning_at(scanned_);
+    if (!following) {
+      return fail(
+          Errc::not_found,
+          fmt::format("the journal was trimmed beyond byte {} while it was read", scanned_));
+    }
+    MILLRACE_CHECK_OK(enter(std::move(following)));
+    extent = catalog_->extent(*segment_);
+  }
+  if (scanned_ >= extent.limit) return false;
+  catalog_->note(*segment_, scanned_, at_scanned_);
+  MILLRACE_TRY(frame, frames_->at(scanned_, extent.limit));
+  if (!frame) return std::unexpected(damage(*segment_, scanned_));
+  records_.emplace(frame->bytes, frame->header);
+  scanned_ = frame->next;
+  return true;
+}
+
+}  // namespace millrace::log

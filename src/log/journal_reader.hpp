@@ -1,0 +1,42 @@
+// Reads one journal forward from given offsets, across segments, beside the running writer.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "log/frame_reader.hpp"
+#include "log/segment_catalog.hpp"
+
+namespace millrace::log {
+
+/// The disk must outlive it; the log need not.
+class JournalReader final : public LogReader {
+ public:
+  static Result<std::unique_ptr<LogReader>> open(Disk& disk,
+                                                 std::shared_ptr<SegmentCatalog> catalog,
+                                                 const PartitionOffsets& from);
+
+  Result<RecordBatchPtr> next(std::size_t records_max, std::size_t bytes_max) override;
+  const PartitionOffsets& position() const override { return position_; }
+
+ private:
+  JournalReader(Disk& disk, std::shared_ptr<SegmentCatalog> catalog, const PartitionOffsets& from)
+      : disk_(disk), catalog_(std::move(catalog)), position_(from) {}
+
+  Result<void> enter(SegmentPtr segment);
+  Result<bool> next_frame();
+  Result<bool> next_record();
+  bool is_wanted(const LogRecord& record) const;
+
+  Disk& disk_;
+  std::shared_ptr<SegmentCatalog> catalog_;
+  PartitionOffsets position_;
+  SegmentPtr segment_;
+  std::optional<FrameReader> frames_;
+  std::uint64_t scanned_ = 0;      ///< position of the next frame
+  PartitionOffsets at_scanned_{};  ///< offsets of the records that come next, of all partitions
+  std::optional<RecordCursor> records_;
+  std::optional<LogRecord> held_;  ///< read from its frame and not returned yet
+};
+
+}  // namespace millrace::log

@@ -1,0 +1,192 @@
+#include "log/journal_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace millrace::log {
+namespace {
+
+struct Completion {
+  EventLog::AppendDone done;
+  Result<std::vector<Offset>> result;
+};
+
+/// One post per executor and batch: a post costs more than a completion.
+class Completions {
+ public:
+  void add(Executor* home, EventLog::AppendDone done, Result<std::vector<Offset>> result) {
+    auto found = std::find_if(by_home_.begin(), by_home_.end(),
+                              [home](const auto& entry) { return entry.first == home; });
+    if (found == by_home_.end()) {
+      by_home_.emplace_back();
+      found = std::prev(by_home_.end());
+      found->first = home;
+    }
+    found->second.push_back({std::move(done), std::move(result)});
+  }
+
+  void post() {
+    for (auto& [home, waiting] : by_home_) {
+      home->post([completions = std::move(waiting)]() mutable {
+        for (Completion& completion : completions) completion.done(std::move(completion.result));
+      });
+    }
+  }
+
+ private:
+  std::vector<std::pair<Executor*, std::vector<Completion>>> by_home_;
+};
+
+void complete_one(Executor& home, EventLog::AppendDone done, Error error) {
+  home.post([done = std::move(done), error = std::move(error)]() mutable {
+    done(std::unexpected(std::move(error)));
+  });
+}
+
+}  // namespace
+
+JournalWriter::JournalWriter(std::unique_ptr<JournalAppender> appender, WriterOptions options)
+    : options_(std::move(options)), appender_(std::move(appender)), thread_([this] { run(); }) {}
+
+void JournalWriter::append(std::vector<LogEntry> entries, Executor& home,
+                           EventLog::AppendDone done) {
+  auto bytes = measure(entries);
+  if (!bytes) return complete_one(home, std::move(done), std::move(bytes).error());
+  {
+    std::unique_lock guard(mutex_);
+    if (failed_) return;  // the process is stopping: no completion follows a failed disk
+    if (closing_) {
+      guard.unlock();
+      return complete_one(home, std::move(done), Error(Errc::stopping, "the log is closing"));
+    }
+    if (queued_bytes_ + *bytes > options_.queued_bytes_max) {
+      guard.unlock();
+      return complete_one(
+          home, std::move(done),
+          Error(Errc::overloaded, fmt::format("more than {} bytes wait for the disk already",
+                                              options_.queued_bytes_max)));
+    }
+    queued_bytes_ += *bytes;
+    queue_.push_back(
+        {.group = {std::move(entries), *bytes, {}}, .home = &home, .done = std::move(done)});
+    if (queue_.size() > 1) return;  // the writer was told already
+  }
+  changed_.notify_one();
+}
+
+void JournalWriter::set_tail_listener(EventLog::TailListener listener) {
+  std::lock_guard guard(mutex_);
+  listener_ = std::move(listener);
+}
+
+void JournalWriter::close() {
+  {
+    std::lock_guard guard(mutex_);
+    closing_ = true;
+  }
+  changed_.notify_one();
+  std::call_once(joined_, [this] { thread_.join(); });
+}
+
+void JournalWriter::run() {
+  std::vector<Pending> taken;
+  for (;;) {
+    const bool closing = wait(taken);
+    const bool idle = taken.empty();
+    auto done = idle ? keep_house(closing) : append_all(taken);
+    taken.clear();
+    if (!done) return stop_for_good(done.error());
+    if (idle && closing) return;
+  }
+}
+
+/// Waits for groups, a duty or closing; returns whether closing.
+bool JournalWriter::wait(std::vector<Pending>& taken) {
+  std::unique_lock guard(mutex_);
+  const auto awake = [this] { return closing_ || !queue_.empty(); };
+  const Clock::time_point duty = next_duty();
+  if (duty == Clock::time_point::max()) {
+    changed_.wait(guard, awake);
+  } else {
+    changed_.wait_until(guard, duty, awake);
+  }
+  taken.swap(queue_);
+  queued_bytes_ = 0;
+  return closing_;
+}
+
+JournalWriter::Clock::time_point JournalWriter::next_duty() const {
+  // A mark says that the last records are durable, so it waits for their sync.
+  if (appender_->wants_mark() && !appender_->unsynced()) return last_append_ + options_.idle_mark;
+  if (appender_->wants_mark()) return last_sync_ + options_.sync_every;
+  return Clock::time_point::max();
+}
+
+Result<void> JournalWriter::append_all(std::vector<Pending>& taken) {
+  std::vector<Group*> groups;
+  groups.reserve(taken.size());
+  for (Pending& pending : taken) groups.push_back(&pending.group);
+  std::span<Pending> left = taken;
+  std::span<Group* const> left_groups = groups;
+  while (!left.empty()) {
+    const std::size_t count = appender_->fitting(left_groups);
+    MILLRACE_CHECK_OK(append_batch(left.first(count), left_groups.first(count)));
+    left = left.subspan(count);
+    left_groups = left_groups.subspan(count);
+  }
+  last_append_ = Clock::now();
+  if (appender_->unsynced() && last_append_ >= last_sync_ + options_.sync_every) {
+    MILLRACE_CHECK_OK(appender_->sync());
+    last_sync_ = last_append_;
+  }
+  return appender_->prepare();
+}
+
+Result<void> JournalWriter::append_batch(std::span<Pending> batch, std::span<Group* const> groups) {
+  EventLog::TailListener listener;
+  {
+    std::lock_guard guard(mutex_);
+    listener = listener_;
+  }
+  auto appended = appender_->append(groups, listener != nullptr);
+  if (!appended && appended.error().code != Errc::disk_full) {
+    return std::unexpected(std::move(appended).error());
+  }
+  if (appended && listener) listener(*appended);
+  Completions completions;
+  for (Pending& pending : batch) {
+    Result<std::vector<Offset>> result = std::move(pending.group.offsets);
+    if (!appended) result = std::unexpected(appended.error());
+    completions.add(pending.home, std::move(pending.done), std::move(result));
+  }
+  completions.post();
+  return {};
+}
+
+Result<void> JournalWriter::keep_house(bool closing) {
+  const Clock::time_point now = Clock::now();
+  if (appender_->unsynced() &&
+      (closing || (appender_->wants_mark() && now >= last_sync_ + options_.sync_every))) {
+    MILLRACE_CHECK_OK(appender_->sync());
+    last_sync_ = now;
+  }
+  if (appender_->wants_mark() && !appender_->unsynced() &&
+      (closing || now >= last_append_ + options_.idle_mark)) {
+    MILLRACE_CHECK_OK(appender_->mark());
+    if (closing && appender_->unsynced()) MILLRACE_CHECK_OK(appender_->sync());
+  }
+  return {};
+}
+
+void JournalWriter::stop_for_good(const Error& error) {
+  std::vector<Pending> dropped;
+  {
+    std::lock_guard guard(mutex_);
+    failed_ = true;
+    dropped.swap(queue_);
+  }
+  options_.fatal(error);
+}
+
+}  // namespace millrace::log
