@@ -92,7 +92,7 @@ Result<Connection> open_writer(const SqliteStateOptions& options) {
   MILLRACE_CHECK_OK(connection.execute(
       fmt::format("PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;PRAGMA trusted_schema=0;"
                   "PRAGMA cache_size=-{};PRAGMA temp_store=MEMORY;PRAGMA journal_size_limit={};",
-                  options.writer_cache_kib, options.wal_hard_bytes)));
+                  options.writer_cache_kib, 2 * options.wal_hard_bytes)));
   if (options.pages_max > 0)
     MILLRACE_CHECK_OK(
         connection.execute(fmt::format("PRAGMA max_page_count={};", options.pages_max)));
