@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <set>
 
 namespace millrace::canon {
 namespace {
@@ -32,7 +34,10 @@ std::string name_of(const config::Entity& entity, const config::ConfigHost& host
 struct Projector::Pass {
   config::ConfigPtr config;
   std::vector<LogEntry> entries;
-  Projected out;
+  std::vector<ProjectResult> results;
+  Batch writes;
+  std::vector<std::shared_ptr<CachedProjection>> pinned;
+  std::set<std::string> failed;
 };
 
 Projector::Projector(ProjectorContext context)
@@ -55,8 +60,9 @@ Write Projector::fold(const Event& event) {
   return {Table::projections, projection_key(event.entity, event.record), encode(projection)};
 }
 
-Awaitable<Result<Projected>> Projector::project(config::ConfigPtr config,
-                                                std::vector<SourceChange> changes) {
+Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigPtr config,
+                                                                 std::vector<SourceChange> changes,
+                                                                 ExtraWrites extra) {
   // Two callers share a shard (payloads and collected records); their appends must not interleave.
   while (busy_) co_await free_.wait();
   busy_ = true;
@@ -81,7 +87,7 @@ Awaitable<Result<Projected>> Projector::project(config::ConfigPtr config,
   Pass pass;
   pass.config = config;
   for (const SourceChange& change : changes) {
-    pass.out.results.push_back(project_one(pass, change));
+    pass.results.push_back(project_in_order(pass, change));
   }
   while (!pass.entries.empty()) {
     auto start = [this, group = pass.entries](EventLog::AppendDone done) mutable {
@@ -89,18 +95,65 @@ Awaitable<Result<Projected>> Projector::project(config::ConfigPtr config,
     };
     auto appended =
         co_await await_callback<Result<std::vector<Offset>>>(context_.shard, std::move(start));
-    if (appended) break;
+    if (appended) {
+      note_position(pass, *appended);
+      break;
+    }
     if (appended.error().code != Errc::disk_full) co_return std::unexpected(appended.error());
     // Nothing may overtake these events, so everybody waits for space; ingress already says 503.
     spdlog::warn("no space for events; projecting waits error={}", appended.error().message);
     co_await sleep_for(kDiskFullPause);
   }
+  Batch more = extra ? extra(pass.results) : Batch{};
+  pinned_.insert(pinned_.end(), pass.pinned.begin(), pass.pinned.end());
+  std::ranges::move(pass.writes.writes, std::back_inserter(pending_.writes));
+  save(std::move(more));
   shrink();
-  co_return std::move(pass.out);
+  co_return std::move(pass.results);
 }
 
-void Projector::saved(const Projected& projected) {
-  for (const auto& cached : projected.pinned) --cached->unsaved;
+// Up to where the events of a partition are reflected in saved rows: a start folds from there.
+void Projector::note_position(Pass& pass, const std::vector<Offset>& offsets) {
+  std::map<Partition, Offset> next;
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    next[pass.entries[i].partition] = offsets[i] + 1;
+  }
+  for (const auto& [partition, offset] : next) {
+    pass.writes.put(Table::cursors, row_key("projected", fmt::format("{:02x}", partition)),
+                    fmt::format(R"({{"log":"{}","next":{}}})", context_.log_uuid, offset));
+  }
+}
+
+void Projector::save(Batch writes) {
+  std::ranges::move(writes.writes, std::back_inserter(pending_.writes));
+  if (!commit_under_way_) commit();
+}
+
+void Projector::commit() {
+  if (pending_.writes.empty()) return;
+  commit_under_way_ = true;
+  committing_ = std::exchange(pending_, Batch{});
+  pinned_committing_ = std::exchange(pinned_, {});
+  context_.state.commit(committing_, Urgency::soon, context_.shard,
+                        [this](const Result<void>& result) { committed(result); });
+}
+
+void Projector::committed(const Result<void>& result) {
+  if (!result) {
+    spdlog::warn("projections cannot be saved yet error={}", result.error().message);
+    context_.shard.spawn("save projections", commit_again());
+    return;
+  }
+  for (const auto& entry : std::exchange(pinned_committing_, {})) --entry->unsaved;
+  committing_ = {};
+  commit_under_way_ = false;
+  commit();
+}
+
+Awaitable<void> Projector::commit_again() {
+  co_await sleep_for(kDiskFullPause);
+  context_.state.commit(committing_, Urgency::now, context_.shard,
+                        [this](const Result<void>& result) { committed(result); });
 }
 
 Awaitable<Result<void>> Projector::load(std::vector<std::string> keys) {
@@ -154,6 +207,20 @@ const config::SchemaValidator* Projector::validator(const config::Entity& entity
     slot = std::make_shared<config::SchemaValidator>(*std::move(compiled));
   }
   return slot.get();
+}
+
+// A payload that fails holds up what follows of its record, within one call too.
+ProjectResult Projector::project_in_order(Pass& pass, const SourceChange& change) {
+  if (!change.payload) return project_one(pass, change);
+  const std::string key = projection_key(change.entity->name, change.record);
+  if (pass.failed.contains(key)) {
+    return {ProjectResult::Kind::failed,
+            Error(Errc::conflict, "an earlier message of this record is parked"),
+            {}};
+  }
+  auto result = project_one(pass, change);
+  if (result.kind == ProjectResult::Kind::failed) pass.failed.insert(key);
+  return result;
 }
 
 ProjectResult Projector::project_one(Pass& pass, const SourceChange& change) {
@@ -251,8 +318,8 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
   last.deleted = false;
   remember_cause();
   if (last.name != old_name && !last.name.empty()) {
-    pass.out.writes.put(Table::names, row_key(last.name, change.entity->name, change.record),
-                        fmt::format(R"({{"since":"{}"}})", to_rfc3339(context_.clock.wall_now())));
+    pass.writes.put(Table::names, row_key(last.name, change.entity->name, change.record),
+                    fmt::format(R"({{"since":"{}"}})", to_rfc3339(context_.clock.wall_now())));
   }
   for (const std::string& type : types) append_event(pass, change, last, type, types, data);
   if (types.empty()) return {ProjectResult::Kind::baselined, {}, {}};
@@ -301,8 +368,8 @@ void Projector::append_event(Pass& pass, const SourceChange& change, Projection&
 
 void Projector::keep(Pass& pass, const std::shared_ptr<CachedProjection>& entry) {
   ++entry->unsaved;
-  pass.out.pinned.push_back(entry);
-  pass.out.writes.put(Table::projections, entry->key, encode(entry->value));
+  pass.pinned.push_back(entry);
+  pass.writes.put(Table::projections, entry->key, encode(entry->value));
 }
 
 }  // namespace millrace::canon

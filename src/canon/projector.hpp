@@ -3,8 +3,10 @@
 // rows in the state store, an overlay of changes not yet saved, and a bounded cache of the rest.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -59,12 +61,8 @@ struct CachedProjection {
   int unsaved = 0;  ///< commits under way that hold it; pinned until they return
 };
 
-/// What project() did and what must be saved with it.
-struct Projected {
-  std::vector<ProjectResult> results;  ///< one per change
-  Batch writes;                        ///< projections and names
-  std::vector<std::shared_ptr<CachedProjection>> pinned;
-};
+/// Writes that must be saved together with the projections: cursors, doorbells, parked rows.
+using ExtraWrites = std::function<Batch(const std::vector<ProjectResult>&)>;
 
 struct ProjectorContext {
   Shard& shard;
@@ -75,19 +73,25 @@ struct ProjectorContext {
   Trail& trail;
   std::string installation;  ///< name, for `source`
   std::uint64_t incarnation = 1;
+  std::size_t shard_count = 1;
 };
 
 class Projector {
  public:
   explicit Projector(ProjectorContext context);
 
-  /// Projects the changes in their order and appends the events they cause; returns when those are
-  /// durable. Waits as long as the disk is full. Errors are of the whole call (state unreadable,
-  /// stopping); a record that cannot be projected is a result.
-  Awaitable<Result<Projected>> project(config::ConfigPtr config, std::vector<SourceChange> changes);
+  /// Projects the changes in their order and appends the events they cause; returns one result per
+  /// change when those events are durable. Projections and `extra`'s writes are saved behind, in
+  /// one commit, in the order of the calls. Waits as long as the disk is full. Errors are of the
+  /// whole call (state unreadable, stopping); a record that cannot be projected is a result.
+  Awaitable<Result<std::vector<ProjectResult>>> project(config::ConfigPtr config,
+                                                        std::vector<SourceChange> changes,
+                                                        ExtraWrites extra);
 
-  /// The commit that held `writes` returned.
-  void saved(const Projected& projected);
+  /// Writes of the same owner that need no projection, in the same order as the others.
+  void save(Batch writes);
+  /// True when everything handed over is durable.
+  bool saved() const { return !commit_under_way_ && pending_.writes.empty(); }
 
   /// Brings a projection row up to an event found in the log beyond what was saved (start only).
   static Write fold(const Event& event);
@@ -95,6 +99,7 @@ class Projector {
  private:
   struct Pass;
   Awaitable<Result<void>> load(std::vector<std::string> keys);
+  ProjectResult project_in_order(Pass& pass, const SourceChange& change);
   ProjectResult project_one(Pass& pass, const SourceChange& change);
   ProjectResult emit(Pass& pass, const SourceChange& change, CachedProjection& cached, Json data);
   ProjectResult emit_deleted(Pass& pass, const SourceChange& change, CachedProjection& cached);
@@ -102,6 +107,10 @@ class Projector {
                     const std::string& type, const std::vector<std::string>& types,
                     const Json& data);
   void keep(Pass& pass, const std::shared_ptr<CachedProjection>& cached);
+  void note_position(Pass& pass, const std::vector<Offset>& offsets);
+  void commit();
+  void committed(const Result<void>& result);
+  Awaitable<void> commit_again();
   std::shared_ptr<CachedProjection> cached(const std::string& key);
   void shrink();
   const config::SchemaValidator* validator(const config::Entity& entity);
@@ -109,6 +118,11 @@ class Projector {
   ProjectorContext context_;
   Notifier free_;
   bool busy_ = false;
+  Batch pending_;     ///< waits for the commit under way
+  Batch committing_;  ///< kept until it is durable
+  std::vector<std::shared_ptr<CachedProjection>> pinned_;
+  std::vector<std::shared_ptr<CachedProjection>> pinned_committing_;
+  bool commit_under_way_ = false;
   std::list<std::shared_ptr<CachedProjection>> recent_;  ///< most recently used first
   std::unordered_map<std::string, std::list<std::shared_ptr<CachedProjection>>::iterator> cache_;
   std::unordered_map<std::string, std::shared_ptr<config::SchemaValidator>> validators_;

@@ -98,6 +98,13 @@ Result<std::string> parse_parked_id(std::string_view id) {
                 static_cast<int>(numbers[2]));
 }
 
+std::uint64_t revision_of(const Json& object) {
+  std::uint64_t rev = 0;
+  const std::string_view text = string_or(object, "rev", "");
+  std::from_chars(text.data(), text.data() + text.size(), rev);
+  return rev;
+}
+
 std::string encode(const ParkedRow& row) {
   JsonObject json;
   json.emplace("stage", row.stage);

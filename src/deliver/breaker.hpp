@@ -65,7 +65,6 @@ class Breaker {
   std::unordered_set<std::uint64_t> forbidden_records_;
   std::unordered_set<std::uint64_t> rejected_records_;
   std::unordered_set<std::string> rejected_reasons_;
-  bool delivered_since_forbidden_ = false;
   BootTime next_probe_{};
   bool probing_ = false;
   microseconds up_{0};

@@ -130,6 +130,7 @@ Awaitable<void> Target::run(std::shared_ptr<Target> self, DeliveryJob job) {
 }
 
 Awaitable<void> Target::settle(std::shared_ptr<Target> self, DeliveryJob job, Outcome outcome) {
+  if (job.classify) job.classify(outcome);
   BootTime now = clock_.boot_now();
   const auto before = breaker_.state();
   bool absorbed = breaker_.record(outcome, job.record, now);

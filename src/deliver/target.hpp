@@ -28,6 +28,8 @@ struct DeliveryJob {
   std::uint64_t record = 0;  ///< hash
   BootTime first_attempt{};
   Executor* home = nullptr;  ///< where `done` runs
+  /// The route's `treat` rules, applied before the breaker judges. Pure; runs on the home shard.
+  std::function<void(Outcome&)> classify;
   std::move_only_function<void(DeliveryResult)> done;
 };
 

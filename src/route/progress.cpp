@@ -2,59 +2,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "millrace/json.hpp"
 
 namespace millrace::route {
 
+void Progress::see(Offset next) {
+  seen_ = std::max(seen_, next);
+  std::erase_if(before_, [this](const auto& range) { return range.second < cursor(); });
+}
+
+void Progress::take(Offset offset) {
+  open_.push_back(offset);
+  seen_ = std::max(seen_, offset + 1);
+}
+
 void Progress::settle(Offset offset) {
-  if (offset < cursor_) return;
-  const Offset index = offset - cursor_;
-  if (index >= beyond_.size()) beyond_.resize(index + 1, false);
-  if (beyond_[index]) return;
-  beyond_[index] = true;
-  ++beyond_count_;
-  slide();
+  const auto at = std::ranges::lower_bound(open_, offset);
+  if (at != open_.end() && *at == offset) open_.erase(at);
 }
 
-bool Progress::is_settled(Offset offset) const {
-  if (offset < cursor_) return true;
-  const Offset index = offset - cursor_;
-  return index < beyond_.size() && beyond_[index];
-}
-
-void Progress::advance_to(Offset offset) {
-  while (cursor_ < offset) {
-    if (beyond_.empty()) {
-      cursor_ = offset;
-      return;
-    }
-    if (beyond_.front()) --beyond_count_;
-    beyond_.pop_front();
-    ++cursor_;
-  }
-  slide();
-}
-
-void Progress::slide() {
-  while (!beyond_.empty() && beyond_.front()) {
-    beyond_.pop_front();
-    --beyond_count_;
-    ++cursor_;
-  }
+bool Progress::was_settled(Offset offset) const {
+  return std::ranges::any_of(before_, [offset](const auto& range) {
+    return range.first <= offset && offset <= range.second;
+  });
 }
 
 std::string Progress::encode(std::string_view log_uuid) const {
-  std::string text = fmt::format(R"({{"log":"{}","next":{},"settled":[)", log_uuid, cursor_);
+  std::string text = fmt::format(R"({{"log":"{}","next":{},"settled":[)", log_uuid, cursor());
   bool first = true;
-  for (std::size_t i = 0; i < beyond_.size(); ++i) {
-    if (!beyond_[i]) continue;
-    std::size_t end = i;
-    while (end + 1 < beyond_.size() && beyond_[end + 1]) ++end;
-    fmt::format_to(std::back_inserter(text), "{}[{},{}]", first ? "" : ",", cursor_ + i,
-                   cursor_ + end);
+  const auto range = [&](Offset begin, Offset end) {
+    if (begin >= end) return;
+    fmt::format_to(std::back_inserter(text), "{}[{},{}]", first ? "" : ",", begin, end - 1);
     first = false;
-    i = end;
+  };
+  // Between two open offsets everything is settled. What a restart has not read again yet stays as
+  // it was known before.
+  for (std::size_t i = 0; i < open_.size(); ++i) {
+    range(open_[i] + 1, i + 1 < open_.size() ? open_[i + 1] : seen_);
   }
+  for (const auto& [begin, end] : before_) range(std::max(begin, seen_), end + 1);
   text += "]}";
   return text;
 }
@@ -70,13 +58,10 @@ Result<Progress> Progress::decode(std::string_view text, std::string_view log_uu
   if (ranges == nullptr || !ranges->is_array()) return progress;
   for (const Json& range : ranges->get_array()) {
     const JsonArray* pair = range.if_array();
-    if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_int64() || !(*pair)[1].is_int64() ||
-        (*pair)[1].get_int64() - (*pair)[0].get_int64() > static_cast<std::int64_t>(kWindowMax)) {
+    if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_int64() || !(*pair)[1].is_int64()) {
       return fail(Errc::corrupt, "a cursor's window does not have the documented form");
     }
-    for (auto offset = (*pair)[0].get_int64(); offset <= (*pair)[1].get_int64(); ++offset) {
-      progress.settle(static_cast<Offset>(offset));
-    }
+    progress.before_.emplace_back((*pair)[0].get_int64(), (*pair)[1].get_int64());
   }
   return progress;
 }

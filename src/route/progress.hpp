@@ -1,12 +1,14 @@
-// How far a consumer has come in one partition: everything below the cursor is settled, and a
-// bounded window says what is settled beyond it. A crash repeats what is not settled and loses
-// nothing.
+// How far a consumer has come in one partition: everything below the cursor is settled, and beyond
+// it a bounded window says what is settled and what is not. No row per event: only what is taken up
+// and not settled is remembered one by one. A crash repeats what is not settled and loses nothing.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "millrace/ids.hpp"
 #include "millrace/result.hpp"
@@ -18,31 +20,32 @@ inline constexpr Offset kWindowMax = 4096;  ///< offsets beyond the cursor (sema
 class Progress {
  public:
   Progress() = default;
-  explicit Progress(Offset cursor) : cursor_(cursor) {}
+  explicit Progress(Offset cursor) : seen_(cursor) {}
 
-  /// Marks one offset settled; below the cursor or twice changes nothing.
+  /// Everything below `next` that was not taken up concerns nobody.
+  void see(Offset next);
+  /// Takes up one offset; offsets rise. It is unsettled until settle().
+  void take(Offset offset);
   void settle(Offset offset);
-  bool is_settled(Offset offset) const;
-  /// The first offset that is not settled.
-  Offset cursor() const { return cursor_; }
-  /// Whether `offset` may be taken up: it lies within the window.
-  bool has_room_for(Offset offset) const { return offset < cursor_ + kWindowMax; }
-  /// Settled offsets beyond the cursor.
-  std::size_t beyond() const { return beyond_count_; }
-  /// Everything below `offset` is settled or concerns nobody (an idle route's cursor follows).
-  void advance_to(Offset offset);
+  /// Whether a record read again after a restart was settled before it.
+  bool was_settled(Offset offset) const;
 
-  /// {"next":12,"settled":[[14,16],[20,20]]}: inclusive ranges beyond the cursor.
+  /// The first offset that is not settled.
+  Offset cursor() const { return open_.empty() ? seen_ : open_.front(); }
+  /// Whether `offset` may be taken up: it lies within the window.
+  bool has_room_for(Offset offset) const { return offset < cursor() + kWindowMax; }
+  /// Settled offsets beyond the cursor.
+  Offset beyond() const { return seen_ - cursor() - open_.size(); }
+
+  /// {"log":"...","next":12,"settled":[[14,16],[20,20]]}: inclusive ranges beyond the cursor.
   std::string encode(std::string_view log_uuid) const;
   /// Errc::wrong_environment when the row belongs to another log.
   static Result<Progress> decode(std::string_view text, std::string_view log_uuid);
 
  private:
-  void slide();
-
-  Offset cursor_ = 0;
-  std::deque<bool> beyond_;  ///< beyond_[i]: cursor_ + i is settled
-  std::size_t beyond_count_ = 0;
+  Offset seen_ = 0;                                ///< everything below was seen
+  std::deque<Offset> open_;                        ///< taken up and not settled, ascending
+  std::vector<std::pair<Offset, Offset>> before_;  ///< settled before a restart, inclusive
 };
 
 }  // namespace millrace::route

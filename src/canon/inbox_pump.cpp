@@ -1,0 +1,368 @@
+#include "canon/inbox_pump.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <charconv>
+#include <map>
+#include <set>
+
+namespace millrace::canon {
+namespace {
+
+constexpr std::size_t kMessagesPerPass = 256;
+constexpr std::size_t kRowsPerScan = 1000;
+
+Json headers_json(const RawMessage& message) {
+  JsonObject headers;
+  for (const auto& [name, value] : message.headers) headers.emplace(name, value);
+  return Json(std::move(headers));
+}
+
+std::string block_key(const SourceChange& change) {
+  return row_key(change.entity->name, change.record);
+}
+
+}  // namespace
+
+// One round: what was popped and what it asks for.
+struct InboxPump::Pass {
+  std::vector<SourceChange> changes;
+  Batch writes;
+  std::map<Partition, Offset> next;
+  bool announce = false;
+};
+
+InboxPump::InboxPump(ProjectorContext context, Projector& projector, DoorbellSink& doorbells,
+                     log::TailDispatcher& dispatcher, std::function<void()> announced)
+    : context_(std::move(context)),
+      projector_(projector),
+      doorbells_(doorbells),
+      dispatcher_(dispatcher),
+      announced_(std::move(announced)),
+      ready_(context_.shard.context()) {}
+
+Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffsets from) {
+  config_ = std::move(config);
+  auto loaded = co_await load_parked();
+  MILLRACE_CO_CHECK_OK(std::move(loaded));
+  follower_ = std::make_unique<log::Follower>(dispatcher_, context_.log, context_.readers.next(),
+                                              context_.shard, std::vector<std::string>{}, from);
+  follower_->set_ready([this] { ready_.notify(); });
+  release_ = !blocked_.empty();
+  context_.shard.spawn("inbox", run());
+  co_return Result<void>{};
+}
+
+void InboxPump::stop() {
+  stopping_ = true;
+  follower_.reset();
+  ready_.notify();
+}
+
+void InboxPump::replace(config::ConfigPtr config) {
+  config_ = std::move(config);
+  release_ = true;
+  ready_.notify();
+}
+
+std::size_t InboxPump::parked() const {
+  std::size_t rows = 0;
+  for (const auto& [key, count] : blocked_) rows += static_cast<std::size_t>(count);
+  return rows;
+}
+
+Awaitable<void> InboxPump::run() {
+  while (!stopping_) {
+    if (std::exchange(release_, false)) co_await release_parked();
+    if (stopping_) co_return;
+    co_await project_batch();
+  }
+}
+
+Awaitable<void> InboxPump::project_batch() {
+  Pass pass;
+  std::vector<log::FollowedRecord> held;  // keeps the bytes alive until the pass is over
+  while (held.size() < kMessagesPerPass) {
+    auto followed = follower_->pop();
+    if (!followed) break;
+    take(pass, *followed->record);
+    held.push_back(*std::move(followed));
+  }
+  if (held.empty()) {
+    co_await ready_.wait();
+    co_return;
+  }
+  counters_.messages += held.size();
+  const auto extra = [this, &pass](const std::vector<ProjectResult>& results) {
+    return finish(pass, results);
+  };
+  auto changes = std::exchange(pass.changes, {});
+  pass.changes = changes;
+  auto results = co_await projector_.project(config_, std::move(changes), extra);
+  if (!results) {
+    spdlog::error("the inbox cannot be projected error={}", results.error().message);
+    std::abort();
+  }
+  if (pass.announce) announced_();
+}
+
+void InboxPump::take(Pass& pass, const LogRecord& record) {
+  pass.next[record.partition] = record.offset + 1;
+  auto message = decode_raw_message(record.payload);
+  if (!message) {
+    spdlog::error("an inbox record cannot be decoded partition={} offset={} error={}",
+                  record.partition, record.offset, message.error().message);
+    return;
+  }
+  switch (message->kind) {
+    case RawMessage::Kind::payload:
+      take_payload(pass, record, *std::move(message));
+      return;
+    case RawMessage::Kind::doorbell:
+      take_doorbell(pass, record, *message);
+      return;
+    case RawMessage::Kind::unreadable:
+      dead_message(pass, record, *message,
+                   "the body is not JSON, too deep, or does not say whose record it is");
+      return;
+  }
+}
+
+void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage message) {
+  auto body = parse_json(message.body);
+  if (!body) {
+    dead_message(pass, record, message, body.error().message);
+    return;
+  }
+  const auto connection = config_->connections.find(message.connection);
+  Json version;
+  if (connection != config_->connections.end() && connection->second.version) {
+    const Json headers = headers_json(message);
+    ExpressionBindings bindings;
+    bindings.set("headers", &headers);
+    const config::ConfigHost host(*config_, nullptr);
+    auto evaluated = connection->second.version->compiled->evaluate(*body, {&bindings, &host, {}});
+    if (!evaluated) {
+      dead_message(pass, record, message,
+                   fmt::format("`version` failed: {}", evaluated.error().message));
+      return;
+    }
+    version = *std::move(evaluated);
+  }
+  for (const auto& [name, entity] : config_->entities) {
+    for (const config::EntitySource& source : entity.from) {
+      if (source.connection != message.connection) continue;
+      SourceChange change;
+      change.entity = &entity;
+      change.source = &source;
+      change.record = message.record;
+      change.value = *body;
+      change.version = version;
+      change.cause_partition = record.partition;
+      change.cause_offset = record.offset;
+      change.payload = true;
+      if (blocked_.contains(block_key(change))) {
+        park(pass.writes, change, ParkedState::behind,
+             Error(Errc::conflict, "an earlier message of this record is parked"));
+        continue;
+      }
+      pass.changes.push_back(std::move(change));
+    }
+  }
+}
+
+void InboxPump::take_doorbell(Pass& pass, const LogRecord& record, const RawMessage& message) {
+  Doorbell doorbell;
+  doorbell.connection = message.connection;
+  const std::string_view text(message.record);
+  const std::size_t first = text.find('/');
+  const std::size_t last = text.rfind('/');
+  const auto parsed =
+      first == text.npos || last <= first
+          ? std::from_chars_result{text.data(), std::errc::invalid_argument}
+          : std::from_chars(text.data() + last + 1, text.data() + text.size(), doorbell.id);
+  if (parsed.ec != std::errc{}) {
+    dead_message(pass, record, message, "the doorbell does not name connection/model/id");
+    return;
+  }
+  doorbell.model = text.substr(first + 1, last - first - 1);
+  doorbell.origin = message.origin;
+  doorbell.partition = record.partition;
+  doorbell.offset = record.offset;
+  doorbell.received_at = message.received_at;
+  if (const auto body = parse_json(message.body)) {
+    doorbell.write_date = string_or(*body, "write_date", "");
+  }
+  doorbells_.ring(doorbell, pass.writes);
+}
+
+void InboxPump::dead_message(Pass& pass, const LogRecord& record, const RawMessage& message,
+                             std::string reason) {
+  ++counters_.unreadable;
+  ParkedRow row;
+  row.stage = "collect";
+  row.owner = message.connection;
+  row.record = message.record;
+  row.partition = record.partition;
+  row.offset = record.offset;
+  row.state = ParkedState::dead;
+  row.reason = std::move(reason);
+  row.cause = "unreadable";
+  row.since = row.next_at = context_.clock.wall_now();
+  std::string excerpt = message.body.substr(0, kParkedAnswerBytesMax);
+  for (char& c : excerpt) {
+    // The excerpt is for eyes; the whole bytes stay in the inbox journal.
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E) c = '?';
+  }
+  row.payload = JsonObject{{"body", excerpt}, {"bytes", message.body.size()}};
+  spdlog::warn("unreadable message connection={} id={} reason=\"{}\"", row.owner, row.id(),
+               row.reason);
+  context_.trail.note({row.record, "collect", row.owner, "dead", "", row.reason});
+  pass.writes.put(Table::parked, row.key(), encode(row));
+  pass.writes.put(Table::outbox, "dead:" + stable_hash({row.id()}),
+                  write_json(Json(JsonObject{{"id", stable_hash({row.id()})},
+                                             {"parked", row.id()},
+                                             {"connection", row.owner},
+                                             {"record", row.record},
+                                             {"reason", row.reason},
+                                             {"at", to_rfc3339(row.since)}})));
+  pass.announce = true;
+}
+
+Batch InboxPump::finish(Pass& pass, const std::vector<ProjectResult>& results) {
+  std::set<std::string> failed;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const SourceChange& change = pass.changes[i];
+    const ProjectResult& result = results[i];
+    switch (result.kind) {
+      case ProjectResult::Kind::emitted:
+        ++counters_.emitted;
+        break;
+      case ProjectResult::Kind::stale:
+        ++counters_.stale;
+        context_.trail.note({change.record, "project", change.entity->name, "stale", "", ""});
+        break;
+      case ProjectResult::Kind::repeated:
+        ++counters_.repeated;
+        break;
+      case ProjectResult::Kind::failed:
+        ++counters_.failed;
+        park(pass.writes, change,
+             result.error->code == Errc::missing_reference ? ParkedState::waiting_reference
+             : result.error->code == Errc::conflict        ? ParkedState::behind
+                                                           : ParkedState::needs_decision,
+             *result.error);
+        break;
+      default:
+        ++counters_.unchanged;
+        break;
+    }
+  }
+  for (const auto& [partition, next] : pass.next) {
+    pass.writes.put(Table::cursors, row_key("inbox", fmt::format("{:02x}", partition)),
+                    fmt::format(R"({{"log":"{}","next":{}}})", context_.log_uuid, next));
+  }
+  return std::exchange(pass.writes, Batch{});
+}
+
+void InboxPump::park(Batch& writes, const SourceChange& change, ParkedState state,
+                     const Error& error) {
+  ParkedRow row;
+  row.stage = "project";
+  row.owner = change.entity->name;
+  row.record = change.record;
+  row.partition = change.cause_partition;
+  row.offset = change.cause_offset;
+  row.state = state;
+  row.reason = error.message;
+  row.cause = to_string(error.code);
+  row.since = row.next_at = context_.clock.wall_now();
+  row.payload = JsonObject{{"connection", change.source->connection},
+                           {"value", change.value},
+                           {"version", change.version}};
+  spdlog::warn("a message cannot be projected entity={} id={} record={} reason=\"{}\"", row.owner,
+               row.id(), row.record, row.reason);
+  context_.trail.note({row.record, "project", row.owner, to_string(state), "", row.reason});
+  writes.put(Table::parked, row.key(), encode(row));
+  ++blocked_[block_key(change)];
+}
+
+Awaitable<Result<void>> InboxPump::load_parked() {
+  for (const auto& [name, entity] : config_->entities) {
+    for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+      if (partition % context_.shard_count != context_.shard.index()) continue;
+      auto read = [&state = context_.state,
+                   prefix = parked_prefix(parked_owner("project", name), partition)] {
+        return state.scan(Table::parked, prefix, "", kRowsPerScan);
+      };
+      auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+      if (!rows) co_return std::unexpected(rows.error());
+      for (const Row& row : *rows) {
+        const auto parked = decode_parked_row(row.value);
+        if (parked && parked->state != ParkedState::discarded &&
+            find(parked->payload, "value") != nullptr) {
+          ++blocked_[row_key(name, parked->record)];
+        }
+      }
+    }
+  }
+  co_return Result<void>{};
+}
+
+// After a reload: every payload parked at its projection is tried again, in its order.
+Awaitable<void> InboxPump::release_parked() {
+  const config::ConfigPtr config = config_;
+  blocked_.clear();
+  for (const auto& [name, entity] : config->entities) {
+    for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+      if (partition % context_.shard_count != context_.shard.index()) continue;
+      auto read = [&state = context_.state,
+                   prefix = parked_prefix(parked_owner("project", name), partition)] {
+        return state.scan(Table::parked, prefix, "", kRowsPerScan);
+      };
+      auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+      if (!rows || stopping_) co_return;
+      for (const Row& stored : *rows) {
+        auto row = decode_parked_row(stored.value);
+        if (!row || row->state == ParkedState::discarded) continue;
+        const Json* value = find(row->payload, "value");
+        if (value == nullptr) continue;
+        SourceChange change;
+        change.entity = &entity;
+        for (const config::EntitySource& source : entity.from) {
+          if (source.connection == string_or(row->payload, "connection", "")) {
+            change.source = &source;
+          }
+        }
+        change.record = row->record;
+        change.value = *value;
+        if (const Json* version = find(row->payload, "version")) change.version = *version;
+        change.cause_partition = row->partition;
+        change.cause_offset = row->offset;
+        // The record may have been blocked again by an earlier row of this very round.
+        if (change.source == nullptr || blocked_.contains(row_key(name, row->record))) {
+          ++blocked_[row_key(name, row->record)];
+          continue;
+        }
+        const auto extra = [&](const std::vector<ProjectResult>& results) {
+          Batch writes;
+          if (results.front().kind == ProjectResult::Kind::failed) {
+            row->reason = results.front().error->message;
+            writes.put(Table::parked, stored.key, encode(*row));
+            ++blocked_[row_key(name, row->record)];
+          } else {
+            writes.erase(Table::parked, stored.key);
+          }
+          return writes;
+        };
+        std::vector<SourceChange> one;
+        one.push_back(std::move(change));
+        auto results = co_await projector_.project(config, std::move(one), extra);
+        if (!results || stopping_) co_return;
+      }
+    }
+  }
+}
+
+}  // namespace millrace::canon

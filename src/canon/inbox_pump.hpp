@@ -1,0 +1,90 @@
+// Follows the inbox journal of one shard's partitions: payloads are projected, doorbells become
+// rows of the collector, unreadable messages become dead letters of their connection. The inbox
+// cursor moves with the commit that holds what a message caused.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "canon/projector.hpp"
+#include "log/follower.hpp"
+#include "millrace/parking.hpp"
+
+namespace millrace::canon {
+
+/// A doorbell out of the inbox: which record to read, not earlier than what it says.
+struct Doorbell {
+  std::string connection;
+  std::string model;
+  std::int64_t id = 0;
+  std::string write_date;  ///< "2026-11-21 22:05:48.421628" as it came, or empty
+  std::string origin;      ///< "hook", "sweep", "check", "fetch", "baseline"
+  Partition partition = 0;
+  Offset offset = 0;  ///< in the inbox
+  WallTime received_at;
+};
+
+/// Where doorbells go; implemented by the collector of the shard.
+class DoorbellSink {
+ public:
+  virtual ~DoorbellSink() = default;
+  /// Takes the doorbell up and adds the row that keeps it across a crash to `writes`.
+  virtual void ring(const Doorbell& doorbell, Batch& writes) = 0;
+};
+
+struct InboxCounters {
+  std::uint64_t messages = 0;
+  std::uint64_t emitted = 0;
+  std::uint64_t unchanged = 0;
+  std::uint64_t stale = 0;
+  std::uint64_t repeated = 0;
+  std::uint64_t unreadable = 0;
+  std::uint64_t failed = 0;
+};
+
+class InboxPump {
+ public:
+  InboxPump(ProjectorContext context, Projector& projector, DoorbellSink& doorbells,
+            log::TailDispatcher& dispatcher, std::function<void()> announced);
+
+  /// `from`: per partition of the shard the first inbox offset not yet reflected.
+  Awaitable<Result<void>> start(config::ConfigPtr config, PartitionOffsets from);
+  void stop();
+  /// New texts from now on; payloads parked at their projection are tried again.
+  void replace(config::ConfigPtr config);
+
+  const InboxCounters& counters() const { return counters_; }
+  std::size_t parked() const;
+
+ private:
+  struct Pass;
+  Awaitable<void> run();
+  Awaitable<void> project_batch();
+  Awaitable<Result<void>> load_parked();
+  Awaitable<void> release_parked();
+  void take(Pass& pass, const LogRecord& record);
+  void take_payload(Pass& pass, const LogRecord& record, RawMessage message);
+  void take_doorbell(Pass& pass, const LogRecord& record, const RawMessage& message);
+  void dead_message(Pass& pass, const LogRecord& record, const RawMessage& message,
+                    std::string reason);
+  Batch finish(Pass& pass, const std::vector<ProjectResult>& results);
+  void park(Batch& writes, const SourceChange& change, ParkedState state, const Error& error);
+
+  ProjectorContext context_;
+  Projector& projector_;
+  DoorbellSink& doorbells_;
+  log::TailDispatcher& dispatcher_;
+  std::function<void()> announced_;
+  config::ConfigPtr config_;
+  std::unique_ptr<log::Follower> follower_;
+  Notifier ready_;
+  std::unordered_map<std::string, int> blocked_;  ///< "entity\0record" -> parked rows
+  bool release_ = false;
+  bool stopping_ = false;
+  InboxCounters counters_;
+};
+
+}  // namespace millrace::canon

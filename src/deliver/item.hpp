@@ -1,0 +1,36 @@
+// One event on its way through a lane.
+#pragma once
+
+#include <optional>
+
+#include "deliver/lane.hpp"
+
+namespace millrace::deliver {
+
+struct Lane::Item {
+  config::ConfigPtr config;  ///< keeps `route` and `request` alive; an event keeps its texts
+  const config::Route* route = nullptr;
+  const config::RouteRequest* request = nullptr;
+  route::DecodedEventPtr event;
+  Partition partition = 0;
+  Offset offset = 0;
+  WallTime appended_at;
+  std::uint64_t record = 0;  ///< hash
+  int send = 0;
+
+  bool rendered = false;
+  HttpRequest bytes;  ///< of the first attempt; retries send the same
+  config::FetchedReferences references;
+  int attempts = 0;
+  BootTime first_attempt{};
+  BootTime retry_at{};  ///< while it waits in memory
+  std::optional<microseconds> odometer_first;
+  milliseconds spent_before{0};
+  int answer_status = 0;
+  std::string answer_body;
+
+  std::optional<ParkedRow> row;  ///< this is a retry of a parked row
+  bool row_is_final = false;     ///< the row is deleted with the outcome
+};
+
+}  // namespace millrace::deliver

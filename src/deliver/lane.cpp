@@ -1,0 +1,448 @@
+#include "deliver/lane.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+
+#include "deliver/item.hpp"
+
+namespace millrace::deliver {
+namespace {
+
+constexpr std::size_t kItemsMax = 512;               // taken up per lane and shard
+constexpr std::size_t kWaitingBehindMax = 128;       // behind one retried record, before it parks
+constexpr Offset kBeyondBeforeParking = 2048;        // semantics 5
+constexpr std::size_t kRetriesBeforeParking = 2048;  // half a window
+constexpr int kAttemptsBeforeParking = 3;
+constexpr seconds kTimeBeforeParking{30};
+constexpr milliseconds kRetryAfterMax{3'600'000};
+
+std::mt19937_64& random_source() {
+  thread_local std::mt19937_64 source{std::random_device{}()};
+  return source;
+}
+
+bool is_idempotent_method(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS";
+}
+
+}  // namespace
+
+Lane::Lane(LaneContext context, config::ConfigPtr config, const std::string& route,
+           std::shared_ptr<Target> target, std::map<Partition, route::Progress> progress)
+    : context_(std::move(context)),
+      config_(std::move(config)),
+      route_(&config_->routes.find(route)->second),
+      id_(route_->id()),
+      target_(std::move(target)),
+      progress_(std::move(progress)),
+      parked_(route_->after_dead_letter == config::AfterDeadLetter::hold) {}
+
+Awaitable<Result<void>> Lane::start() {
+  auto loaded = co_await load_parked();
+  MILLRACE_CO_CHECK_OK(std::move(loaded));
+  PartitionOffsets from;
+  from.fill(kSkipPartition);
+  for (const auto& [partition, progress] : progress_) from[partition] = progress.cursor();
+  follower_ = std::make_unique<log::Follower>(context_.dispatcher, context_.log,
+                                              context_.readers.next(), context_.shard,
+                                              std::vector<std::string>{route().entity}, from);
+  follower_->set_ready([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->pump();
+  });
+  pump();
+  retry_parked();
+  co_return Result<void>{};
+}
+
+void Lane::stop() {
+  stopping_ = true;
+  follower_.reset();
+  held_back_.reset();
+}
+
+void Lane::replace(config::ConfigPtr config, std::shared_ptr<Target> target) {
+  const auto found = config->routes.find(route_->name);
+  MILLRACE_INVARIANT(found != config->routes.end());
+  config_ = std::move(config);
+  route_ = &found->second;
+  target_ = std::move(target);
+}
+
+void Lane::pause(std::string reason) {
+  paused_ = true;
+  pause_reason_ = std::move(reason);
+}
+
+void Lane::resume() {
+  paused_ = false;
+  pause_reason_.clear();
+  pump();
+  start_ready();
+  retry_parked();
+}
+
+void Lane::pump() {
+  while (!stopping_ && !paused_ && items_ < kItemsMax) {
+    if (!held_back_) held_back_ = follower_->pop();
+    if (!held_back_) return;
+    const LogRecord& record = *held_back_->record;
+    if (!progress_.at(record.partition).has_room_for(record.offset)) return;
+    const log::FollowedRecord followed = *std::exchange(held_back_, std::nullopt);
+    take(followed);
+  }
+}
+
+void Lane::take(const log::FollowedRecord& followed) {
+  const LogRecord& record = *followed.record;
+  route::Progress& progress = progress_.at(record.partition);
+  if (progress.was_settled(record.offset)) {
+    progress.see(record.offset + 1);
+    return;
+  }
+  progress.take(record.offset);
+  auto event = std::static_pointer_cast<const route::DecodedEvent>(followed.shared->value);
+  if (!event) {
+    auto decoded = route::decode(record.payload);
+    if (!decoded) {
+      // The journal's checksum held, so these bytes were written: nothing a retry could mend.
+      spdlog::error("an event cannot be decoded partition={} offset={} error={}", record.partition,
+                    record.offset, decoded.error().message);
+      settle(record.partition, record.offset);
+      return;
+    }
+    event = *std::move(decoded);
+    followed.shared->value = event;
+  }
+  auto item = std::make_shared<Item>();
+  item->config = config_;
+  item->route = route_;
+  item->event = std::move(event);
+  item->partition = record.partition;
+  item->offset = record.offset;
+  item->appended_at = record.appended_at;
+  item->record = hash64(item->event->event.record);
+  take_decoded(std::move(item));
+}
+
+void Lane::take_decoded(ItemPtr item) {
+  const Event& event = item->event->event;
+  if (!item->route->only_event.empty() && event.name() != item->route->only_event) {
+    settle(item->partition, item->offset);
+    return;
+  }
+  const config::ConfigHost host(*item->config, nullptr);
+  const auto selection = route::select(*item->route, host, *item->event);
+  if (!selection) {
+    // `when` failed: nobody knows whether it should go, so a person looks at it.
+    ++items_;
+    park(item, ParkedState::dead, fmt::format("`when` failed: {}", selection.error().message),
+         "when failed");
+    return;
+  }
+  if (selection->verdict != route::Verdict::act) {
+    ++counts_.skipped;
+    settle(item->partition, item->offset);
+    return;
+  }
+  item->request = selection->request;
+  enqueue(std::move(item));
+}
+
+void Lane::enqueue(ItemPtr item) {
+  ++items_;
+  if (const auto blocked = parked_.blocks(item->record)) {
+    park(item, *blocked, "an earlier event of this record is parked", "behind");
+    return;
+  }
+  auto& queue = records_[item->record];
+  queue.push_back(item);
+  if (queue.size() == 1) {
+    ready_.push_back(std::move(item));
+    start_ready();
+    return;
+  }
+  const ItemPtr& first = queue.front();
+  if (queue.size() > kWaitingBehindMax && first->attempts > 0 &&
+      retries_.erase({first->retry_at, first}) > 0) {
+    // Too many wait behind one retried record to keep them in memory.
+    park(ItemPtr(first), ParkedState::retrying, "others wait behind this record", "again");
+  }
+}
+
+void Lane::start_ready() {
+  // Duplicates after a crash stay within in_flight + unrecorded (semantics 5).
+  const std::size_t limit = std::max<std::size_t>(1, unrecorded_max() / context_.shard_count);
+  while (!stopping_ && !paused_ && !ready_.empty() && outstanding_ < target_->in_flight_max() &&
+         finished_.size() + committing_.size() < limit) {
+    const ItemPtr item = ready_.front();
+    ready_.pop_front();
+    attempt(item);
+  }
+}
+
+void Lane::attempt(const ItemPtr& item) {
+  if (!item->rendered) {
+    config::ConfigHost host(*item->config, nullptr);
+    host.set_fetched(&item->references);
+    host.set_missing(item->request->missing);
+    auto rendered = route::render(*item->request, host, *item->event, item->appended_at);
+    if (!rendered && rendered.error().code == Errc::needs_lookup) {
+      context_.shard.spawn("xref", fetch_reference(shared_from_this(), item, host.wanted()));
+      return;
+    }
+    if (!rendered) {
+      if (rendered.error().code == Errc::missing_reference &&
+          item->request->missing != config::Missing::skip) {
+        park(item, ParkedState::waiting_reference, rendered.error().message, "missing_reference",
+             route().retry.max_interval, host.wanted());
+        return;
+      }
+      on_render_error(item, rendered.error());
+      return;
+    }
+    item->bytes = *std::move(rendered);
+    item->rendered = true;
+  }
+  submit(item);
+}
+
+Awaitable<void> Lane::fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, std::string key) {
+  auto read = [&state = context_.state, key] { return state.get(Table::xref, key); };
+  auto row = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  if (!row) {
+    spdlog::error("the identity map cannot be read route={} error={}", id_, row.error().message);
+    retry_later(item, milliseconds(1000));
+    co_return;
+  }
+  item->references[key] = *row;
+  attempt(item);
+}
+
+void Lane::on_render_error(const ItemPtr& item, const Error& error) {
+  if (error.code == Errc::missing_reference) {
+    // `missing: skip`: it was never sent there, so there is nothing to say about it.
+    context_.trail.note({item->event->event.record, "deliver", id_, "skipped",
+                         item->event->event.id, error.message});
+    ++counts_.skipped;
+    item->row_is_final = item->row.has_value();
+    finish(item);
+    return;
+  }
+  park(item, ParkedState::dead, error.message, fmt::format("{}", to_string(error.code)));
+}
+
+void Lane::submit(const ItemPtr& item) {
+  ++item->attempts;
+  if (item->attempts == 1) item->first_attempt = context_.clock.boot_now();
+  ++outstanding_;
+  if (item->row) ++parked_outstanding_;
+  const Event& event = item->event->event;
+  DeliveryJob job;
+  job.delivery.request = item->bytes;
+  job.delivery.idempotency_key = stable_hash({context_.installation_uuid, id_, event.id,
+                                              item->request->event, fmt::format("{}", item->send)});
+  job.delivery.event_id = event.id;
+  job.delivery.attempt = item->attempts;
+  job.delivery.timeout = item->request->timeout;
+  job.record = item->record;
+  job.first_attempt = item->first_attempt;
+  job.home = &context_.shard;
+  if (!item->request->treat.rules.empty()) {
+    job.classify = [item](Outcome& outcome) {
+      if (!outcome.answer) return;
+      const config::ConfigHost host(*item->config, nullptr);
+      const auto verdict = route::treat(item->request->treat, host, *item->event, *outcome.answer,
+                                        item->appended_at);
+      if (!verdict) {
+        outcome.reason += fmt::format(" (`treat` failed: {})", verdict.error().message);
+        return;
+      }
+      if (!*verdict) return;
+      outcome.scope = Outcome::Scope::record;
+      for (const auto kind :
+           {Outcome::Kind::delivered, Outcome::Kind::again, Outcome::Kind::rejected,
+            Outcome::Kind::unknown, Outcome::Kind::needs_decision}) {
+        if (to_string(kind) == **verdict) outcome.kind = kind;
+      }
+    };
+  }
+  job.done = [weak = weak_from_this(), item](DeliveryResult result) {
+    if (const auto self = weak.lock()) self->on_result(item, std::move(result));
+  };
+  target_->submit(std::move(job));
+}
+
+void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
+  --outstanding_;
+  if (item->row) --parked_outstanding_;
+  if (result.outcome.answer) {
+    item->answer_status = result.outcome.answer->status;
+    item->answer_body = result.outcome.answer->body.substr(0, kParkedAnswerBytesMax);
+  }
+  const Outcome& outcome = result.outcome;
+  switch (outcome.kind) {
+    case Outcome::Kind::delivered:
+      on_delivered(item, outcome);
+      break;
+    case Outcome::Kind::again:
+      on_again(item, result);
+      break;
+    case Outcome::Kind::unknown:
+      on_unknown(item, result);
+      break;
+    case Outcome::Kind::rejected:
+      park(item, ParkedState::dead, outcome.reason,
+           item->answer_status != 0 ? fmt::format("rejected {}", item->answer_status)
+                                    : std::string("rejected"));
+      break;
+    case Outcome::Kind::needs_decision:
+      park(item, ParkedState::needs_decision, outcome.reason, "needs_decision");
+      break;
+  }
+  start_ready();
+  pump();
+  retry_parked();
+}
+
+void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
+  const Event& event = item->event->event;
+  if (item->request->remember && outcome.answer) {
+    const config::ConfigHost host(*item->config, nullptr);
+    const auto external = route::remember(*item->request->remember, host, *item->event,
+                                          *outcome.answer, item->appended_at);
+    if (!external) {
+      park(item, ParkedState::needs_decision,
+           "delivered, but the answer has nothing to `remember`; say which id it got: "
+           "millrace parked release ID --applied EXTERNAL_ID",
+           "empty remember");
+      return;
+    }
+    const std::string& system = item->config->connections.find(item->route->to)->second.system;
+    std::string key = row_key(event.entity, system, event.record);
+    writes_.put(Table::xref, key, *external);
+    writes_.put(Table::xref_by_id, row_key(event.entity, system, *external, event.record), "{}");
+    bound_.push_back(std::move(key));
+  }
+  ++counts_.delivered;
+  context_.trail.note(
+      {event.record, "deliver", id_, "delivered", event.id,
+       fmt::format("{} {} {}", item->bytes.method, item->bytes.target, item->answer_status)});
+  item->row_is_final = item->row.has_value();
+  finish(item);
+}
+
+void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
+  ++counts_.retries;
+  if (!item->odometer_first) item->odometer_first = result.odometer;
+  const auto spent = item->spent_before + std::chrono::duration_cast<milliseconds>(
+                                              result.odometer - *item->odometer_first);
+  const config::RetryPolicy& retry = item->route->retry;
+  if (spent >= retry.give_up_after) {
+    park(item, ParkedState::dead,
+         fmt::format("given up after {} attempts: {}", item->attempts, result.outcome.reason),
+         "given up");
+    return;
+  }
+  const milliseconds delay = backoff(item->attempts, result.outcome.retry_after);
+  const bool long_enough = item->attempts >= kAttemptsBeforeParking ||
+                           context_.clock.boot_now() - item->first_attempt >= kTimeBeforeParking ||
+                           progress_.at(item->partition).beyond() >= kBeyondBeforeParking ||
+                           retries_.size() >= kRetriesBeforeParking;
+  if (item->row || (long_enough && result.target_answers)) {
+    item->spent_before = spent;
+    item->odometer_first.reset();
+    park(item, ParkedState::retrying, result.outcome.reason,
+         item->answer_status != 0 ? fmt::format("again {}", item->answer_status)
+                                  : std::string("again"),
+         delay);
+    return;
+  }
+  retry_later(item, delay);
+}
+
+bool Lane::retries_unknown(const Item& item) const {
+  switch (item.request->unknown) {
+    case config::UnknownPolicy::retry:
+      return true;
+    case config::UnknownPolicy::ask:
+      return false;
+    case config::UnknownPolicy::by_method:
+      break;
+  }
+  return target_->idempotent() || is_idempotent_method(item.bytes.method);
+}
+
+void Lane::on_unknown(const ItemPtr& item, const DeliveryResult& result) {
+  if (retries_unknown(*item)) {
+    ++counts_.repeated_unknown;
+    on_again(item, result);
+    return;
+  }
+  park(item, ParkedState::unknown,
+       fmt::format("sent, and no answer came ({}); look there, then: millrace parked release ID "
+                   "--applied [EXTERNAL_ID] | --not-applied --reason TEXT",
+                   result.outcome.reason),
+       "unknown");
+}
+
+milliseconds Lane::backoff(int attempts, std::optional<milliseconds> retry_after) {
+  const config::RetryPolicy& retry = route().retry;
+  auto bound = retry.initial;
+  for (int i = 1; i < attempts && bound < retry.max_interval; ++i) bound *= 2;
+  bound = std::min(bound, retry.max_interval);
+  // Full jitter: the delay lies anywhere in [0, bound], so that a crowd does not come back at once.
+  std::uniform_int_distribution<std::int64_t> pick(0, bound.count());
+  const milliseconds jittered(pick(random_source()));
+  return std::max(jittered, std::min(retry_after.value_or(milliseconds{0}), kRetryAfterMax));
+}
+
+void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
+  item->retry_at = context_.clock.boot_now() + delay;
+  retries_.emplace(item->retry_at, item);
+  if (retry_timer_running_) return;
+  retry_timer_running_ = true;
+  context_.shard.spawn("retry", retry_timer(shared_from_this()));
+}
+
+Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
+  while (!retries_.empty() && !stopping_) {
+    const BootTime now = context_.clock.boot_now();
+    const auto first = retries_.begin();
+    if (first->first <= now) {
+      const ItemPtr item = first->second;
+      retries_.erase(first);
+      ready_.push_front(item);
+      start_ready();
+      continue;
+    }
+    const auto wait = std::chrono::ceil<milliseconds>(first->first - now);
+    co_await sleep_for(std::min<milliseconds>(wait, milliseconds(100)));
+  }
+  retry_timer_running_ = false;
+}
+
+LaneStatus Lane::status() const {
+  LaneStatus status = counts_;
+  status.paused = paused_;
+  status.pause_reason = pause_reason_;
+  status.waiting = items_;
+  status.parked = parked_.size() - parked_.count(ParkedState::dead) -
+                  parked_.count(ParkedState::resubmitted) - parked_.count(ParkedState::discarded);
+  status.dead = parked_.count(ParkedState::dead);
+  for (const auto& [partition, progress] : progress_) status.cursors[partition] = progress.cursor();
+  for (const auto& [record, queue] : records_) {
+    if (queue.empty()) continue;
+    const Item& item = *queue.front();
+    if (!status.oldest_at || item.appended_at < *status.oldest_at) {
+      status.oldest_at = item.appended_at;
+      status.oldest_record = item.event->event.record;
+    }
+  }
+  return status;
+}
+
+}  // namespace millrace::deliver

@@ -1,0 +1,121 @@
+// How a lane records its progress: outcomes, identities and parked rows together with the cursors,
+// one commit at a time. A record stays locked until the commit of its outcome returned.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "deliver/item.hpp"
+#include "deliver/lane.hpp"
+
+namespace millrace::deliver {
+namespace {
+
+constexpr milliseconds kDiskFullPause{500};
+constexpr std::size_t kUnrecordedMax = 1024;
+constexpr std::size_t kUnrecordedMaxNotIdempotent = 64;
+
+}  // namespace
+
+void Lane::settle(Partition partition, Offset offset) {
+  progress_.at(partition).settle(offset);
+  dirty_.insert(partition);
+  commit_soon(false);
+}
+
+std::size_t Lane::unrecorded_max() const {
+  const auto& limits = config_->connections.find(route().to)->second.limits;
+  if (limits.unrecorded) return static_cast<std::size_t>(*limits.unrecorded);
+  return target_->idempotent() ? kUnrecordedMax : kUnrecordedMaxNotIdempotent;
+}
+
+void Lane::finish(const ItemPtr& item) {
+  if (item->row_is_final) writes_.erase(Table::parked, item->row->key());
+  // A retry of a parked row was settled when it was parked; settling twice changes nothing.
+  progress_.at(item->partition).settle(item->offset);
+  dirty_.insert(item->partition);
+  finished_.push_back(item);
+  const auto queue = records_.find(item->record);
+  const bool somebody_waits = queue != records_.end() && queue->second.size() > 1;
+  const std::size_t half = unrecorded_max() / context_.shard_count / 2;
+  commit_soon(somebody_waits || finished_.size() >= half);
+}
+
+void Lane::commit_soon(bool urgent) {
+  if (!commit_under_way_) {
+    commit_now();
+  }
+  if (urgent && !nudged_) {
+    // What waits for company in the store's writer goes at once.
+    nudged_ = true;
+    context_.state.commit(Batch{}, Urgency::now, context_.shard, [](Result<void>) {});
+  }
+}
+
+void Lane::flush() {
+  if (follower_ && !held_back_) {
+    const PartitionOffsets& next = follower_->next_offsets();
+    for (auto& [partition, progress] : progress_) {
+      const Offset before = progress.cursor();
+      progress.see(next[partition]);
+      if (progress.cursor() != before) dirty_.insert(partition);
+    }
+  }
+  if (!dirty_.empty() || !writes_.writes.empty()) commit_soon(true);
+}
+
+void Lane::commit_now() {
+  if (dirty_.empty() && writes_.writes.empty() && finished_.empty()) return;
+  for (const Partition partition : dirty_) {
+    writes_.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
+                progress_.at(partition).encode(context_.log_uuid));
+  }
+  dirty_.clear();
+  commit_under_way_ = true;
+  nudged_ = false;
+  batch_ = std::exchange(writes_, Batch{});
+  committing_ = std::exchange(finished_, {});
+  bound_committing_ = std::exchange(bound_, {});
+  context_.state.commit(*batch_, Urgency::soon, context_.shard,
+                        [weak = weak_from_this()](Result<void> result) {
+                          if (const auto self = weak.lock()) self->committed(result);
+                        });
+}
+
+Awaitable<void> Lane::commit_again(std::shared_ptr<Lane> self) {
+  co_await sleep_for(kDiskFullPause);
+  context_.state.commit(*batch_, Urgency::now, context_.shard,
+                        [self](Result<void> result) { self->committed(result); });
+}
+
+void Lane::committed(const Result<void>& result) {
+  if (!result) {
+    // No space: the lane holds what it has and starts nothing new until the rows are saved.
+    commit_stuck_ = true;
+    spdlog::warn("progress cannot be saved, the lane waits route={} error={}", id_,
+                 result.error().message);
+    context_.shard.spawn("commit", commit_again(shared_from_this()));
+    return;
+  }
+  commit_under_way_ = false;
+  commit_stuck_ = false;
+  batch_.reset();
+  for (const ItemPtr& item : std::exchange(committing_, {})) {
+    --items_;
+    row_committed(item);
+    const auto found = records_.find(item->record);
+    if (found == records_.end() || found->second.front() != item) continue;
+    found->second.pop_front();
+    if (found->second.empty()) {
+      records_.erase(found);
+    } else {
+      ready_.push_back(found->second.front());
+    }
+  }
+  for (const std::string& key : std::exchange(bound_committing_, {})) context_.reference_bound(key);
+  if (std::exchange(announce_, false)) context_.announced();
+  if (!finished_.empty() || !dirty_.empty() || !writes_.writes.empty()) commit_now();
+  start_ready();
+  pump();
+  retry_parked();
+}
+
+}  // namespace millrace::deliver

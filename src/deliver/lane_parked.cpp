@@ -1,0 +1,337 @@
+// Parked rows of a lane: how work leaves the happy path, comes back by itself, or by a person's
+// word.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "deliver/item.hpp"
+#include "deliver/lane.hpp"
+
+namespace millrace::deliver {
+namespace {
+
+constexpr std::size_t kRowsPerScan = 1000;
+constexpr milliseconds kTimerMax{1000};
+
+bool comes_back(ParkedState state) {
+  return state == ParkedState::retrying || state == ParkedState::behind ||
+         state == ParkedState::held || state == ParkedState::waiting_reference;
+}
+
+}  // namespace
+
+Awaitable<Result<void>> Lane::load_parked() {
+  for (const auto& [partition, progress] : progress_) {
+    const std::string prefix = parked_prefix(id_, partition);
+    std::string after;
+    for (;;) {
+      auto read = [&state = context_.state, prefix, after] {
+        return state.scan(Table::parked, prefix, after, kRowsPerScan);
+      };
+      auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+      if (!rows) co_return std::unexpected(rows.error());
+      for (const Row& row : *rows) {
+        auto parked = decode_parked_row(row.value);
+        if (!parked) co_return std::unexpected(parked.error());
+        parked_.put(hash64(parked->record),
+                    {row.key, parked->state, parked->next_at, parked->waits_for});
+      }
+      if (rows->size() < kRowsPerScan) break;
+      after = rows->back().key;
+    }
+  }
+  co_return Result<void>{};
+}
+
+ParkedRow Lane::row_of(const Item& item) const {
+  if (item.row) return *item.row;
+  const Event& event = item.event->event;
+  ParkedRow row;
+  row.stage = "deliver";
+  row.owner = id_;
+  row.record = event.record;
+  row.partition = item.partition;
+  row.offset = item.offset;
+  row.type = event.type;
+  row.subject = event.subject;
+  row.since = context_.clock.wall_now();
+  if (item.request != nullptr) row.request_name = item.request->event;
+  Event whole = event;
+  whole.data = *find(item.event->input, "data");
+  auto payload = parse_json(encode(whole));
+  MILLRACE_INVARIANT(payload.has_value());
+  row.payload = *std::move(payload);
+  // `$now` of a request is the event's append time: kept, so that it renders to the same bytes.
+  row.payload.as_object().emplace("appendedat", to_rfc3339(item.appended_at));
+  return row;
+}
+
+void Lane::park(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
+                milliseconds delay, std::string waits_for) {
+  write_row(item, state, std::move(reason), std::move(cause), delay, std::move(waits_for));
+  const auto found = records_.find(item->record);
+  const bool first_of_queue = found != records_.end() && found->second.front() == item;
+  const auto blocked = parked_.blocks(item->record);
+  if (first_of_queue && blocked) {
+    // What waits in memory behind it parks behind it, so that nothing overtakes.
+    std::deque<ItemPtr> queue = std::move(found->second);
+    records_.erase(found);
+    queue.pop_front();
+    finish(item);
+    for (const ItemPtr& next : queue) {
+      write_row(next, *blocked, "an earlier event of this record is parked", "behind", {}, {});
+      finish(next);
+    }
+    return;
+  }
+  finish(item);
+}
+
+void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
+                     milliseconds delay, std::string waits_for) {
+  ParkedRow row = row_of(*item);
+  row.state = state;
+  row.reason = std::move(reason);
+  row.cause = std::move(cause);
+  row.waits_for = std::move(waits_for);
+  row.attempts = item->attempts;
+  row.spent = item->spent_before;
+  row.next_at = context_.clock.wall_now() + delay;
+  row.answer_status = item->answer_status;
+  row.answer_body = item->answer_body;
+  if (item->rendered) {
+    row.rendered = true;
+    row.request = item->bytes;
+  }
+  context_.trail.note(
+      {row.record, "deliver", id_, to_string(state), string_or(row.payload, "id", ""), row.reason});
+  if (state == ParkedState::dead) announce_dead(row);
+  writes_.put(Table::parked, row.key(), encode(row));
+  // Blocks its record from now on, but is not taken up again before its row is committed.
+  parked_.put(item->record,
+              {row.key(), state, comes_back(state) ? WallTime::max() : row.next_at, row.waits_for});
+  item->row = std::move(row);
+}
+
+void Lane::announce_dead(const ParkedRow& row) {
+  spdlog::warn("dead letter route={} id={} record={} attempts={} reason=\"{}\"", id_, row.id(),
+               row.record, row.attempts, row.reason);
+  const std::string event_id(string_or(row.payload, "id", ""));
+  const std::string id = stable_hash({id_, event_id, fmt::format("{}", row.send)});
+  JsonObject announcement{{"id", id},
+                          {"parked", row.id()},
+                          {"route", id_},
+                          {"record", row.record},
+                          {"event", event_id},
+                          {"type", row.type},
+                          {"subject", row.subject},
+                          {"reason", row.reason},
+                          {"at", to_rfc3339(context_.clock.wall_now())}};
+  writes_.put(Table::outbox, "dead:" + id, write_json(Json(std::move(announcement))));
+  announce_ = true;
+}
+
+void Lane::row_committed(const ItemPtr& item) {
+  if (!item->row) return;
+  const ParkedRow& row = *item->row;
+  if (item->row_is_final) {
+    parked_.erase(item->record, row.key());
+  } else {
+    parked_.put(item->record, {row.key(), row.state, row.next_at, row.waits_for});
+  }
+}
+
+void Lane::retry_parked() {
+  // Parked retries use at most a quarter of the connection, so that they hold up nobody.
+  const int places = std::max(1, target_->in_flight_max() / 4);
+  const WallTime now = context_.clock.wall_now();
+  while (!stopping_ && !paused_ && parked_outstanding_ < places && !commit_stuck_) {
+    const auto due = parked_.take_due(now);
+    if (!due) break;
+    ++parked_outstanding_;
+    context_.shard.spawn("parked", retry_row(shared_from_this(), due->first, due->second));
+  }
+  if (parked_.next_due() && !parked_timer_running_ && !stopping_) {
+    parked_timer_running_ = true;
+    context_.shard.spawn("parked timer", parked_timer(shared_from_this()));
+  }
+}
+
+Awaitable<void> Lane::parked_timer(std::shared_ptr<Lane> self) {
+  const auto next = parked_.next_due();
+  if (next) {
+    const auto wait = std::chrono::ceil<milliseconds>(*next - context_.clock.wall_now());
+    co_await sleep_for(std::clamp<milliseconds>(wait, milliseconds(10), kTimerMax));
+  }
+  parked_timer_running_ = false;
+  retry_parked();
+}
+
+Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record, std::string key) {
+  auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
+  auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  --parked_outstanding_;
+  if (!text || !*text) {
+    parked_.erase(record, key);
+    if (!text)
+      spdlog::error("a parked row cannot be read route={} error={}", id_, text.error().message);
+    co_return;
+  }
+  auto row = decode_parked_row(**text);
+  const ItemPtr item = row ? item_of(*row) : nullptr;
+  if (!item) {
+    spdlog::error("a parked row cannot be used route={} id={}", id_, row ? row->id() : key);
+    parked_.put(record, {key, ParkedState::needs_decision, WallTime::max(), {}});
+    co_return;
+  }
+  if (stopping_) co_return;
+  ++items_;
+  if (item->request == nullptr) {
+    park(item, ParkedState::dead, "the route no longer has a request for this event", "no request");
+    co_return;
+  }
+  attempt(item);
+}
+
+Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
+  auto event = route::decode(write_json(row.payload));
+  if (!event) return nullptr;
+  auto item = std::make_shared<Item>();
+  item->config = config_;
+  item->route = route_;
+  item->event = *std::move(event);
+  item->partition = row.partition;
+  item->offset = row.offset;
+  item->record = hash64(row.record);
+  item->send = row.send;
+  item->attempts = row.attempts;
+  item->spent_before = row.spent;
+  item->first_attempt = context_.clock.boot_now();
+  const auto appended = parse_rfc3339(string_or(row.payload, "appendedat", ""));
+  item->appended_at = appended ? *appended : row.since;
+  const std::string name =
+      row.request_name.empty() ? std::string(item->event->event.name()) : row.request_name;
+  const auto request = std::ranges::find(route_->requests, name, &config::RouteRequest::event);
+  item->request = request == route_->requests.end() ? nullptr : &*request;
+  if (row.rendered) {
+    item->rendered = true;
+    item->bytes = row.request;
+  }
+  item->row = row;
+  return item;
+}
+
+void Lane::reference_bound(const std::string& key) {
+  if (parked_.reference_bound(key, context_.clock.wall_now()) > 0) retry_parked();
+}
+
+void Lane::release_waiting() {
+  if (parked_.release_waiting(context_.clock.wall_now()) > 0) retry_parked();
+}
+
+// What a person's word makes of a row: the writes, and the row as it then stands.
+Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
+  using Kind = Decision::Kind;
+  Batch batch;
+  const bool was_sent_unanswered =
+      row.state == ParkedState::unknown || row.state == ParkedState::needs_decision;
+  switch (decision.kind) {
+    case Kind::discard:
+    case Kind::skip:
+      row.state = ParkedState::discarded;
+      row.reason = fmt::format("discarded: {}", decision.reason);
+      batch.put(Table::parked, row.key(), encode(row));
+      return batch;
+    case Kind::applied:
+      if (!decision.external_id.empty()) {
+        const std::string& system = config_->connections.find(route().to)->second.system;
+        std::string key = row_key(route().entity, system, row.record);
+        batch.put(Table::xref, key, decision.external_id);
+        batch.put(Table::xref_by_id,
+                  row_key(route().entity, system, decision.external_id, row.record), "{}");
+      }
+      row.state = ParkedState::discarded;
+      row.reason = "a person said that it was applied";
+      batch.put(Table::parked, row.key(), encode(row));
+      return batch;
+    case Kind::not_applied:
+    case Kind::resubmit:
+      break;
+  }
+  if (decision.kind == Kind::resubmit && was_sent_unanswered && !decision.again) {
+    return fail(
+        Errc::conflict,
+        "its outcome is unknown: say `millrace parked release ID --applied | --not-applied`, "
+        "or resubmit with --again --reason TEXT");
+  }
+  // The last outcome said "not applied", or a person does: a new key, or the target would answer a
+  // repeat with its old refusal.
+  ParkedRow fresh = row;
+  row.state = ParkedState::resubmitted;
+  batch.put(Table::parked, row.key(), encode(row));
+  ++fresh.send;
+  fresh.state = ParkedState::retrying;
+  fresh.reason = decision.reason.empty() ? "resubmitted" : "resubmitted: " + decision.reason;
+  fresh.attempts = 0;
+  fresh.spent = milliseconds{0};
+  fresh.rendered = false;
+  fresh.answer_status = 0;
+  fresh.answer_body.clear();
+  fresh.next_at = context_.clock.wall_now();
+  batch.put(Table::parked, fresh.key(), encode(fresh));
+  row = std::move(fresh);
+  return batch;
+}
+
+Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
+  auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
+  auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  if (!text) co_return std::unexpected(text.error());
+  if (!*text) co_return fail(Errc::not_found, "there is no such parked row");
+  auto decoded = decode_parked_row(**text);
+  if (!decoded) co_return std::unexpected(decoded.error());
+  ParkedRow row = *std::move(decoded);
+  if (row.state == ParkedState::resubmitted || row.state == ParkedState::discarded) {
+    co_return fail(Errc::conflict, fmt::format("it is already {}", to_string(row.state)));
+  }
+  if (decision.kind == Decision::Kind::resubmit && !decision.history) {
+    const std::string entity_key = row_key(route().entity, row.record);
+    auto newest = [&state = context_.state, entity_key] {
+      return state.get(Table::projections, entity_key);
+    };
+    auto projection = co_await offload(context_.readers.next(), context_.shard, std::move(newest));
+    if (!projection) co_return std::unexpected(projection.error());
+    const std::uint64_t rev = revision_of(row.payload);
+    if (*projection && !parked_.blocks(hash64(row.record))) {
+      const auto current = parse_json(**projection);
+      if (current && rev != 0 && revision_of(*current) > rev) {
+        co_return fail(Errc::conflict,
+                       "superseded: the record has changed since and that change went its way; "
+                       "add --history to send the old one all the same");
+      }
+    }
+  }
+  const std::string old_key = row.key();
+  const ParkedState old_state = row.state;
+  auto batch = decided(row, decision);
+  if (!batch) co_return std::unexpected(batch.error());
+  auto start = [this, writes = *std::move(batch)](StateStore::CommitDone done) mutable {
+    context_.state.commit(std::move(writes), Urgency::now, context_.shard, std::move(done));
+  };
+  auto done = co_await await_callback<Result<void>>(context_.shard, std::move(start));
+  if (!done) co_return std::unexpected(done.error());
+  const std::uint64_t record = hash64(row.record);
+  if (row.key() != old_key) {
+    parked_.put(record, {old_key, ParkedState::resubmitted, WallTime::max(), {}});
+  }
+  parked_.put(record, {row.key(), row.state, row.next_at, row.waits_for});
+  context_.trail.note({row.record, "operator", id_, to_string(row.state),
+                       string_or(row.payload, "id", ""), row.reason});
+  spdlog::info("parked row decided route={} id={} was={} is={} reason=\"{}\"", id_, row.id(),
+               to_string(old_state), to_string(row.state), decision.reason);
+  retry_parked();
+  co_return Json(JsonObject{{"id", row.id()}, {"state", to_string(row.state)}});
+}
+
+}  // namespace millrace::deliver

@@ -1,0 +1,58 @@
+// What a lane knows of its parked rows without reading them: which records they block and when they
+// are due. 64-bit hashes of records, keys of rows; the rows themselves stay in the state store.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "millrace/parking.hpp"
+
+namespace millrace::deliver {
+
+class ParkedIndex {
+ public:
+  struct Ref {
+    std::string key;  ///< rows of one record sort by offset, then send
+    ParkedState state = ParkedState::retrying;
+    WallTime next_at;
+    std::string waits_for;
+  };
+
+  explicit ParkedIndex(bool hold_after_dead) : hold_after_dead_(hold_after_dead) {}
+
+  void put(std::uint64_t record, Ref ref);
+  void erase(std::uint64_t record, const std::string& key);
+
+  /// What a later event of `record` becomes: nothing (it flows), behind, or held.
+  std::optional<ParkedState> blocks(std::uint64_t record) const;
+  /// The key of a row that may be tried now: due, and first of its record. It counts as taken until
+  /// put or erase names it again.
+  std::optional<std::pair<std::uint64_t, std::string>> take_due(WallTime now);
+  /// When the next row is due; nullopt: none.
+  std::optional<WallTime> next_due() const;
+  /// Rows that wait for this key of the identity map become due now.
+  std::size_t reference_bound(const std::string& key, WallTime now);
+  /// Rows waiting for a reference or a table become due (reload).
+  std::size_t release_waiting(WallTime now);
+
+  std::size_t size() const { return size_; }
+  std::size_t count(ParkedState state) const;
+
+ private:
+  bool blocking(ParkedState state) const;
+  void schedule(std::uint64_t record);
+
+  bool hold_after_dead_;
+  std::unordered_map<std::uint64_t, std::vector<Ref>> records_;  ///< refs sorted by key
+  std::set<std::pair<WallTime, std::uint64_t>> due_;             ///< first row of each record
+  std::unordered_map<std::uint64_t, WallTime> scheduled_;
+  std::map<ParkedState, std::size_t> counts_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace millrace::deliver
