@@ -1,0 +1,116 @@
+"""What a scenario needs: daemons on configurations made for it, neighbours, and time limits.
+
+A scenario is a unittest in a file test_<story>.py that ends with `main()`. It runs against the
+build directory in MILLRACE_BUILD (or --build DIR) and fails loudly, with the end of every daemon's
+log.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import configurations
+from configurations import MES_TOKEN, SHOP_TOKEN
+from processes import Broker, Target, free_port
+from waiting import eventually
+
+__all__ = ["Scenario", "eventually", "main"]
+
+
+class Scenario(unittest.TestCase):
+    """One temporary directory per test; kept, and named, when the test fails."""
+
+    longMessage = True
+    maxDiff = 4000
+
+    def run(self, result=None):
+        self.directory = Path(tempfile.mkdtemp(prefix="millrace-scenario-"))
+        self.brokers = []
+        bad_before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) == bad_before:
+            shutil.rmtree(self.directory)
+            return result
+        for broker in self.brokers:
+            print(f"--- the end of {broker.log}\n{broker.log_tail()}", file=sys.stderr)
+        print(f"--- {self.id()}: everything is kept in {self.directory}", file=sys.stderr)
+        return result
+
+    # -- parts ---------------------------------------------------------------------------------
+    def target(self, idempotent=True):
+        target = Target(idempotent)
+        self.addCleanup(target.close)
+        return target
+
+    def broker(self, *documents, name="config", data=None):
+        """A daemon that is not started yet. Documents are YAML texts; the installation, its ports
+        and its secrets are added."""
+        config = self.directory / name
+        data = data or self.directory / f"{name}-data"
+        secrets = self.directory / f"{name}-secrets"
+        ports = {"port": free_port(), "admin_port": free_port()}
+        (config / "schemas").mkdir(parents=True)
+        data.mkdir(exist_ok=True)
+        secrets.mkdir(mode=0o700)
+        installation = configurations.INSTALLATION.format(data=data, secrets=secrets, **ports)
+        (config / "millrace.yaml").write_text(installation, "utf-8")
+        (config / "objects.yaml").write_text("---\n".join(documents), "utf-8")
+        (config / "schemas" / "order.v1.json").write_text(configurations.ORDER_SCHEMA, "utf-8")
+        for secret, text in (("shop_hook", SHOP_TOKEN), ("mes_token", MES_TOKEN)):
+            write_secret(secrets / secret, text)
+        broker = Broker(config, data, **ports)
+        broker.secrets = secrets
+        self.brokers.append(broker)
+        self.addCleanup(broker.close)
+        return broker
+
+    def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP):
+        """The usual daemon: a shop's orders go to the target. Not started yet."""
+        return self.broker(shop, configurations.MES % {"target_port": target.port},
+                           configurations.ORDER, route)
+
+    # -- steps ---------------------------------------------------------------------------------
+    def send(self, broker, payload):
+        """Posts a payload of the shop and insists on its acknowledgement."""
+        answer = broker.post(f"/hooks/shop/{SHOP_TOKEN}", payload)
+        self.assertEqual(200, answer.status, answer.body)
+
+    def await_bodies(self, target, expected, within=30.0):
+        """The target carried out exactly these bodies, in this order, and keeps it at that."""
+        eventually(lambda: len(target.bodies()) >= len(expected), within,
+                   lambda: f"{len(expected)} effects at the target; it has {target.bodies()}")
+        self.assertEqual(expected, target.bodies())
+
+    def dead_letters(self, broker):
+        return rows(broker.cli_json("dead", "list"))
+
+    def parked(self, broker):
+        return rows(broker.cli_json("parked", "list"))
+
+
+def rows(answer):
+    """The rows of a listing: the answer itself, or its only member that is an array."""
+    if isinstance(answer, list):
+        return answer
+    lists = [value for value in answer.values() if isinstance(value, list)]
+    assert len(lists) == 1, f"a listing has one array: {answer}"
+    return lists[0]
+
+
+def write_secret(path, text):
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def main():
+    """Runs the scenarios of the calling file; --build DIR names the build directory."""
+    arguments = list(sys.argv)
+    if "--build" in arguments:
+        at = arguments.index("--build")
+        os.environ["MILLRACE_BUILD"] = str(Path(arguments[at + 1]).resolve())
+        del arguments[at:at + 2]
+    unittest.main(argv=arguments, verbosity=2)
