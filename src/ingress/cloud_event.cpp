@@ -1,0 +1,195 @@
+#include "ingress/cloud_event.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+
+#include "ingress/answers.hpp"
+#include "ingress/hook_table.hpp"
+
+namespace millrace::ingress {
+namespace {
+
+constexpr std::array<std::string_view, 11> kReserved{
+    "record",        "rev",           "types",       "cause", "origin",   "program",
+    "recordversion", "entityversion", "causationid", "site",  "dataclass"};
+
+using Attributes = std::map<std::string, std::string, std::less<>>;
+
+std::unexpected<EventRefusal> refuse(int status, std::string detail, std::string pointer = {}) {
+  return std::unexpected(EventRefusal{status, std::move(detail), std::move(pointer)});
+}
+
+std::string media_type(std::string_view value) {
+  std::string type;
+  for (const char c : value.substr(0, value.find(';'))) {
+    if (c == ' ' || c == '\t') continue;
+    type.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+  }
+  return type;
+}
+
+bool is_json_type(std::string_view type) {
+  return type == "application/json" || type.ends_with("+json");
+}
+
+bool is_attribute_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  });
+}
+
+std::expected<void, EventRefusal> add_attribute(Attributes& attributes, std::string_view name,
+                                                std::string value) {
+  if (!is_attribute_name(name)) {
+    return refuse(400, "attribute names of CloudEvents are lower-case letters and digits");
+  }
+  if (std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end()) {
+    return refuse(400, fmt::format("the attribute {} is reserved: the broker sets it", name));
+  }
+  if (!attributes.emplace(name, std::move(value)).second) {
+    return refuse(400, fmt::format("the attribute {} is given twice", name));
+  }
+  return {};
+}
+
+std::expected<void, EventRefusal> read_structured(std::string_view body, Attributes& attributes,
+                                                  Json& data) {
+  auto parsed = parse_json(body);
+  if (!parsed) return refuse(400, "the body cannot be read as JSON: " + parsed.error().message);
+  if (!parsed->is_object()) return refuse(400, "a CloudEvent is a JSON object");
+  bool has_data = false;
+  for (auto& member : parsed->get_object()) {
+    const std::string_view name(member.key().data(), member.key().size());
+    Json& value = member.value();
+    if (name == "data") {
+      data = std::move(value);
+      has_data = true;
+      continue;
+    }
+    if (name == "data_base64")
+      return refuse(415, "data_base64 is not supported: send data as JSON");
+    if (value.is_null()) continue;
+    if (value.is_object() || value.is_array() || value.is_double()) {
+      return refuse(400, "attributes of CloudEvents are texts, whole numbers or booleans");
+    }
+    std::string text = value.is_string() ? std::string(value.get_string()) : write_json(value);
+    if (auto added = add_attribute(attributes, name, std::move(text)); !added) return added;
+  }
+  if (!has_data) return refuse(400, "the CloudEvent has no data", "/data");
+  return {};
+}
+
+std::expected<void, EventRefusal> read_binary(const HttpHeaders& headers, std::string_view body,
+                                              Attributes& attributes, Json& data) {
+  for (const auto& [name, value] : headers) {
+    if (!name.starts_with("ce-")) continue;
+    auto text = percent_decode(value);
+    if (!text) return refuse(400, "a ce- header has a broken percent escape");
+    auto added = add_attribute(attributes, std::string_view(name).substr(3), *std::move(text));
+    if (!added) return added;
+  }
+  auto parsed = parse_json(body);
+  if (!parsed) return refuse(400, "the body cannot be read as JSON: " + parsed.error().message);
+  data = *std::move(parsed);
+  return {};
+}
+
+// Takes a required attribute that names something: bounded, without control characters.
+std::expected<std::string, EventRefusal> required(Attributes& attributes, std::string_view name) {
+  const auto found = attributes.find(name);
+  if (found == attributes.end() || found->second.empty()) {
+    return refuse(400, fmt::format("the attribute {} is missing", name), fmt::format("/{}", name));
+  }
+  if (!is_identifier(found->second)) {
+    return refuse(400,
+                  fmt::format("the attribute {} is longer than {} bytes or has control characters",
+                              name, kIdentifierBytesMax),
+                  fmt::format("/{}", name));
+  }
+  return std::move(found->second);
+}
+
+std::string optional_text(Attributes& attributes, std::string_view name) {
+  const auto found = attributes.find(name);
+  if (found == attributes.end() || !is_identifier(found->second)) return {};
+  return std::move(found->second);
+}
+
+std::expected<void, EventRefusal> fill_names(Attributes& attributes, Event& event) {
+  for (const auto& [name, field] :
+       {std::pair{"id", &Event::id}, std::pair{"source", &Event::source},
+        std::pair{"type", &Event::type}, std::pair{"subject", &Event::subject}}) {
+    auto text = required(attributes, name);
+    if (!text) return std::unexpected(std::move(text).error());
+    event.*field = *std::move(text);
+  }
+  if (event.source.find(' ') != event.source.npos) {
+    return refuse(400, "the attribute source is a URI reference: it has no spaces", "/source");
+  }
+  const std::size_t dot = event.type.find('.');
+  if (dot == 0 || dot == event.type.npos || dot + 1 == event.type.size()) {
+    return refuse(422, "the attribute type has the form <entity>.<event>", "/type");
+  }
+  event.entity = event.type.substr(0, dot);
+  event.record = "events:" + event.source + "/" + event.subject;
+  event.types = {event.type};
+  return {};
+}
+
+std::expected<Event, EventRefusal> to_event(Attributes attributes, Json data, WallTime now) {
+  const auto version = attributes.find("specversion");
+  if (version == attributes.end() || version->second != "1.0") {
+    return refuse(400, "the attribute specversion must be \"1.0\"", "/specversion");
+  }
+  const auto type = attributes.find("datacontenttype");
+  if (type != attributes.end() && !is_json_type(media_type(type->second))) {
+    return refuse(415, "data must be JSON", "/datacontenttype");
+  }
+  Event event;
+  if (auto filled = fill_names(attributes, event); !filled) {
+    return std::unexpected(std::move(filled).error());
+  }
+  event.time = now;
+  if (const auto time = attributes.find("time"); time != attributes.end()) {
+    const auto parsed = parse_rfc3339(time->second);
+    if (!parsed) return refuse(400, "the attribute time is no RFC 3339 time", "/time");
+    event.time = *parsed;
+  }
+  event.correlation_id = optional_text(attributes, "correlationid");
+  event.traceparent = optional_text(attributes, "traceparent");
+  event.data = std::move(data);
+  return event;
+}
+
+}  // namespace
+
+std::expected<Event, EventRefusal> read_cloud_event(const HttpHeaders& headers,
+                                                    std::string_view body, WallTime now) {
+  const std::string type = media_type(header(headers, "content-type").value_or(""));
+  Attributes attributes;
+  Json data;
+  std::expected<void, EventRefusal> read;
+  if (type == "application/cloudevents+json") {
+    read = read_structured(body, attributes, data);
+  } else if (type == "application/cloudevents-batch+json") {
+    return refuse(415, "batches of CloudEvents are not supported yet: send them one by one");
+  } else if (type.starts_with("application/cloudevents")) {
+    return refuse(415, "send structured CloudEvents as application/cloudevents+json");
+  } else if (!header(headers, "ce-specversion")) {
+    return refuse(415,
+                  "send a CloudEvent: application/cloudevents+json, or ce- headers and a JSON "
+                  "body");
+  } else if (!is_json_type(type)) {
+    return refuse(415, "the body of a binary CloudEvent must be application/json");
+  } else {
+    read = read_binary(headers, body, attributes, data);
+  }
+  if (!read) return std::unexpected(std::move(read).error());
+  return to_event(std::move(attributes), std::move(data), now);
+}
+
+}  // namespace millrace::ingress

@@ -1,0 +1,83 @@
+// POST /events: CloudEvents of others, checked on arrival and appended straight to journal events.
+// 202 {"id": ..., "duplicate": false} means durable. A repeat of (source, id), or of an
+// Idempotency-Key with the same body, is answered the same with duplicate true.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "ingress/cloud_event.hpp"
+#include "ingress/counters.hpp"
+#include "ingress/dedupe_index.hpp"
+#include "ingress/idempotency.hpp"
+#include "ingress/intake.hpp"
+#include "ingress/key_store.hpp"
+#include "net/http_server.hpp"
+
+namespace millrace::config {
+struct Config;
+struct Entity;
+}  // namespace millrace::config
+
+namespace millrace::ingress {
+
+/// Checks the data of one entity; the refusal's pointer is relative to the data. Thread-safe.
+using SchemaCheck = std::function<std::optional<EventRefusal>(const Json& data)>;
+
+/// What may be sent, prepared from one generation of the configuration. Immutable.
+class EventsTable {
+ public:
+  EventsTable() = default;
+  explicit EventsTable(const config::Config& config);
+
+  struct EntityRule {
+    std::uint32_t version = 1;
+    std::set<std::string, std::less<>> types;  ///< "<entity>.<event>"
+    SchemaCheck check;                         ///< empty: any data
+  };
+  const EntityRule* find(std::string_view entity) const;
+
+ private:
+  std::map<std::string, EntityRule, std::less<>> entities_;
+};
+using EventsTablePtr = std::shared_ptr<const EventsTable>;
+
+class EventsEndpoint {
+ public:
+  /// All references outlive the endpoint.
+  EventsEndpoint(Intake& intake, DedupeIndex& dedupe, KeyStore& keys, Counters& counters,
+                 Clock& clock);
+
+  void set_table(EventsTablePtr table);
+  Awaitable<HttpResponse> handle(IncomingRequest request);
+
+ private:
+  struct Ready {
+    std::string id;
+    DedupeKey key;
+    LogEntry entry;
+    PendingKey idempotency;
+    bool repeated = false;  ///< its Idempotency-Key was answered before
+  };
+  std::expected<Ready, HttpResponse> prepare(const IncomingRequest& request);
+  std::expected<Event, HttpResponse> read_event(const IncomingRequest& request, const ApiKey& key);
+  std::expected<void, HttpResponse> begin_idempotency(const IncomingRequest& request,
+                                                      const ApiKey& key, Ready& ready);
+  HttpResponse refuse(const EventRefusal& refusal);
+
+  Intake& intake_;
+  DedupeIndex& dedupe_;
+  KeyStore& keys_;
+  Counters& counters_;
+  Clock& clock_;
+  IdempotencyKeys idempotency_{IdempotencyKeys::Options{}};
+  mutable std::mutex mutex_;
+  EventsTablePtr table_;
+};
+
+}  // namespace millrace::ingress

@@ -1,0 +1,227 @@
+#include "ingress/events_endpoint.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support.hpp"
+
+namespace millrace::ingress {
+namespace {
+
+config::Config example() {
+  config::Config config;
+  config::Entity& report = config.entities["production_report"];
+  report.name = "production_report";
+  report.version = 3;
+  report.events.push_back({"received", program("true")});
+  report.schema = *parse_json(R"({
+      "$schema": "http://json-schema.org/draft-07/schema#",
+      "type": "object", "required": ["workOrder"],
+      "properties": {"workOrder": {"type": "string"},
+                     "lines": {"type": "array", "items": {"type": "object",
+                               "properties": {"good": {"type": "number"}}}}}})");
+  config::Entity& free = config.entities["note"];
+  free.name = "note";
+  free.events.push_back({"written", program("true")});
+  return config;
+}
+
+std::string structured(std::string_view extra = "", std::string_view id = "e1") {
+  return fmt::format(
+      R"({{"specversion":"1.0","id":"{}","source":"mes-lyon","type":"production_report.received",)"
+      R"("subject":"WO/7"{},"data":{{"workOrder":"WO/7"}}}})",
+      id, extra);
+}
+
+class EventsEndpointTest : public ::testing::Test {
+ protected:
+  EventsEndpointTest() {
+    harness.set_config(example());
+    auto created = harness.run(harness.keys.create_key({"mes-*"}, {"production_report.*", "note.*"},
+                                                       "test", harness.shard));
+    EXPECT_TRUE(created.has_value());
+    key = created->key;
+    id = created->id;
+  }
+  IncomingRequest request(std::string body, HttpHeaders extra = {}) {
+    extra.emplace_back("authorization", "Bearer " + key);
+    if (!header(extra, "content-type")) {
+      extra.emplace_back("content-type", "application/cloudevents+json; charset=utf-8");
+    }
+    return post("/events", std::move(body), std::move(extra));
+  }
+  HttpResponse send(std::string body, HttpHeaders extra = {}) {
+    return harness.send(request(std::move(body), std::move(extra)));
+  }
+  Harness harness;
+  std::string key;
+  std::string id;
+};
+
+TEST_F(EventsEndpointTest, AppendsAStructuredEventAndAnswersItsId) {
+  const auto answer = send(structured(R"(,"time":"2026-11-21T22:05:48Z","correlationid":"c1")"));
+  EXPECT_EQ(answer.status, 202) << answer.body;
+  EXPECT_EQ(answer.body, R"({"id":"e1","duplicate":false})");
+  ASSERT_EQ(harness.log.entries().size(), 1u);
+  const auto entry = harness.log.entries()[0];
+  EXPECT_EQ(entry.journal, Journal::events);
+  EXPECT_EQ(entry.entry.topic, "production_report");
+  EXPECT_EQ(entry.entry.partition, partition_of("events:mes-lyon/WO/7"));
+  const auto event = decode_event(entry.entry.payload);
+  ASSERT_TRUE(event.has_value());
+  EXPECT_EQ(event->record, "events:mes-lyon/WO/7");
+  EXPECT_EQ(event->types, std::vector<std::string>{"production_report.received"});
+  EXPECT_EQ(event->rev, 0u);
+  EXPECT_EQ(event->entity_version, 3u);
+  EXPECT_EQ(event->correlation_id, "c1");
+  EXPECT_EQ(to_rfc3339(event->time), "2026-11-21T22:05:48Z");
+  EXPECT_EQ(write_json(event->data), R"({"workOrder":"WO/7"})");
+}
+
+TEST_F(EventsEndpointTest, ReadsBinaryMode) {
+  const auto answer = send(R"({"workOrder":"7"})", {{"content-type", "application/json"},
+                                                    {"ce-specversion", "1.0"},
+                                                    {"ce-id", "b%201"},
+                                                    {"ce-source", "mes-lyon"},
+                                                    {"ce-type", "production_report.received"},
+                                                    {"ce-subject", "7"}});
+  EXPECT_EQ(answer.status, 202) << answer.body;
+  EXPECT_EQ(answer.body, R"({"id":"b 1","duplicate":false})");
+}
+
+TEST_F(EventsEndpointTest, SaysWhatItDoesNotTake) {
+  EXPECT_EQ(send("[]", {{"content-type", "application/cloudevents-batch+json"}}).status, 415);
+  EXPECT_EQ(send("{}", {{"content-type", "application/json"}}).status, 415);
+  EXPECT_EQ(send("<a/>", {{"content-type", "text/xml"}, {"ce-specversion", "1.0"}}).status, 415);
+  EXPECT_EQ(send("[]").status, 400);
+  EXPECT_EQ(send("{").status, 400);
+  EXPECT_EQ(send(structured(R"(,"data_base64":"AA==")")).status, 415);
+  EXPECT_EQ(send(structured(R"(,"time":"yesterday")")).status, 400);
+  EXPECT_EQ(send(structured("", "")).status, 400);
+  EXPECT_EQ(send(structured("", "a\\u0000b")).status, 400);
+  EXPECT_EQ(
+      send(R"({"specversion":"1.0","id":"1","source":"mes-1","type":"note.written","data":1})")
+          .status,
+      400)
+      << "subject is required";
+  EXPECT_EQ(send(R"({"specversion":"0.3","id":"1","source":"mes-1","type":"note.written",)"
+                 R"("subject":"s","data":1})")
+                .status,
+            400);
+  EXPECT_EQ(send(R"({"specversion":"1.0","id":"1","source":"mes-1","type":"note.unknown",)"
+                 R"("subject":"s","data":1})")
+                .status,
+            422);
+  EXPECT_TRUE(harness.log.entries().empty());
+}
+
+TEST_F(EventsEndpointTest, RefusesWhatOnlyTheBrokerMaySay) {
+  for (const char* name : {"record", "rev", "types", "cause", "origin", "program", "recordversion",
+                           "entityversion", "causationid", "Record", "re_v"}) {
+    EXPECT_EQ(send(structured(fmt::format(R"(,"{}":"x")", name))).status, 400) << name;
+    EXPECT_EQ(send(R"({"workOrder":"7"})", {{"content-type", "application/json"},
+                                            {"ce-specversion", "1.0"},
+                                            {"ce-id", "1"},
+                                            {"ce-source", "mes-lyon"},
+                                            {"ce-type", "production_report.received"},
+                                            {"ce-subject", "7"},
+                                            {fmt::format("ce-{}", name), "x"}})
+                  .status,
+              400)
+        << name;
+  }
+  EXPECT_TRUE(harness.log.entries().empty());
+}
+
+TEST_F(EventsEndpointTest, NamesTheplaceThatBreaksTheSchema) {
+  const auto answer =
+      send(R"({"specversion":"1.0","id":"1","source":"mes-1","type":"production_report.received",)"
+           R"("subject":"s","data":{"workOrder":"7","lines":[{"good":1},{"good":"secret"}]}})");
+  EXPECT_EQ(answer.status, 422);
+  const auto body = parse_json(answer.body);
+  ASSERT_TRUE(body.has_value()) << answer.body;
+  const Json* errors = find(*body, "errors");
+  ASSERT_NE(errors, nullptr) << answer.body;
+  EXPECT_EQ(string_or(errors->get_array()[0], "pointer", ""), "/data/lines/1/good");
+  EXPECT_EQ(answer.body.find("secret"), std::string::npos);
+}
+
+TEST_F(EventsEndpointTest, NeedsAValidKeyAndKeepsToItsScope) {
+  IncomingRequest without = request(structured());
+  without.headers.clear();
+  EXPECT_EQ(harness.send(std::move(without)).status, 401);
+  for (const std::string& wrong :
+       {std::string("Bearer "), "Bearer mk_" + id, "Bearer mk_" + id + "_wrong", "Basic " + key,
+        std::string("Bearer mk_000000000000_0"), key}) {
+    IncomingRequest refused = request(structured());
+    refused.headers = {{"content-type", "application/cloudevents+json"}, {"authorization", wrong}};
+    const auto answer = harness.send(std::move(refused));
+    EXPECT_EQ(answer.status, 401) << wrong;
+    EXPECT_EQ(header(answer.headers, "www-authenticate"), "Bearer");
+  }
+  EXPECT_EQ(send(R"({"specversion":"1.0","id":"1","source":"wms","type":"note.written",)"
+                 R"("subject":"s","data":1})")
+                .status,
+            403);
+  ASSERT_TRUE(harness.run(harness.keys.revoke_key(id, harness.shard)).has_value());
+  EXPECT_EQ(send(structured()).status, 401);
+}
+
+TEST_F(EventsEndpointTest, AnswersARepeatAsADuplicate) {
+  EXPECT_EQ(send(structured()).body, R"({"id":"e1","duplicate":false})");
+  const auto repeat = send(structured());
+  EXPECT_EQ(repeat.status, 202);
+  EXPECT_EQ(repeat.body, R"({"id":"e1","duplicate":true})");
+  EXPECT_EQ(harness.log.entries().size(), 1u);
+}
+
+TEST_F(EventsEndpointTest, HonoursTheIdempotencyKey) {
+  const HttpHeaders once{{"idempotency-key", "\"k1\""}};
+  harness.log.hold();
+  auto first = harness.start(request(structured(), once));
+  harness.log.wait_for_held(1);
+  EXPECT_EQ(send(structured(), once).status, 409);
+  harness.log.release();
+  EXPECT_EQ(first.get().status, 202);
+  const auto repeat = send(structured(), once);
+  EXPECT_EQ(repeat.status, 202);
+  EXPECT_EQ(repeat.body, R"({"id":"e1","duplicate":true})");
+  EXPECT_EQ(send(structured("", "e2"), once).status, 422);
+  EXPECT_EQ(send(structured("", "e2"), {{"idempotency-key", "\"open"}}).status, 400);
+  EXPECT_EQ(harness.log.entries().size(), 1u);
+  harness.log.fail_next(Errc::disk_full);
+  EXPECT_EQ(send(structured("", "e3"), {{"idempotency-key", "k3"}}).status, 503);
+  EXPECT_EQ(send(structured("", "e3"), {{"idempotency-key", "k3"}}).body,
+            R"({"id":"e3","duplicate":false})");
+}
+
+TEST_F(EventsEndpointTest, KeysSurviveARestartWithoutTheirSecrets) {
+  KeyStore restarted(harness.state, harness.clock);
+  EXPECT_EQ(restarted.authenticate("Bearer " + key), nullptr);
+  ASSERT_TRUE(restarted.load().has_value());
+  const auto found = restarted.authenticate("bearer " + key);
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->note, "test");
+  const std::string row = **harness.state.get(Table::keys, id);
+  EXPECT_EQ(row.find(key.substr(key.rfind('_') + 1)), std::string::npos);
+  const std::string listed = write_json(restarted.list_keys());
+  EXPECT_EQ(listed.find(found->hash), std::string::npos);
+  EXPECT_NE(listed.find(id), std::string::npos);
+}
+
+TEST_F(EventsEndpointTest, AKeyMustNameWhatItAllows) {
+  const auto refused = harness.run(harness.keys.create_key({}, {"note.*"}, "test", harness.shard));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::invalid_argument);
+}
+
+TEST(KeyPattern, StarStandsForAnyText) {
+  EXPECT_TRUE(matches_pattern("*", ""));
+  EXPECT_TRUE(matches_pattern("mes-*", "mes-"));
+  EXPECT_TRUE(matches_pattern("a*b*c", "axxbyybzc"));
+  EXPECT_FALSE(matches_pattern("a*b*c", "axxbyybz"));
+  EXPECT_FALSE(matches_pattern("mes", "mes2"));
+  EXPECT_FALSE(matches_pattern("mes-*", "MES-1"));
+}
+
+}  // namespace
+}  // namespace millrace::ingress
