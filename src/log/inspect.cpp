@@ -9,7 +9,7 @@
 namespace millrace::log {
 namespace {
 
-constexpr std::size_t kScanBytes = 1u << 20;
+constexpr std::size_t kScanBytes = 64u << 10;
 
 /// Whether anything but zeros lies at or after a position.
 Result<bool> has_bytes_after(const File& file, std::uint64_t file_offset) {

@@ -266,7 +266,7 @@ Result<void> JournalAppender::recover(std::vector<SegmentPtr> segments) {
   const std::uint64_t end = file_offset(scan.end);
   MILLRACE_TRY(size, file_->size());
   if (scan.torn || size < end) {
-    spdlog::warn("A torn tail, never acknowledged, was cut off: file={} offset={}",
+    spdlog::info("A torn tail, never acknowledged, was cut off: file={} offset={}",
                  segment_->path.string(), end);
     MILLRACE_CHECK_OK(file_->truncate(end));
   }

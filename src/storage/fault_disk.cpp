@@ -221,10 +221,7 @@ void FaultDisk::power_off_after(std::uint64_t operations) {
 void FaultDisk::power_cut(std::uint64_t seed) {
   std::lock_guard guard(mutex_);
   std::mt19937_64 random(seed);
-  ++life_;
-  locks_.clear();
-  failures_.clear();
-  operations_left_.reset();
+  end_life();
   std::set<Inode*> settled;
   for (auto& [path, directory] : directories_) {
     const bool prefix = random() % 2 == 0;
@@ -238,6 +235,18 @@ void FaultDisk::power_cut(std::uint64_t seed) {
       if (settled.insert(inode.get()).second) settle(*inode, random);
     }
   }
+}
+
+void FaultDisk::kill_process() {
+  std::lock_guard guard(mutex_);
+  end_life();
+}
+
+void FaultDisk::end_life() {
+  ++life_;
+  locks_.clear();
+  failures_.clear();
+  operations_left_.reset();
 }
 
 std::uint64_t FaultDisk::count(Operation operation) const {

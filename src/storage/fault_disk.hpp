@@ -46,6 +46,9 @@ class FaultDisk final : public Disk {
   void power_off_after(std::uint64_t operations);
   /// Cuts the power and turns it on again. Open files and locks of before are dead.
   void power_cut(std::uint64_t seed);
+  /// Kills the process and turns a machine that is off on again: everything written is still there,
+  /// synced or not. Open files and locks of before are dead.
+  void kill_process();
 
   /// How many operations of a kind succeeded since the start.
   std::uint64_t count(Operation operation) const;
@@ -79,6 +82,7 @@ class FaultDisk final : public Disk {
   class OpenFile;
   class HeldLock;
 
+  void end_life();
   Result<void> begin(Operation operation, const std::filesystem::path& path, bool& torn);
   Directory* find_directory(const std::filesystem::path& path);
   InodePtr find_inode(const std::filesystem::path& path) const;
