@@ -1,17 +1,8 @@
 #include "ingress/answers.hpp"
 
+#include "net/ascii.hpp"
+
 namespace millrace::ingress {
-namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
-
 HttpResponse accepted_hook() {
   HttpResponse answer;
   answer.headers.reserve(1);
@@ -47,10 +38,8 @@ std::optional<std::string> percent_decode(std::string_view text) {
       continue;
     }
     if (i + 2 >= text.size()) return std::nullopt;
-    const int high = hex_digit(text[i + 1]);
-    const int low = hex_digit(text[i + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out.push_back(static_cast<char>(high * 16 + low));
+    if (!is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2])) return std::nullopt;
+    out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
     i += 2;
   }
   return out;

@@ -9,6 +9,7 @@
 
 #include "ingress/answers.hpp"
 #include "ingress/hook_table.hpp"
+#include "net/ascii.hpp"
 
 namespace millrace::ingress {
 namespace {
@@ -24,12 +25,7 @@ std::unexpected<EventRefusal> refuse(int status, std::string detail, std::string
 }
 
 std::string media_type(std::string_view value) {
-  std::string type;
-  for (const char c : value.substr(0, value.find(';'))) {
-    if (c == ' ' || c == '\t') continue;
-    type.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
-  }
-  return type;
+  return ascii_lower(trim_blanks(value.substr(0, value.find(';'))));
 }
 
 bool is_json_type(std::string_view type) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "millrace/ids.hpp"
+#include "net/ascii.hpp"
 
 namespace millrace::ingress {
 namespace {
@@ -17,24 +17,9 @@ constexpr std::array<std::string_view, 9> kKeptHeaders{
 constexpr std::array<std::string_view, 8> kSecretWords{
     "authorization", "cookie", "signature", "token", "secret", "api-key", "apikey", "hmac"};
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return out;
-}
-
-bool equal_without_case(std::string_view left, std::string_view lower_case) {
-  return left.size() == lower_case.size() &&
-         std::equal(left.begin(), left.end(), lower_case.begin(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-         });
-}
-
 bool is_kept(std::string_view name) {
   return std::any_of(kKeptHeaders.begin(), kKeptHeaders.end(),
-                     [&](std::string_view kept) { return equal_without_case(name, kept); });
+                     [&](std::string_view kept) { return equal_ignoring_case(name, kept); });
 }
 
 bool is_secret(std::string_view lower_name, const HookSource& source) {
@@ -49,8 +34,9 @@ HttpHeaders kept_headers(const HookSource& source, const HttpHeaders& headers) {
   HttpHeaders kept;
   kept.reserve(source.keeps_headers ? headers.size() : 4);
   for (const auto& [name, value] : headers) {
-    if (source.keeps_headers ? !is_secret(lower(name), source) : is_kept(name)) {
-      kept.emplace_back(lower(name), value);
+    if (source.keeps_headers ? !is_secret(ascii_lower(std::string_view(name)), source)
+                             : is_kept(name)) {
+      kept.emplace_back(ascii_lower(std::string_view(name)), value);
     }
   }
   return kept;

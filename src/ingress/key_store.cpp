@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "millrace/ids.hpp"
+#include "net/ascii.hpp"
 #include "net/callback.hpp"
 
 namespace millrace::ingress {
@@ -139,11 +140,7 @@ Result<void> KeyStore::load() {
 ApiKeyPtr KeyStore::authenticate(std::string_view authorization) const {
   constexpr std::string_view kScheme = "bearer ";
   constexpr std::string_view kPrefix = "mk_";
-  if (authorization.size() < kScheme.size()) return nullptr;
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
-    const char c = authorization[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != kScheme[i]) return nullptr;
-  }
+  if (!equal_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) return nullptr;
   std::string_view text = authorization.substr(kScheme.size());
   if (!text.starts_with(kPrefix)) return nullptr;
   text.remove_prefix(kPrefix.size());

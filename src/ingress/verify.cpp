@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "millrace/ids.hpp"
+#include "net/ascii.hpp"
 
 namespace millrace::ingress {
 namespace {
@@ -49,10 +50,6 @@ bool any_signature_fits(const std::vector<std::string>& expected, std::string_vi
     }
   }
   return fits;
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
 
 std::string to_hex(std::string_view bytes) {
@@ -180,10 +177,7 @@ bool verify_hmac(const config::HmacVerify& rule, const HttpHeaders& headers, std
   const std::string prefix = rule.algorithm + "=";
   if (value.starts_with(prefix)) value.remove_prefix(prefix.size());
   const bool is_hex = rule.encoding != "base64";
-  std::string presented(value);
-  if (is_hex) {
-    for (char& c : presented) c = lower(c);
-  }
+  const std::string presented = is_hex ? ascii_lower(value) : std::string(value);
   const std::string_view id = header(headers, "webhook-id").value_or("");
   bool fits = false;
   for (const std::string& secret : rule.secrets) {
