@@ -46,8 +46,9 @@ Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffs
   config_ = std::move(config);
   auto loaded = co_await load_parked();
   MILLRACE_CO_CHECK_OK(std::move(loaded));
-  follower_ = std::make_unique<log::Follower>(dispatcher_, context_.log, context_.readers.next(),
-                                              context_.shard, std::vector<std::string>{}, from);
+  follower_ = std::make_unique<log::Follower>(dispatcher_, context_.log, Journal::inbox,
+                                              context_.readers.next(), context_.shard,
+                                              std::vector<std::string>{}, from);
   follower_->set_ready([this] { ready_.notify(); });
   release_ = !blocked_.empty();
   context_.shard.spawn("inbox", run());

@@ -71,6 +71,7 @@ struct ProjectorContext {
   ReaderPool& readers;
   Clock& clock;
   Trail& trail;
+  std::string log_uuid;
   std::string installation;  ///< name, for `source`
   std::uint64_t incarnation = 1;
   std::size_t shard_count = 1;

@@ -47,7 +47,7 @@ Awaitable<Result<void>> Lane::start() {
   PartitionOffsets from;
   from.fill(kSkipPartition);
   for (const auto& [partition, progress] : progress_) from[partition] = progress.cursor();
-  follower_ = std::make_unique<log::Follower>(context_.dispatcher, context_.log,
+  follower_ = std::make_unique<log::Follower>(context_.dispatcher, context_.log, Journal::events,
                                               context_.readers.next(), context_.shard,
                                               std::vector<std::string>{route().entity}, from);
   follower_->set_ready([weak = weak_from_this()] {
