@@ -28,11 +28,25 @@ void Suspension::resume() {
   continuation();
 }
 
+struct Suspension::Wake {
+  explicit Wake(std::shared_ptr<Suspension> suspension) : self(std::move(suspension)) {}
+  Wake(Wake&&) noexcept = default;
+  Wake& operator=(Wake&&) = delete;
+  /// A shard that has stopped never runs it: the coroutine and what it waits for hold each other,
+  /// and letting go of one side frees both.
+  ~Wake() {
+    if (self) self->continuation_ = nullptr;
+  }
+  void operator()() {
+    const auto suspension = std::exchange(self, nullptr);
+    suspension->dropped_ = true;
+    suspension->resume();
+  }
+  std::shared_ptr<Suspension> self;
+};
+
 void Suspension::drop(const std::shared_ptr<Suspension>& self, Shard& home) {
-  home.post([self] {
-    self->dropped_ = true;
-    self->resume();
-  });
+  home.post(Wake(self));
 }
 
 }  // namespace millrace

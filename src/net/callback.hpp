@@ -25,6 +25,7 @@ class Suspension {
   static void drop(const std::shared_ptr<Suspension>& self, Shard& home);
 
  private:
+  struct Wake;
   std::move_only_function<void()> continuation_;
   bool resumed_ = false;
   bool dropped_ = false;
@@ -71,7 +72,7 @@ Awaitable<T> run_callback(Shard* home, Starter starter) {
 }  // namespace net_detail
 
 /// Calls `starter(done)` at once, where `done` is a std::move_only_function<void(T)> that must be
-/// called on `home`'s thread, and resumes with its value:
+/// called on `home`'s thread, and resumes with its value. `home` outlives whoever holds `done`.
 ///   auto offsets = co_await await_callback<Result<std::vector<Offset>>>(shard, std::move(start));
 template <typename T, typename Starter>
 Awaitable<T> await_callback(Shard& home, Starter starter) {

@@ -104,13 +104,21 @@ bool is_never_allowed(const ip::address& address) {
   return never_v6(address.to_v6());
 }
 
-EgressGate::EgressGate(const std::vector<Url>& configured) {
-  for (const Url& url : configured) allowed_.emplace(url.host, url.port);
+void EgressGate::configure(const std::vector<Url>& configured) {
+  std::set<std::pair<std::string, std::uint16_t>> allowed;
+  for (const Url& url : configured) allowed.emplace(url.host, url.port);
+  const std::lock_guard lock(mutex_);
+  allowed_ = std::move(allowed);
 }
 
 Result<void> EgressGate::check(std::string_view host, std::uint16_t port,
                                const ip::address& dialled) const {
-  if (!allowed_.contains(std::pair(std::string(host), port))) {
+  bool configured = false;
+  {
+    const std::lock_guard lock(mutex_);
+    configured = allowed_.contains(std::pair(std::string(host), port));
+  }
+  if (!configured) {
     denials_.fetch_add(1, std::memory_order_relaxed);
     return fail(Errc::egress_denied,
                 fmt::format("{}:{} is not the address of a configured connection; configure one to "

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <boost/asio/ip/address.hpp>
 #include <cstdint>
+#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -22,20 +23,25 @@ namespace millrace {
 /// carry such an IPv4 address, or a private one where that form never legitimately does.
 bool is_never_allowed(const boost::asio::ip::address& address);
 
-/// Immutable but for its counter; shared by all shards. A host that the operator configured may be
-/// at a private or loopback address, because Odoo and MES live there.
+/// Thread-safe; shared by all shards. A host that the operator configured may be at a private or
+/// loopback address, because Odoo and MES live there.
 class EgressGate {
  public:
-  /// The URLs of the configured connections: their host and port, exactly, are what is allowed.
-  explicit EgressGate(const std::vector<Url>& configured);
+  explicit EgressGate(const std::vector<Url>& configured) { configure(configured); }
 
-  /// Errc::egress_denied unless (host, port) is configured and `dialled` is not forbidden.
+  /// The URLs of the configured connections: their host and port, exactly, are what is allowed from
+  /// now on. Open connections stay.
+  void configure(const std::vector<Url>& configured);
+
+  /// Errc::egress_denied unless (host, port) is configured and `dialled` is not forbidden. Does not
+  /// resolve or connect.
   Result<void> check(std::string_view host, std::uint16_t port,
                      const boost::asio::ip::address& dialled) const;
   std::uint64_t denials() const { return denials_.load(std::memory_order_relaxed); }
 
  private:
-  std::set<std::pair<std::string, std::uint16_t>> allowed_;
+  mutable std::mutex mutex_;
+  std::set<std::pair<std::string, std::uint16_t>> allowed_;  ///< guarded by mutex_
   mutable std::atomic<std::uint64_t> denials_{0};
 };
 

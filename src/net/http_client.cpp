@@ -349,4 +349,20 @@ Result<std::unique_ptr<HttpClient>> make_http_client(Shard& shard, HttpClientOpt
   return std::make_unique<PooledClient>(std::move(pool));
 }
 
+HttpClientFactory make_http_client_factory(Shard& shard, const EgressGate& gate) {
+  return [&shard, &gate](HttpClientSettings settings) -> Result<std::unique_ptr<HttpClient>> {
+    HttpClientOptions options;
+    if (settings.url.tls) {
+      MILLRACE_TRY(tls, make_tls_client_context(
+                            {settings.ca_file, settings.certificate_file, settings.key_file}));
+      options.tls = std::move(tls);
+    }
+    options.url = std::move(settings.url);
+    options.connections_max = settings.connections_max;
+    options.connect_limit = settings.connect_timeout;
+    options.answer_bytes_max = settings.answer_bytes_max;
+    return make_http_client(shard, std::move(options), gate);
+  };
+}
+
 }  // namespace millrace

@@ -28,4 +28,8 @@ struct HttpClientOptions {
 Result<std::unique_ptr<HttpClient>> make_http_client(Shard& shard, HttpClientOptions options,
                                                      const EgressGate& gate);
 
+/// What connectors are handed: makes clients on `shard`, all behind `gate`; both outlive the
+/// factory.
+HttpClientFactory make_http_client_factory(Shard& shard, const EgressGate& gate);
+
 }  // namespace millrace
