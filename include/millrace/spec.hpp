@@ -275,10 +275,7 @@ struct Wrap<std::optional<M>> {
     made.type = inner->type;
     made.schema = inner->schema;
     made.read = [inner](const Node& n, SpecReader& r, const SpecOption& o, std::optional<M>& out) {
-      M value{};
-      if (!inner->read(n, r, o, value)) return false;
-      out = std::move(value);
-      return true;
+      return inner->read(n, r, o, out.emplace());
     };
     made.show = [inner](const SpecOption& o, const std::optional<M>& value) {
       return value ? inner->show(o, *value) : Json();
@@ -297,10 +294,11 @@ struct Wrap<std::vector<M>> {
     made.read = [inner](const Node& n, SpecReader& r, const SpecOption& o, std::vector<M>& out) {
       out.clear();
       return read_items(n, r, [&](const Node& item) {
+        // What was read is kept even when it is wrong, so that later checks see the rest.
         M value{};
-        if (!inner->read(item, r, o, value)) return false;
+        const bool good = inner->read(item, r, o, value);
         out.push_back(std::move(value));
-        return true;
+        return good;
       });
     };
     made.show = [inner](const SpecOption& o, const std::vector<M>& values) {
@@ -332,9 +330,9 @@ struct Wrap<std::vector<std::pair<K, M>>> {
           key = text;
         }
         M value{};
-        if (!inner->read(item, r, o, value)) return false;
+        const bool good = inner->read(item, r, o, value);
         out.emplace_back(std::move(key), std::move(value));
-        return true;
+        return good;
       });
     };
     made.show = [inner](const SpecOption& o, const Entries& entries) {

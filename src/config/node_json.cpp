@@ -101,21 +101,48 @@ bool to_json(const Node& node, SpecReader& reader, Json& out) {
   return false;
 }
 
-Json to_plain_json(const Node& node) {
+namespace {
+
+std::string resolve_what_can_be(std::string_view text, const Substitute& substitute) {
+  std::string out;
+  std::size_t at = 0;
+  for (;;) {
+    const std::size_t begin = text.find("${", at);
+    out += text.substr(at, begin - at);
+    if (begin == text.npos) return out;
+    const std::size_t end = text.find('}', begin);
+    const std::string_view inside =
+        end == text.npos ? std::string_view() : text.substr(begin + 2, end - begin - 2);
+    at = begin + 2;
+    if (is_reference(inside)) {
+      const std::size_t dot = inside.find('.');
+      if (auto value = substitute(inside.substr(0, dot), inside.substr(dot + 1))) {
+        out += *value;
+        at = end + 1;
+        continue;
+      }
+    }
+    out += "${";
+  }
+}
+
+}  // namespace
+
+Json to_hashed_json(const Node& node, const Substitute& substitute) {
   if (node.kind == Node::Kind::sequence) {
     JsonArray array;
-    for (const Node& item : node.items) array.push_back(to_plain_json(item));
+    for (const Node& item : node.items) array.push_back(to_hashed_json(item, substitute));
     return array;
   }
   if (node.kind == Node::Kind::mapping) {
     JsonObject object;
     for (const Node::Member& member : node.members) {
-      object[member.key] = to_plain_json(member.value);
+      object[member.key] = to_hashed_json(member.value, substitute);
     }
     return object;
   }
   if (node.kind == Node::Kind::null) return nullptr;
-  return Json(node.text);
+  return Json(resolve_what_can_be(node.text, substitute));
 }
 
 }  // namespace millrace::config

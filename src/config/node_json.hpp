@@ -11,7 +11,8 @@ namespace millrace::config {
 /// change: `00123`, integers beyond 64 bits, infinities. False: reported.
 bool to_json(const Node& node, SpecReader& reader, Json& out);
 
-/// The tree as it was written, for hashing: never fails, no references resolved.
-Json to_plain_json(const Node& node);
+/// The tree with every reference resolved that has a value, for hashing and nothing else (it holds
+/// secrets). Scalars stay text; never fails.
+Json to_hashed_json(const Node& node, const Substitute& substitute);
 
 }  // namespace millrace::config

@@ -1,0 +1,213 @@
+// The document that begins with `name:`.
+#include <fmt/core.h>
+
+#include <charconv>
+#include <filesystem>
+
+#include "config/loading.hpp"
+#include "config/object_specs.hpp"
+#include "config/text_values.hpp"
+#include "config/yaml.hpp"
+
+namespace millrace::config {
+namespace {
+
+struct LogYaml {
+  std::string files;
+};
+struct StateYaml {
+  std::string sqlite;
+};
+struct SecretsYaml {
+  std::string directory;
+};
+struct DedupeYaml {
+  std::chrono::hours window{7 * 24};
+  std::uint64_t max_ids = 50'000'000;
+};
+struct InstallationYaml {
+  std::string name;
+  std::string environment = "dev";
+  std::string listen = "127.0.0.1:8480";
+  std::string admin = "127.0.0.1:8481";
+  LogYaml log;
+  StateYaml state;
+  std::string data;
+  SecretsYaml secrets;
+  Retention retention;
+  DedupeYaml dedupe;
+};
+
+// "50M", "200k" or a plain integer.
+SpecCodec<std::uint64_t> count_codec() {
+  SpecCodec<std::uint64_t> made;
+  made.type = "count";
+  made.read = [](const Node& node, SpecReader& reader, const SpecOption&, std::uint64_t& out) {
+    std::string_view text = node.text;
+    std::uint64_t factor = 1;
+    if (text.ends_with('k')) factor = 1000;
+    if (text.ends_with('M')) factor = 1'000'000;
+    if (factor != 1) text.remove_suffix(1);
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (!node.is_scalar() || parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() ||
+        out == 0 || out > 1'000'000'000'000 / factor) {
+      reader.error(node, "expected a count such as 50M, 200k or 1000");
+      return false;
+    }
+    out *= factor;
+    return true;
+  };
+  made.show = [](const SpecOption&, const std::uint64_t& value) { return Json(value); };
+  made.schema = [](const SpecOption&) {
+    return Json(JsonObject{{"type", JsonArray{"integer", "string"}}});
+  };
+  return made;
+}
+
+const Spec<InstallationYaml>& spec() {
+  using namespace std::chrono_literals;
+  static const auto log = Spec<LogYaml>("log", "Where the log lies.")
+                              .option("files", &LogYaml::files, "Directory of the log's own files.")
+                              .required()
+                              .example("/var/lib/millrace/log")
+                              .not_yet("kafka");
+  static const auto state = Spec<StateYaml>("state", "Where the state lies.")
+                                .option("sqlite", &StateYaml::sqlite, "The state's SQLite file.")
+                                .required()
+                                .example("/var/lib/millrace/state.db")
+                                .not_yet("postgresql");
+  static const auto secrets =
+      Spec<SecretsYaml>("secrets", "Where ${secret.name} is read from.")
+          .option("directory", &SecretsYaml::directory, "One file a secret, named as the secret.")
+          .required()
+          .example("\"${env.CREDENTIALS_DIRECTORY}\"");
+  static const auto retention =
+      Spec<Retention>("retention", "How long the log is kept; never past a cursor.")
+          .option("inbox", &Retention::inbox, "Messages as received.")
+          .bounds(1h, 87600h)
+          .option("events", &Retention::events, "Canonical events.")
+          .bounds(1h, 87600h)
+          .option("trail", &Retention::trail, "Hops of every record.")
+          .bounds(1h, 87600h)
+          .option("size", &Retention::size_fraction, "Share of the file system the log may fill.")
+          .percent()
+          .bounds(0.01, 0.99)
+          .option("min_free", &Retention::min_free_fraction,
+                  "Free share of the file system below which ingress answers 503.")
+          .percent()
+          .bounds(0.001, 0.5);
+  static const auto dedupe =
+      Spec<DedupeYaml>("dedupe", "How far back repeats of a sender's id are known.")
+          .option("window", &DedupeYaml::window, "How long ids are remembered.")
+          .bounds(1h, 8760h)
+          .option("max_ids", &DedupeYaml::max_ids, "At most so many ids.", count_codec());
+  static const auto made =
+      Spec<InstallationYaml>("installation", "The broker itself, in whatever file.")
+          .option("name", &InstallationYaml::name, "Name of the installation; part of event ids.")
+          .required()
+          .example("plant-lyon")
+          .option("environment", &InstallationYaml::environment,
+                  "Written into the state; another value refuses to start. "
+                  "vars/<environment>.yaml holds ${var.name}.")
+          .example("prod")
+          .option("listen", &InstallationYaml::listen, "Address of the data plane.")
+          .example("0.0.0.0:8480")
+          .option("admin", &InstallationYaml::admin, "Address for operators; loopback only.")
+          .option("log", &InstallationYaml::log, "Where the log lies.", log)
+          .required()
+          .example("{ files: /var/lib/millrace/log }")
+          .option("state", &InstallationYaml::state, "Where the state lies.", state)
+          .required()
+          .example("{ sqlite: /var/lib/millrace/state.db }")
+          .option("data", &InstallationYaml::data,
+                  "Directory of the daemon's other files; default: the parent of the log.")
+          .option("secrets", &InstallationYaml::secrets, "Where secrets are read from.", secrets)
+          .option("retention", &InstallationYaml::retention, "How long the log is kept.", retention)
+          .option("dedupe", &InstallationYaml::dedupe, "How long repeats are known.", dedupe)
+          .not_yet("site")
+          .not_yet("tls")
+          .not_yet("egress")
+          .not_yet("defaults");
+  return made;
+}
+
+// "host:port", "[::1]:port"; the host is returned without brackets.
+std::optional<std::string> host_of(std::string_view address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == address.npos) return {};
+  std::string_view host = address.substr(0, colon);
+  const std::string_view port = address.substr(colon + 1);
+  unsigned number = 0;
+  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (port.empty() || parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() ||
+      number > 65535) {
+    return {};
+  }
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != host.npos) {
+    return {};
+  }
+  if (host.empty() || host.find_first_of("/@ []") != host.npos) return {};
+  return std::string(host);
+}
+
+void check_addresses(Loading& loading, const Document& document, const InstallationYaml& yaml) {
+  for (const auto& [key, address] : {std::pair("listen", yaml.listen), {"admin", yaml.admin}}) {
+    const auto host = host_of(address);
+    if (!host) {
+      loading.error(place_of(document, key), fmt::format("{} / {}", title(document), key),
+                    fmt::format("`{}` is no address: write host:port, as 127.0.0.1:8480 or "
+                                "\"[::1]:8480\"",
+                                address));
+    } else if (std::string_view(key) == "admin" && !host->starts_with("127.") && *host != "::1" &&
+               *host != "localhost") {
+      loading.error(place_of(document, key), fmt::format("{} / {}", title(document), key),
+                    fmt::format("`{}` is not a loopback address: it would need TLS and a login, "
+                                "which is not supported yet; write 127.0.0.1:8481 and reach it "
+                                "through SSH",
+                                address));
+    }
+  }
+}
+
+}  // namespace
+
+const AnySpec& installation_spec() {
+  return spec();
+}
+
+std::string absolute_path(const Loading& loading, std::string_view path) {
+  if (path.empty()) return {};
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path base = fs::absolute(loading.options.directory, ignored);
+  std::string text = (base / fs::path(path)).lexically_normal().string();
+  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+void read_installation(Loading& loading, Document& document) {
+  SpecReader reader = loading.reader(document);
+  const SpecReader::Step step(reader, title(document));
+  InstallationYaml yaml;
+  const bool good = spec().read(document.node, reader, yaml);
+  Installation& out = loading.config->installation;
+  out.place = {document.file, document.node.line, document.node.column};
+  out.name = yaml.name;
+  out.environment = yaml.environment;
+  out.listen = yaml.listen;
+  out.admin = yaml.admin;
+  out.retention = yaml.retention;
+  out.dedupe_window = yaml.dedupe.window;
+  out.dedupe_ids_max = yaml.dedupe.max_ids;
+  out.log_directory = absolute_path(loading, yaml.log.files);
+  out.state_path = absolute_path(loading, yaml.state.sqlite);
+  out.secrets_directory = absolute_path(loading, yaml.secrets.directory);
+  const std::string& parent_of = out.log_directory.empty() ? out.state_path : out.log_directory;
+  out.data_directory = yaml.data.empty() ? std::filesystem::path(parent_of).parent_path().string()
+                                         : absolute_path(loading, yaml.data);
+  if (good) check_addresses(loading, document, yaml);
+}
+
+}  // namespace millrace::config
