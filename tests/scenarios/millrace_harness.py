@@ -85,10 +85,15 @@ class Scenario(unittest.TestCase):
         self.assertEqual(expected, target.bodies())
 
     def dead_letters(self, broker):
-        return rows(broker.cli_json("dead", "list"))
+        return self.listing(broker, "/admin/v1/dead")
 
     def parked(self, broker):
-        return rows(broker.cli_json("parked", "list"))
+        return self.listing(broker, "/admin/v1/parked")
+
+    def listing(self, broker, path):
+        answer = broker.admin("GET", path)
+        self.assertEqual(200, answer.status, answer.body)
+        return rows(answer.json())
 
 
 def rows(answer):
