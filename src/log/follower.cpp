@@ -1,176 +1,269 @@
 #include "log/follower.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <set>
+#include <utility>
 
-namespace millrace::log {
+namespace millrace {
 namespace {
 
-constexpr std::size_t kRecordsPerRead = 1024;
-constexpr std::size_t kBytesPerRead = std::size_t{2} << 20;
+bool reaches(const PartitionOffsets& position, const PartitionOffsets& goal) {
+  for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+    if (goal[partition] != kSkipPartition && position[partition] < goal[partition]) return false;
+  }
+  return true;
+}
+
+/// What travels to the reader thread and back; the reader stays open in between.
+struct Read {
+  EventLog* log = nullptr;
+  Journal journal = Journal::events;
+  PartitionOffsets from{};
+  std::size_t records_max = 0;
+  std::size_t bytes_max = 0;
+  std::unique_ptr<LogReader> reader;
+  Result<RecordBatchPtr> batch = RecordBatchPtr();
+
+  void run() {
+    if (!reader) {
+      auto opened = log->open_reader(journal, from);
+      if (!opened) {
+        batch = std::unexpected(std::move(opened).error());
+        return;
+      }
+      reader = std::move(*opened);
+    }
+    batch = reader->next(records_max, bytes_max);
+    if (batch) from = reader->position();
+  }
+};
 
 }  // namespace
 
-// One reader and its last answer; owned by whoever works on it.
-struct Follower::Catchup {
-  std::unique_ptr<LogReader> reader;
-  Result<RecordBatchPtr> batch{RecordBatchPtr{}};
+/// Lives on while a read is outstanding, deaf once the follower is gone.
+class Follower::State final : public TailSubscriber,
+                              public std::enable_shared_from_this<Follower::State> {
+ public:
+  State(FollowerContext context, const PartitionOffsets& from, FollowerOptions options)
+      : context_(context),
+        options_(std::move(options)),
+        topics_(options_.topics.begin(), options_.topics.end()),
+        position_(from) {
+    const PartitionOffsets& next = context_.dispatcher.next();
+    for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+      if (next[partition] == kSkipPartition) position_[partition] = kSkipPartition;
+    }
+    catching_up_ = !reaches(position_, next);
+  }
+  virtual ~State() = default;
+
+  void start() {
+    context_.dispatcher.subscribe(*this, options_.topics);
+    read_on();
+  }
+  void stop() {
+    context_.dispatcher.unsubscribe(*this);
+    stopped_ = true;
+    ready_ = {};
+    failed_ = {};
+  }
+
+  void offer(const FollowedRecord& record) override;
+  void fall_behind() override;
+
+  std::optional<FollowedRecord> pop();
+  void set_ready(Ready ready);
+  void set_failed(Failed failed) { failed_ = std::move(failed); }
+  PartitionOffsets next_offsets() const;
+  std::size_t queued() const { return queue_.size(); }
+  bool catching_up() const { return catching_up_; }
+
+ private:
+  void push(FollowedRecord record);
+  void announce();
+  void read_on();
+  void take(Read read);
+  void take_records(const RecordBatchPtr& batch);
+  bool wants_to_read() const {
+    return catching_up_ && !reading_ && !broken_ && !stopped_ &&
+           queue_.size() < (options_.records_max + 1) / 2 &&
+           queued_bytes_ <= options_.bytes_max / 2;
+  }
+
+  FollowerContext context_;
+  FollowerOptions options_;
+  std::set<std::string, std::less<>> topics_;
+
+  std::deque<FollowedRecord> queue_;
+  std::size_t queued_bytes_ = 0;  ///< of the distinct batches in the queue
+  /// Catching up: everything below was read. At the tail: offers below were read already.
+  PartitionOffsets position_;
+  bool catching_up_ = true;
+  bool reading_ = false;
+  bool broken_ = false;  ///< reading failed
+  bool stopped_ = false;
+  std::unique_ptr<LogReader> reader_;  ///< at `position_`, while none is outstanding
+  Ready ready_;
+  Failed failed_;
 };
 
-void TailDispatcher::subscribe(Follower& follower, const std::vector<std::string>& topics) {
-  if (topics.empty()) followers_of_all_.push_back(&follower);
-  for (const std::string& topic : topics) by_topic_[topic].push_back(&follower);
+void Follower::State::offer(const FollowedRecord& record) {
+  if (catching_up_ || record.record->offset < position_[record.record->partition]) return;
+  const bool shares_batch = !queue_.empty() && queue_.back().batch == record.batch;
+  const std::size_t cost = shares_batch ? 0 : record.batch->bytes.size();
+  // One record always fits, however large.
+  const bool fits = queue_.empty() || (queue_.size() < options_.records_max &&
+                                       queued_bytes_ + cost <= options_.bytes_max);
+  if (fits) return push(record);
+  fall_behind();
+  position_[record.record->partition] = record.record->offset;
 }
 
-void TailDispatcher::unsubscribe(Follower& follower) {
-  std::erase(followers_of_all_, &follower);
-  for (auto& [topic, followers] : by_topic_) std::erase(followers, &follower);
-}
-
-void TailDispatcher::dispatch(const RecordBatchPtr& batch) {
-  for (const LogRecord& record : batch->records) {
-    if (next_[record.partition] == kSkipPartition) continue;
-    std::shared_ptr<SharedSlot> slot;
-    for (Follower* follower : followers_of_all_) follower->offer(batch, record, slot);
-    if (const auto found = by_topic_.find(record.topic); found != by_topic_.end()) {
-      for (Follower* follower : found->second) follower->offer(batch, record, slot);
-    }
-    next_[record.partition] = record.offset + 1;
+void Follower::State::fall_behind() {
+  if (catching_up_) return;
+  const PartitionOffsets& next = context_.dispatcher.next();
+  for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+    // What was read already may lie beyond what the tail has shown.
+    if (next[partition] == kSkipPartition) continue;
+    position_[partition] = std::max(position_[partition], next[partition]);
   }
+  catching_up_ = true;
+  reader_.reset();
+  // Posted, not called: the dispatcher is in the middle of a batch.
+  context_.shard.post([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->read_on();
+  });
 }
 
-Follower::Follower(TailDispatcher& dispatcher, EventLog& log, Journal journal, Executor& reader,
-                   Executor& home, std::vector<std::string> topics, const PartitionOffsets& from)
-    : dispatcher_(dispatcher),
-      log_(log),
-      journal_(journal),
-      reader_(reader),
-      home_(home),
-      topics_(std::move(topics)),
-      fed_(from) {
-  dispatcher_.subscribe(*this, topics_);
-  read_more();
+void Follower::State::push(FollowedRecord record) {
+  const bool shares_batch = !queue_.empty() && queue_.back().batch == record.batch;
+  if (!shares_batch) queued_bytes_ += record.batch->bytes.size();
+  queue_.push_back(std::move(record));
+  if (queue_.size() == 1) announce();
 }
 
-Follower::~Follower() {
-  *alive_ = false;
-  dispatcher_.unsubscribe(*this);
+void Follower::State::announce() {
+  if (!ready_) return;
+  context_.shard.post([weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (!self || !self->ready_) return;
+    const Ready ready = self->ready_;  // it may replace itself
+    ready();
+  });
 }
 
-bool Follower::wants(const LogRecord& record) const {
-  return topics_.empty() || std::ranges::find(topics_, record.topic) != topics_.end();
+void Follower::State::set_ready(Ready ready) {
+  ready_ = std::move(ready);
+  if (!queue_.empty()) announce();
 }
 
-void Follower::push(const RecordBatchPtr& batch, const LogRecord& record,
-                    std::shared_ptr<SharedSlot> slot) {
-  bytes_ += record.payload.size();
-  queue_.push_back({batch, &record, std::move(slot)});
-  if (queue_.size() == 1 && ready_) {
-    // Posted, so that a consumer never runs inside the dispatch of a batch.
-    home_.post([this, alive = alive_] {
-      if (*alive && ready_) ready_();
+std::optional<FollowedRecord> Follower::State::pop() {
+  if (queue_.empty()) return std::nullopt;
+  FollowedRecord record = std::move(queue_.front());
+  queue_.pop_front();
+  const bool shares_batch = !queue_.empty() && queue_.front().batch == record.batch;
+  if (!shares_batch) queued_bytes_ -= record.batch->bytes.size();
+  read_on();
+  return record;
+}
+
+void Follower::State::read_on() {
+  if (!wants_to_read()) return;
+  if (reaches(position_, context_.dispatcher.next())) {
+    catching_up_ = false;
+    reader_.reset();
+    return;
+  }
+  reading_ = true;
+  auto read = std::make_shared<Read>(Read{
+      .log = &context_.log,
+      .journal = context_.journal,
+      .from = position_,
+      .records_max = std::max<std::size_t>(1, options_.records_max / 2),
+      .bytes_max = std::min(options_.read_bytes, std::max<std::size_t>(1, options_.bytes_max / 2)),
+      .reader = std::move(reader_)});
+  // `context_` may be gone when the read returns; the executors are not.
+  context_.reader.post([weak = weak_from_this(), read, &shard = context_.shard] {
+    read->run();
+    shard.post([weak, read] {
+      if (auto self = weak.lock()) self->take(std::move(*read));
     });
-  }
+  });
 }
 
-void Follower::offer(const RecordBatchPtr& batch, const LogRecord& record,
-                     std::shared_ptr<SharedSlot>& slot) {
-  if (mode_ != Mode::tail || fed_[record.partition] == kSkipPartition ||
-      record.offset < fed_[record.partition]) {
+void Follower::State::take(Read read) {
+  reading_ = false;
+  if (stopped_) return;
+  if (!read.batch) {
+    broken_ = true;
+    if (failed_) failed_(read.batch.error());
     return;
   }
-  if (full()) {
-    // Everything up to here was fed; the rest is read from the log once there is room.
-    fall_behind(dispatcher_.next());
-    return;
-  }
-  if (!slot) slot = std::make_shared<SharedSlot>();
-  push(batch, record, slot);
+  reader_ = std::move(read.reader);
+  position_ = read.from;
+  take_records(*read.batch);
+  read_on();
 }
 
-void Follower::fall_behind(const PartitionOffsets& from) {
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (fed_[p] != kSkipPartition) fed_[p] = std::max(fed_[p], from[p]);
+void Follower::State::take_records(const RecordBatchPtr& batch) {
+  std::vector<const LogRecord*> matching;
+  std::size_t bytes = 0;
+  for (const LogRecord& record : batch->records) {
+    if (!topics_.empty() && !topics_.contains(record.topic)) continue;
+    matching.push_back(&record);
+    bytes += text_bytes(record);
   }
-  mode_ = Mode::lagging;
-  catchup_.reset();
+  if (matching.empty()) return;
+  RecordBatchPtr kept = batch;
+  if (bytes < batch->bytes.size() / 2) kept = copy_records(matching);
+  const bool copied = kept != batch;
+  for (std::size_t i = 0; i < matching.size(); ++i) {
+    push({kept, copied ? &kept->records[i] : matching[i], std::make_shared<SharedSlot>()});
+  }
 }
 
-std::optional<FollowedRecord> Follower::pop() {
-  std::optional<FollowedRecord> front;
-  if (!queue_.empty()) {
-    front = std::move(queue_.front());
-    queue_.pop_front();
-    bytes_ -= front->record->payload.size();
+PartitionOffsets Follower::State::next_offsets() const {
+  PartitionOffsets next = position_;
+  if (!catching_up_) {
+    const PartitionOffsets& tail = context_.dispatcher.next();
+    for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+      if (tail[partition] == kSkipPartition) continue;
+      next[partition] = std::max(next[partition], tail[partition]);
+    }
   }
-  if (mode_ == Mode::lagging && queue_.size() < kFollowerRecordsMax / 2 &&
-      bytes_ < kFollowerBytesMax / 2) {
-    read_more();
-  }
-  return front;
-}
-
-PartitionOffsets Follower::next_offsets() const {
-  PartitionOffsets next = fed_;
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (next[p] == kSkipPartition) continue;
-    if (mode_ == Mode::tail) next[p] = std::max(next[p], dispatcher_.next()[p]);
-  }
-  for (const FollowedRecord& queued : queue_) {
-    Offset& at = next[queued.record->partition];
-    at = std::min(at, queued.record->offset);
+  for (auto queued = queue_.rbegin(); queued != queue_.rend(); ++queued) {
+    next[queued->record->partition] = queued->record->offset;
   }
   return next;
 }
 
-void Follower::read_more() {
-  mode_ = Mode::reading;
-  auto catchup = catchup_ ? catchup_ : std::make_shared<Catchup>();
-  catchup_ = catchup;
-  // The reader thread owns `catchup` until it posts back; the follower may be gone by then.
-  reader_.post(
-      [this, catchup, alive = alive_, &log = log_, journal = journal_, from = fed_, &home = home_] {
-        if (!catchup->reader) {
-          auto reader = log.open_reader(journal, from);
-          if (reader) {
-            catchup->reader = *std::move(reader);
-          } else {
-            catchup->batch = std::unexpected(reader.error());
-          }
-        }
-        if (catchup->reader) catchup->batch = catchup->reader->next(kRecordsPerRead, kBytesPerRead);
-        home.post([this, catchup, alive] {
-          if (*alive) take(catchup);
-        });
-      });
+Follower::Follower(FollowerContext context, const PartitionOffsets& from, FollowerOptions options)
+    : state_(std::make_shared<State>(context, from, std::move(options))) {
+  state_->start();
 }
 
-void Follower::take(const std::shared_ptr<Catchup>& catchup) {
-  if (!catchup->batch) {
-    mode_ = Mode::failed;
-    error_ = catchup->batch.error();
-    if (ready_) ready_();
-    return;
-  }
-  const RecordBatchPtr batch = std::exchange(*catchup->batch, nullptr);
-  const PartitionOffsets& read = catchup->reader->position();
-  for (const LogRecord& record : batch->records) {
-    if (fed_[record.partition] == kSkipPartition || !wants(record)) continue;
-    push(batch, record, std::make_shared<SharedSlot>());
-  }
-  bool caught_up = batch->records.empty();
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (fed_[p] == kSkipPartition) continue;
-    fed_[p] = std::max(fed_[p], read[p]);
-    caught_up = caught_up && fed_[p] >= dispatcher_.next()[p];
-  }
-  if (caught_up) {
-    // What the dispatcher still offers below `fed_` was read already and is passed over.
-    mode_ = Mode::tail;
-    catchup_.reset();
-    return;
-  }
-  mode_ = Mode::lagging;
-  if (queue_.size() < kFollowerRecordsMax / 2 && bytes_ < kFollowerBytesMax / 2) read_more();
+Follower::~Follower() {
+  state_->stop();
 }
 
-}  // namespace millrace::log
+std::optional<FollowedRecord> Follower::pop() {
+  return state_->pop();
+}
+void Follower::set_ready(Ready ready) {
+  state_->set_ready(std::move(ready));
+}
+void Follower::set_failed(Failed failed) {
+  state_->set_failed(std::move(failed));
+}
+PartitionOffsets Follower::next_offsets() const {
+  return state_->next_offsets();
+}
+std::size_t Follower::queued() const {
+  return state_->queued();
+}
+bool Follower::catching_up() const {
+  return state_->catching_up();
+}
+
+}  // namespace millrace
