@@ -1,0 +1,154 @@
+#include "connectors/odoo/odoo_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "connectors/odoo/odoo_values.hpp"
+
+namespace millrace::connectors {
+namespace {
+
+/// Fields of every reading, whatever the plan names.
+constexpr std::array<std::string_view, 2> kAlwaysRead{"write_date", "create_date"};
+
+std::string text_of(const JsonObject& row, std::string_view name) {
+  const Json* value = row.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+bool names_missing_field(const OdooRows& rows) {
+  return std::any_of(rows.refused.begin(), rows.refused.end(), [](const auto& entry) {
+    return entry.second.problem.find("Invalid field") != std::string::npos;
+  });
+}
+
+}  // namespace
+
+OdooReader::OdooReader(std::unique_ptr<OdooRpc> rpc) : rpc_(std::move(rpc)), fields_(*rpc_) {}
+
+Awaitable<Result<OdooPlanPtr>> OdooReader::resolve(const ReadRequest& request) {
+  auto plan = co_await fields_.resolve(request.model, request.plan);
+  co_return plan;
+}
+
+Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read(ReadRequest request) {
+  if (request.ids.size() > kOdooBatchMax) {
+    co_return fail(Errc::invalid_argument, fmt::format("{} ids in one read; at most {}",
+                                                       request.ids.size(), kOdooBatchMax));
+  }
+  MILLRACE_CO_TRY(plan, co_await resolve(request));
+  Answers answers;
+  Ids pending = request.ids;
+  std::sort(pending.begin(), pending.end());
+  pending.erase(std::unique(pending.begin(), pending.end()), pending.end());
+  for (int reading = 0; reading < kReadingsMax && !pending.empty(); ++reading) {
+    MILLRACE_CO_TRY(changed, co_await read_once(plan, pending, answers));
+    pending = std::move(changed);
+  }
+  for (const std::int64_t id : pending) {
+    ReadRecord busy;
+    busy.id = id;
+    busy.state = ReadRecord::State::failed;
+    busy.problem =
+        fmt::format("{} {} changed during each of {} readings", request.model, id, kReadingsMax);
+    answers[id] = std::move(busy);
+  }
+  std::vector<ReadRecord> ordered;
+  ordered.reserve(request.ids.size());
+  for (const std::int64_t id : request.ids) ordered.push_back(answers.at(id));
+  co_return ordered;
+}
+
+Awaitable<Result<OdooReader::Ids>> OdooReader::read_once(OdooPlanPtr plan, Ids ids,
+                                                         Answers& answers) {
+  MILLRACE_CO_TRY(rows, co_await fetch_confirmed(plan, ids));
+  for (const std::int64_t id : ids) {
+    ReadRecord& record = answers[id];
+    record = ReadRecord();
+    record.id = id;
+    if (const auto refused = rows.refused.find(id); refused != rows.refused.end()) {
+      record.state = refused->second.state;
+      record.problem = refused->second.problem;
+    } else if (const auto found = rows.found.find(id); found != rows.found.end()) {
+      record.state = ReadRecord::State::found;
+      record.write_date = text_of(found->second, "write_date");
+      record.create_date = text_of(found->second, "create_date");
+    }
+  }
+  MILLRACE_CO_TRY(built, co_await build_values(*rpc_, plan, std::move(rows.found)));
+  Ids found;
+  for (auto& [id, value] : built.values) {
+    answers[id].value = std::move(value);
+    found.push_back(id);
+  }
+  for (auto& [id, problem] : built.failed) {
+    answers[id].state = ReadRecord::State::failed;
+    answers[id].problem = std::move(problem);
+  }
+  if (!plan->has_nested || found.empty()) co_return Ids();
+  auto changed = co_await changed_since(plan->model, answers, std::move(found));
+  co_return changed;
+}
+
+/// Rows of the plan. What a batch did not return is asked for alone before it counts as absent, and
+/// a field that Odoo no longer knows ends the call instead of failing every record.
+Awaitable<Result<OdooRows>> OdooReader::fetch_confirmed(OdooPlanPtr plan, Ids ids) {
+  std::vector<std::string> names = plan->names();
+  for (const std::string_view always : kAlwaysRead) {
+    if (std::find(names.begin(), names.end(), always) == names.end()) names.emplace_back(always);
+  }
+  MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, plan->model, ids, names));
+  if (names_missing_field(rows)) {
+    fields_.forget(plan->model);
+    co_return fail(Errc::config, fmt::format("{} lost a field that `read:` names: {}", plan->model,
+                                             rows.refused.begin()->second.problem));
+  }
+  if (ids.size() == 1) co_return rows;
+  for (const std::int64_t id : ids) {
+    if (rows.found.contains(id) || rows.refused.contains(id)) continue;
+    MILLRACE_CO_TRY(alone, co_await fetch_rows(*rpc_, plan->model, Ids{id}, names));
+    rows.found.merge(alone.found);
+    rows.refused.merge(alone.refused);
+  }
+  co_return rows;
+}
+
+/// Nested plans are several calls, each a transaction of its own: parents whose write_date moved
+/// since they were read may have new lines under an old header.
+Awaitable<Result<OdooReader::Ids>> OdooReader::changed_since(std::string model,
+                                                             const Answers& answers, Ids ids) {
+  std::vector<std::string> only_date{"write_date"};
+  MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, model, ids, only_date));
+  Ids changed;
+  for (const std::int64_t id : ids) {
+    const auto found = rows.found.find(id);
+    const bool same = found != rows.found.end() &&
+                      text_of(found->second, "write_date") == answers.at(id).write_date;
+    if (!same) changed.push_back(id);
+  }
+  co_return changed;
+}
+
+Awaitable<Result<std::string>> OdooReader::server_time() {
+  // Each login leaves a res.users.log row whose create_date is the database's now().
+  MILLRACE_CO_TRY(user, co_await rpc_->log_in());
+  MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, "res.users", Ids{user},
+                                            std::vector<std::string>{"login_date"}));
+  const auto row = rows.found.find(user);
+  std::string time = row == rows.found.end() ? std::string() : text_of(row->second, "login_date");
+  if (time.empty()) {
+    co_return fail(Errc::protocol, "Odoo shows no `login_date` of our own user");
+  }
+  co_return time;
+}
+
+Awaitable<Result<std::string>> OdooReader::check() {
+  MILLRACE_CO_TRY(version, co_await rpc_->version());
+  MILLRACE_CO_TRY(user, co_await rpc_->log_in());
+  MILLRACE_CO_CHECK_OK(co_await rpc_->check_companies());
+  co_return fmt::format("Odoo {}, user {}", version, user);
+}
+
+}  // namespace millrace::connectors

@@ -1,0 +1,101 @@
+#include "connectors/odoo/odoo_rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "connectors/odoo/odoo_plan.hpp"
+
+namespace millrace::connectors {
+namespace {
+
+using Ids = std::vector<std::int64_t>;
+
+Awaitable<OdooResult<Json>> read_batch(OdooRpc& rpc, std::string model, Ids ids,
+                                       std::vector<std::string> fields) {
+  JsonObject kwargs;
+  kwargs["fields"] = JsonArray(fields.begin(), fields.end());
+  kwargs["load"] = nullptr;  // many2one as bare ids: names cost a query each
+  JsonArray args;
+  args.emplace_back(JsonArray(ids.begin(), ids.end()));
+  auto answer = co_await rpc.call(std::move(model), "read", std::move(args), std::move(kwargs));
+  co_return answer;
+}
+
+/// Whether the refusal is about the login rather than about records: then nothing is hidden, the
+/// set-up is wrong, and the whole call fails.
+Awaitable<Result<void>> explain_refusal(OdooRpc& rpc, std::string model) {
+  JsonObject kwargs;
+  kwargs["raise_exception"] = false;
+  auto allowed =
+      co_await rpc.call(model, "check_access_rights", JsonArray{"read"}, std::move(kwargs));
+  if (allowed && allowed->is_bool() && !allowed->get_bool()) {
+    co_return fail(
+        Errc::peer_auth,
+        fmt::format("our login may not read {}; give its user the right in Odoo", model));
+  }
+  if (!allowed && allowed.error().kind == OdooFault::Kind::call) {
+    co_return std::unexpected(std::move(allowed).error().error);
+  }
+  auto companies = co_await rpc.check_companies();
+  co_return companies;
+}
+
+Result<void> take_rows(const std::string& model, Json answer, OdooRows& rows) {
+  if (!answer.is_array()) {
+    return fail(Errc::protocol, fmt::format("read of {} returned no list", model));
+  }
+  for (Json& row : answer.get_array()) {
+    const std::int64_t id = int_or(row, "id", 0);
+    if (id == 0 || !row.is_object()) {
+      return fail(Errc::protocol, fmt::format("read of {} returned a row without an id", model));
+    }
+    rows.found[id] = std::move(row.get_object());
+  }
+  return {};
+}
+
+}  // namespace
+
+Awaitable<Result<OdooRows>> fetch_rows(OdooRpc& rpc, std::string model, Ids ids,
+                                       std::vector<std::string> fields) {
+  OdooRows rows;
+  std::vector<Ids> batches;  // the last is read next
+  for (std::size_t at = 0; at < ids.size(); at += kOdooBatchMax) {
+    const auto end = std::min(ids.size(), at + kOdooBatchMax);
+    batches.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                         ids.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  bool explained = false;
+  while (!batches.empty()) {
+    const Ids batch = std::move(batches.back());
+    batches.pop_back();
+    auto answer = co_await read_batch(rpc, model, batch, fields);
+    if (answer) {
+      MILLRACE_CO_CHECK_OK(take_rows(model, *std::move(answer), rows));
+      continue;
+    }
+    OdooFault fault = std::move(answer).error();
+    const bool hidden = fault.kind == OdooFault::Kind::access;
+    if (!hidden && fault.kind != OdooFault::Kind::record) {
+      co_return std::unexpected(std::move(fault.error));
+    }
+    if (hidden && !explained) {
+      auto explanation = co_await explain_refusal(rpc, model);
+      if (!explanation) co_return std::unexpected(std::move(explanation).error());
+      explained = true;
+    }
+    if (batch.size() > 1) {
+      const auto middle = batch.begin() + static_cast<std::ptrdiff_t>(batch.size() / 2);
+      batches.emplace_back(middle, batch.end());
+      batches.emplace_back(batch.begin(), middle);
+      continue;
+    }
+    const auto state = hidden ? ReadRecord::State::hidden : ReadRecord::State::failed;
+    rows.refused[batch.front()] = OdooRefusal{state, std::move(fault.error.message)};
+  }
+  co_return rows;
+}
+
+}  // namespace millrace::connectors
