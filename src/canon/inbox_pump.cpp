@@ -34,7 +34,7 @@ struct InboxPump::Pass {
 };
 
 InboxPump::InboxPump(ProjectorContext context, Projector& projector, DoorbellSink& doorbells,
-                     log::TailDispatcher& dispatcher, std::function<void()> announced)
+                     TailDispatcher& dispatcher, std::function<void()> announced)
     : context_(std::move(context)),
       projector_(projector),
       doorbells_(doorbells),
@@ -46,9 +46,15 @@ Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffs
   config_ = std::move(config);
   auto loaded = co_await load_parked();
   MILLRACE_CO_CHECK_OK(std::move(loaded));
-  follower_ = std::make_unique<log::Follower>(dispatcher_, context_.log, Journal::inbox,
-                                              context_.readers.next(), context_.shard,
-                                              std::vector<std::string>{}, from);
+  follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = dispatcher_,
+                                                         .log = context_.log,
+                                                         .journal = Journal::inbox,
+                                                         .shard = context_.shard,
+                                                         .reader = context_.readers.next()},
+                                         from, FollowerOptions{});
+  follower_->set_failed([](const Error& error) {
+    spdlog::error("the inbox cannot be read on error={}", error.message);
+  });
   follower_->set_ready([this] { ready_.notify(); });
   release_ = !blocked_.empty();
   context_.shard.spawn("inbox", run());
@@ -83,7 +89,7 @@ Awaitable<void> InboxPump::run() {
 
 Awaitable<void> InboxPump::project_batch() {
   Pass pass;
-  std::vector<log::FollowedRecord> held;  // keeps the bytes alive until the pass is over
+  std::vector<FollowedRecord> held;  // keeps the bytes alive until the pass is over
   while (held.size() < kMessagesPerPass) {
     auto followed = follower_->pop();
     if (!followed) break;

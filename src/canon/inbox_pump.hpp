@@ -48,7 +48,7 @@ struct InboxCounters {
 class InboxPump {
  public:
   InboxPump(ProjectorContext context, Projector& projector, DoorbellSink& doorbells,
-            log::TailDispatcher& dispatcher, std::function<void()> announced);
+            TailDispatcher& dispatcher, std::function<void()> announced);
 
   /// `from`: per partition of the shard the first inbox offset not yet reflected.
   Awaitable<Result<void>> start(config::ConfigPtr config, PartitionOffsets from);
@@ -76,10 +76,10 @@ class InboxPump {
   ProjectorContext context_;
   Projector& projector_;
   DoorbellSink& doorbells_;
-  log::TailDispatcher& dispatcher_;
+  TailDispatcher& dispatcher_;
   std::function<void()> announced_;
   config::ConfigPtr config_;
-  std::unique_ptr<log::Follower> follower_;
+  std::unique_ptr<Follower> follower_;
   Notifier ready_;
   std::unordered_map<std::string, int> blocked_;  ///< "entity\0record" -> parked rows
   bool release_ = false;

@@ -47,9 +47,15 @@ Awaitable<Result<void>> Lane::start() {
   PartitionOffsets from;
   from.fill(kSkipPartition);
   for (const auto& [partition, progress] : progress_) from[partition] = progress.cursor();
-  follower_ = std::make_unique<log::Follower>(context_.dispatcher, context_.log, Journal::events,
-                                              context_.readers.next(), context_.shard,
-                                              std::vector<std::string>{route().entity}, from);
+  follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = context_.dispatcher,
+                                                         .log = context_.log,
+                                                         .journal = Journal::events,
+                                                         .shard = context_.shard,
+                                                         .reader = context_.readers.next()},
+                                         from, FollowerOptions{.topics = {route().entity}});
+  follower_->set_failed([id = id_](const Error& error) {
+    spdlog::error("a route cannot read on route={} error={}", id, error.message);
+  });
   follower_->set_ready([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->pump();
   });
@@ -91,12 +97,12 @@ void Lane::pump() {
     if (!held_back_) return;
     const LogRecord& record = *held_back_->record;
     if (!progress_.at(record.partition).has_room_for(record.offset)) return;
-    const log::FollowedRecord followed = *std::exchange(held_back_, std::nullopt);
+    const FollowedRecord followed = *std::exchange(held_back_, std::nullopt);
     take(followed);
   }
 }
 
-void Lane::take(const log::FollowedRecord& followed) {
+void Lane::take(const FollowedRecord& followed) {
   const LogRecord& record = *followed.record;
   route::Progress& progress = progress_.at(record.partition);
   if (progress.was_settled(record.offset)) {
@@ -433,7 +439,16 @@ LaneStatus Lane::status() const {
   status.parked = parked_.size() - parked_.count(ParkedState::dead) -
                   parked_.count(ParkedState::resubmitted) - parked_.count(ParkedState::discarded);
   status.dead = parked_.count(ParkedState::dead);
-  for (const auto& [partition, progress] : progress_) status.cursors[partition] = progress.cursor();
+  status.undecided =
+      parked_.count(ParkedState::unknown) + parked_.count(ParkedState::needs_decision);
+  if (follower_) {
+    const PartitionOffsets ends = context_.log.ends(Journal::events);
+    const PartitionOffsets next = follower_->next_offsets();
+    for (const auto& [partition, progress] : progress_) {
+      status.lag += ends[partition] - std::min(ends[partition], next[partition]);
+    }
+    status.lag += items_;
+  }
   for (const auto& [record, queue] : records_) {
     if (queue.empty()) continue;
     const Item& item = *queue.front();

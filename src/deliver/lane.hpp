@@ -34,7 +34,7 @@ struct LaneContext {
   ReaderPool& readers;
   Clock& clock;
   Trail& trail;
-  log::TailDispatcher& dispatcher;
+  TailDispatcher& dispatcher;
   std::string log_uuid;
   std::string installation_uuid;
   std::size_t shard_count = 1;
@@ -54,7 +54,9 @@ struct LaneStatus {
   std::size_t waiting = 0;  ///< taken up and not settled
   std::size_t parked = 0;
   std::size_t dead = 0;
-  PartitionOffsets cursors{};
+  std::size_t undecided = 0;  ///< rows that wait for a person
+  std::uint64_t lag = 0;      ///< records of the journal between here and its end
+
   std::optional<WallTime> oldest_at;  ///< append time of the oldest undelivered in memory
   std::string oldest_record;
 };
@@ -87,6 +89,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void release_waiting();
   Awaitable<Result<Json>> decide(std::string key, Decision decision);
 
+  const std::string& id() const { return id_; }
   LaneStatus status() const;
   bool idle() const { return outstanding_ == 0 && !commit_under_way_; }
   /// Commits what is settled now, without waiting for company.
@@ -98,7 +101,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   const config::Route& route() const { return *route_; }
   void pump();
-  void take(const log::FollowedRecord& followed);
+  void take(const FollowedRecord& followed);
   void take_decoded(ItemPtr item);
   void enqueue(ItemPtr item);
   void start_ready();
@@ -145,8 +148,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   const std::string id_;
   std::shared_ptr<Target> target_;
   std::map<Partition, route::Progress> progress_;
-  std::unique_ptr<log::Follower> follower_;
-  std::optional<log::FollowedRecord> held_back_;  ///< popped, but beyond its partition's window
+  std::unique_ptr<Follower> follower_;
+  std::optional<FollowedRecord> held_back_;  ///< popped, but beyond its partition's window
 
   /// Items of one record in order; the first is being delivered or waits for its commit.
   std::unordered_map<std::uint64_t, std::deque<ItemPtr>> records_;

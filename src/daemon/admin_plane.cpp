@@ -1,0 +1,75 @@
+// The admin plane of the broker: its server, its operations, the probes.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "admin/admin_token.hpp"
+#include "daemon/address.hpp"
+#include "daemon/broker.hpp"
+#include "daemon/operations.hpp"
+#include "daemon/reload.hpp"
+
+namespace millrace::daemon {
+
+config::ConfigPtr Broker::config() const {
+  const std::lock_guard lock(config_mutex_);
+  return config_;
+}
+
+void Broker::set_config(config::ConfigPtr config) {
+  const std::lock_guard lock(config_mutex_);
+  config_ = std::move(config);
+}
+
+void Broker::replace_connections(std::map<std::string, ConnectionUnit> connections) {
+  const std::lock_guard lock(config_mutex_);
+  connections_ = std::move(connections);
+}
+
+void Broker::reload(const std::string& author) {
+  const auto answer = Reload(*this).run(author, true);
+  if (!answer) spdlog::error("reload failed error={}", answer.error().message);
+}
+
+Result<void> Broker::start_admin() {
+  keys_ = std::make_unique<ingress::KeyStore>(*state_, clock_);
+  MILLRACE_CHECK_OK(keys_->load());
+  control_ = std::make_unique<ReaderPool>(1, "control");
+  MILLRACE_TRY(rows, state_->scan(Table::generations, "", "", 1'000'000));
+  if (!rows.empty()) generation_ = std::stoull(rows.back().key);
+  MILLRACE_TRY(token, admin::ensure_admin_token(config_->installation.data_directory));
+  Shard& home = shards_->at(0);
+  operations_ = std::make_unique<Operations>(*this, home);
+  admin::AdminApi::Options options;
+  options.token = token;
+  options.probes.health = [] { return Result<void>{}; };
+  options.probes.ready = [this]() -> Result<void> {
+    if (ready_) return {};
+    return fail(Errc::overloaded, "starting or stopping");
+  };
+  options.probes.metrics = [this] { return operations_->metrics(); };
+  admin_api_ = std::make_unique<admin::AdminApi>(std::move(options));
+  operations_->add_to(*admin_api_);
+  HttpServerOptions server;
+  std::tie(server.address, server.port) = split_address(config_->installation.admin);
+  MILLRACE_TRY(made, make_http_server({&home}, std::move(server), admin_api_->handler()));
+  admin_server_ = std::move(made);
+  admin_server_->start();
+  return {};
+}
+
+Awaitable<Result<Outcome>> Broker::check_connection(std::string name, Shard& home) {
+  const auto unit = connections_.find(name);
+  if (unit == connections_.end()) {
+    co_return fail(Errc::not_found, fmt::format("there is no connection '{}'", name));
+  }
+  if (unit->second.target) {
+    const auto target = unit->second.target;
+    std::function<Awaitable<Outcome>()> work = [target] { return target->check(); };
+    Outcome outcome = co_await ask<Outcome>(target->home(), home, std::move(work));
+    co_return outcome;
+  }
+  auto checked = co_await check_source(std::move(name), home);
+  co_return checked;
+}
+
+}  // namespace millrace::daemon

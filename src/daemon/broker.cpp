@@ -1,0 +1,400 @@
+#include "daemon/broker.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "daemon/address.hpp"
+#include "daemon/gated_client.hpp"
+#include "daemon/operations.hpp"
+#include "daemon/recovery.hpp"
+#include "log/file_log.hpp"
+#include "state/sqlite_state.hpp"
+#include "storage/posix_disk.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+constexpr std::size_t kReaderThreads = 2;
+constexpr int kExitFatal = 70;
+
+// A failed write or sync of log or state is final: whatever is not acknowledged stays that way.
+void die(const char* what, const Error& error) {
+  spdlog::critical("{} failed, the process stops: {}", what, error.message);
+  spdlog::shutdown();
+  std::_Exit(kExitFatal);
+}
+
+}  // namespace
+
+Broker::Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorRegistry& registry)
+    : options_(std::move(options)),
+      config_(std::move(config)),
+      registry_(registry),
+      started_at_(clock_.wall_now()) {}
+
+Result<std::unique_ptr<Broker>> Broker::start(BrokerOptions options, config::ConfigPtr config,
+                                              const ConnectorRegistry& registry) {
+  std::unique_ptr<Broker> broker(new Broker(std::move(options), std::move(config), registry));
+  MILLRACE_CHECK_OK(broker->open_stores());
+  MILLRACE_CHECK_OK(broker->recover());
+  MILLRACE_CHECK_OK(broker->make_shards());
+  MILLRACE_CHECK_OK(broker->make_connections());
+  MILLRACE_CHECK_OK(broker->start_shards());
+  MILLRACE_CHECK_OK(broker->start_admin());
+  MILLRACE_CHECK_OK(broker->start_ingress());
+  return broker;
+}
+
+Result<void> Broker::open_stores() {
+  const config::Installation& installation = config_->installation;
+  std::error_code error;
+  for (const std::string& directory :
+       {installation.data_directory, installation.log_directory,
+        std::filesystem::path(installation.state_path).parent_path().string()}) {
+    if (directory.empty()) continue;
+    std::filesystem::create_directories(directory, error);
+    if (error) {
+      return fail(Errc::config, fmt::format("{} cannot be created: {}; create it for the user the "
+                                            "daemon runs as",
+                                            directory, error.message()));
+    }
+  }
+  disk_ = std::make_unique<PosixDisk>();
+  FileLogOptions log_options{.directory = installation.log_directory,
+                             .disk = *disk_,
+                             .clock = clock_,
+                             .fatal = [](const Error& cause) { die("the log", cause); }};
+  MILLRACE_TRY(log, open_file_log(std::move(log_options)));
+  log_ = std::move(log);
+  SqliteStateOptions state_options;
+  state_options.path = installation.state_path;
+  state_options.on_fatal = [](const Error& cause) { die("the state store", cause); };
+  MILLRACE_TRY(state, open_sqlite_state(std::move(state_options)));
+  state_ = std::move(state);
+  MILLRACE_TRY(opened, open_installation(*state_, *log_, installation.environment));
+  installation_ = opened;
+  state_->set_journal_ends([log = log_.get()] { return log->durable_ends(); });
+  return {};
+}
+
+Result<void> Broker::recover() {
+  MILLRACE_TRY(folded, fold_projections(*state_, *log_));
+  if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
+  MILLRACE_TRY(from, inbox_start(*state_, *log_));
+  inbox_from_ = from;
+  dedupe_ = std::make_unique<ingress::DedupeIndex>(
+      ingress::DedupeIndex::Options{.window = config_->installation.dedupe_window,
+                                    .ids_max = config_->installation.dedupe_ids_max});
+  for (const Journal journal : {Journal::inbox, Journal::events}) {
+    MILLRACE_TRY(reader, log_->open_reader(journal, log_->begins(journal)));
+    for (;;) {
+      MILLRACE_TRY(batch, reader->next(4096, std::size_t{4} << 20));
+      if (batch->records.empty()) break;
+      for (const LogRecord& record : batch->records) dedupe_->feed(journal, record);
+    }
+  }
+  return {};
+}
+
+canon::ProjectorContext Broker::projector_context(ShardUnit& unit) {
+  return {.shard = unit.shard,
+          .log = *log_,
+          .state = *state_,
+          .readers = *readers_,
+          .clock = clock_,
+          .trail = *unit.trail,
+          .log_uuid = log_->uuid(),
+          .installation = config_->installation.name,
+          .incarnation = installation_.incarnation,
+          .shard_count = shards_->size()};
+}
+
+deliver::LaneContext Broker::lane_context(ShardUnit& unit) {
+  return {.shard = unit.shard,
+          .log = *log_,
+          .state = *state_,
+          .readers = *readers_,
+          .clock = clock_,
+          .trail = *unit.trail,
+          .dispatcher = *unit.events_tail,
+          .log_uuid = log_->uuid(),
+          .installation_uuid = installation_.uuid,
+          .shard_count = shards_->size(),
+          .reference_bound = [this](const std::string& key) { broadcast_reference(key); },
+          .announced = [this] { wake_announcer(); }};
+}
+
+Result<void> Broker::make_shards() {
+  const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  shards_ = std::make_unique<ShardSet>(options_.shards != 0 ? options_.shards : cores);
+  readers_ = std::make_unique<ReaderPool>(kReaderThreads);
+  for (std::size_t i = 0; i < shards_->size(); ++i) {
+    auto unit = std::make_unique<ShardUnit>(shards_->at(i));
+    Shard& shard = unit->shard;
+    unit->trail = std::make_unique<watch::TrailWriter>(
+        *log_, shard, static_cast<Partition>(i), clock_, [&shard](milliseconds delay, Task task) {
+          shard.spawn("later", run_later(delay, std::move(task)));
+        });
+    unit->inbox_tail = std::make_unique<TailDispatcher>(own_ends(Journal::inbox, shard));
+    unit->events_tail = std::make_unique<TailDispatcher>(own_ends(Journal::events, shard));
+    units_.push_back(std::move(unit));
+  }
+  for (const Journal journal : {Journal::inbox, Journal::events}) {
+    log_->set_tail_listener(journal, [this, journal](const RecordBatchPtr& batch) {
+      for (const auto& unit : units_) {
+        unit->shard.post([&unit = *unit, journal, batch] {
+          (journal == Journal::inbox ? unit.inbox_tail : unit.events_tail)->dispatch(batch);
+        });
+      }
+    });
+  }
+  shards_->start();
+  return {};
+}
+
+// Where the tail of the shard's partitions is; the others are not its business.
+PartitionOffsets Broker::own_ends(Journal journal, const Shard& shard) {
+  PartitionOffsets ends = log_->ends(journal);
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (&shards_->of(p) != &shard) ends[p] = kSkipPartition;
+  }
+  return ends;
+}
+
+Awaitable<void> Broker::run_later(milliseconds delay, Task task) {
+  co_await sleep_for(delay);
+  task();
+}
+
+Result<void> Broker::run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work) {
+  // The promise is shared: a task that a stop destroys breaks it, and the waiter learns of it.
+  auto outcome = std::make_shared<std::promise<Result<void>>>();
+  auto future = outcome->get_future();
+  shard.spawn("start", run_and_tell(std::move(work), std::move(outcome)));
+  try {
+    return future.get();
+  } catch (const std::future_error&) {
+    return fail(Errc::stopping, "the shard stopped before its work was done");
+  }
+}
+
+Awaitable<void> Broker::run_and_tell(std::function<Awaitable<Result<void>>()> work,
+                                     std::shared_ptr<std::promise<Result<void>>> outcome) {
+  auto result = co_await work();
+  outcome->set_value(std::move(result));
+}
+
+Result<ConnectionUnit> Broker::make_connection(const config::Connection& connection) {
+  ConnectionUnit made;
+  made.fingerprint = connection.fingerprint;
+  made.home = &shards_->at(hash64(connection.name) % shards_->size());
+  const ConnectorType* type = registry_.find(connection.type);
+  if (type == nullptr || connection.url.empty()) return made;
+  MILLRACE_TRY(url, parse_url(connection.url));
+  made.gate = std::make_shared<EgressGate>(std::vector<Url>{url});
+  ConnectionContext context;
+  context.name = connection.name;
+  context.url = connection.url;
+  context.companies = connection.companies;
+  context.in_flight = connection.limits.in_flight;
+  context.http = [shard = made.home, gate = made.gate](const HttpClientSettings& settings) {
+    return make_gated_client(*shard, settings, gate);
+  };
+  Result<void> result;
+  Shard& home = *made.home;
+  // Clients are made where they live.
+  auto make = [&]() -> Awaitable<Result<void>> {
+    auto sink = type->make_sink(connection.options, context);
+    if (sink) {
+      made.target = std::make_shared<deliver::Target>(home, connection, *std::move(sink), clock_);
+    } else if (sink.error().code != Errc::not_supported) {
+      co_return std::unexpected(sink.error());
+    }
+    co_return Result<void>{};
+  };
+  result = run_on(home, make);
+  MILLRACE_CHECK_OK(std::move(result));
+  return made;
+}
+
+Result<void> Broker::make_connections() {
+  for (const auto& [name, connection] : config_->connections) {
+    auto made = make_connection(connection);
+    if (!made) {
+      return fail(made.error().code, fmt::format("connection {}: {}", name, made.error().message));
+    }
+    connections_[name] = *std::move(made);
+  }
+  return {};
+}
+
+Result<void> Broker::start_shards() {
+  for (const auto& unit : units_) {
+    PartitionOffsets from;
+    for (Partition p = 0; p < kPartitionCount; ++p) {
+      from[p] = &shards_->of(p) == &unit->shard ? inbox_from_[p] : kSkipPartition;
+    }
+    auto work = [this, &unit, from] { return start_unit(*unit, from); };
+    MILLRACE_CHECK_OK(run_on(unit->shard, work));
+  }
+  for (const auto& [name, route] : config_->routes) {
+    MILLRACE_CHECK_OK(start_lanes(route));
+    MILLRACE_CHECK_OK(restore_pause(route));
+  }
+  Shard& first = shards_->at(0);
+  announce_ = std::make_unique<Notifier>(first.context());
+  first.spawn("announcer", announce_dead());
+  first.spawn("disk", watch_disk());
+  return {};
+}
+
+Awaitable<Result<void>> Broker::start_unit(ShardUnit& unit, PartitionOffsets inbox_from) {
+  unit.projector = std::make_unique<canon::Projector>(projector_context(unit));
+  unit.doorbells = make_doorbells(unit);
+  unit.pump =
+      std::make_unique<canon::InboxPump>(projector_context(unit), *unit.projector, *unit.doorbells,
+                                         *unit.inbox_tail, [this] { wake_announcer(); });
+  auto started = co_await unit.pump->start(config_, inbox_from);
+  co_return started;
+}
+
+Result<void> Broker::start_lanes(const config::Route& route) {
+  MILLRACE_TRY(cursors, route_start(*state_, *log_, route));
+  for (const auto& unit : units_) {
+    std::map<Partition, route::Progress> own;
+    for (const auto& [partition, progress] : cursors) {
+      if (&shards_->of(partition) == &unit->shard) own.emplace(partition, progress);
+    }
+    auto work = [this, &unit, &route, own] { return start_lane(*unit, route.name, own); };
+    MILLRACE_CHECK_OK(run_on(unit->shard, work));
+  }
+  return {};
+}
+
+// A pause outlives a restart: whoever paused the route said why.
+Result<void> Broker::restore_pause(const config::Route& route) {
+  MILLRACE_TRY(row, state_->get(Table::routes, row_key("pause", route.id())));
+  if (!row) return {};
+  MILLRACE_TRY(json, parse_json(*row));
+  const std::string reason(string_or(json, "reason", "paused"));
+  for (const auto& unit : units_) {
+    unit->shard.post(
+        [&unit = *unit, name = route.name, reason] { unit.lanes.at(name)->pause(reason); });
+  }
+  return {};
+}
+
+Awaitable<Result<void>> Broker::start_lane(ShardUnit& unit, std::string route,
+                                           std::map<Partition, route::Progress> progress) {
+  const std::string& to = config_->routes.find(route)->second.to;
+  const auto target = connections_.at(to).target;
+  if (!target) {
+    co_return fail(Errc::config, fmt::format("route {}: connection {} is no target", route, to));
+  }
+  auto lane = std::make_shared<deliver::Lane>(lane_context(unit), config_, route, target,
+                                              std::move(progress));
+  unit.lanes[route] = lane;
+  auto started = co_await lane->start();
+  co_return started;
+}
+
+void Broker::broadcast_reference(const std::string& key) {
+  for (const auto& unit : units_) {
+    unit->shard.post([&unit = *unit, key] {
+      for (const auto& [name, lane] : unit.lanes) lane->reference_bound(key);
+    });
+  }
+}
+
+Result<void> Broker::start_ingress() {
+  const config::Installation& installation = config_->installation;
+  counters_ = std::make_unique<ingress::Counters>();
+  ingress::Intake::Limits limits;
+  limits.min_free_fraction = installation.retention.min_free_fraction;
+  intake_ = std::make_unique<ingress::Intake>(*log_, *counters_, limits);
+  intake_->set_disk_free(log_->usage().disk_free_fraction);
+  hooks_ = std::make_unique<ingress::HookEndpoint>(*intake_, *dedupe_, *counters_, clock_);
+  hooks_->set_table(std::make_shared<const ingress::HookTable>(*config_));
+  events_ =
+      std::make_unique<ingress::EventsEndpoint>(*intake_, *dedupe_, *keys_, *counters_, clock_);
+  events_->set_table(std::make_shared<const ingress::EventsTable>(*config_));
+  plane_ = std::make_unique<ingress::DataPlane>(*hooks_, *events_);
+  HttpServerOptions options;
+  std::tie(options.address, options.port) = split_address(installation.listen);
+  options.body_max_of = [plane = plane_.get()](std::string_view target) {
+    return plane->body_max_of(target);
+  };
+  MILLRACE_TRY(server, make_http_server(shards_->all(), std::move(options), plane_->handler()));
+  data_server_ = std::move(server);
+  data_server_->start();
+  ready_ = true;
+  spdlog::info("ready listen={} port={} shards={}", installation.listen, data_server_->port(),
+               shards_->size());
+  return {};
+}
+
+Broker::~Broker() {
+  if (!stopped_) stop(milliseconds(1000));
+}
+
+void Broker::stop(milliseconds deadline) {
+  if (std::exchange(stopped_, true)) return;
+  const BootTime until = clock_.boot_now() + deadline;
+  ready_ = false;
+  if (intake_) intake_->stop();
+  if (data_server_) data_server_->stop(deadline / 2);
+  if (admin_server_) admin_server_->stop(milliseconds(500));
+  if (shards_ && !units_.empty()) {
+    for (const auto& unit : units_) {
+      unit->shard.post([&unit = *unit] {
+        if (unit.pump) unit.pump->stop();
+        for (const auto& [name, lane] : unit.lanes) lane->stop();
+      });
+    }
+    // What is on the wire may still be answered; what is answered is recorded.
+    while (clock_.boot_now() < until && !drained()) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    for (const auto& unit : units_) unit->shard.post([&unit = *unit] { unit.trail->flush(); });
+    for (const auto& [name, connection] : connections_) {
+      if (connection.target) connection.target->stop();
+    }
+  }
+  if (state_) state_->close();
+  if (log_) log_->close();
+  if (shards_) shards_->stop(milliseconds(1000));
+  control_.reset();
+  data_server_.reset();
+  admin_server_.reset();
+  units_.clear();
+  connections_.clear();
+  announce_.reset();
+  shards_.reset();
+  readers_.reset();
+  spdlog::info("stopped");
+}
+
+// Whether every lane has recorded what it had on the wire. Asks each shard and waits for it.
+bool Broker::drained() {
+  bool all = true;
+  for (const auto& unit : units_) {
+    std::promise<bool> answer;
+    auto future = answer.get_future();
+    unit->shard.post([&unit = *unit, &answer] {
+      bool idle = !unit.projector || unit.projector->saved();
+      for (const auto& [name, lane] : unit.lanes) {
+        lane->flush();
+        idle = idle && lane->idle();
+      }
+      answer.set_value(idle);
+    });
+    all = future.get() && all;
+  }
+  return all;
+}
+
+}  // namespace millrace::daemon

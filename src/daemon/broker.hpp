@@ -1,0 +1,147 @@
+// A running instance: everything put together. Starts in order, stops in reverse.
+#pragma once
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "admin/admin_api.hpp"
+#include "config/load.hpp"
+#include "config/model.hpp"
+#include "daemon/ask.hpp"
+#include "daemon/shard_unit.hpp"
+#include "deliver/target.hpp"
+#include "ingress/data_plane.hpp"
+#include "ingress/dedupe_index.hpp"
+#include "ingress/events_endpoint.hpp"
+#include "ingress/hook_endpoint.hpp"
+#include "ingress/intake.hpp"
+#include "ingress/key_store.hpp"
+#include "millrace/connector.hpp"
+#include "millrace/event_log.hpp"
+#include "millrace/state_store.hpp"
+#include "net/egress.hpp"
+#include "net/http_server.hpp"
+#include "net/reader_pool.hpp"
+#include "net/shard.hpp"
+#include "state/installation.hpp"
+#include "storage/disk.hpp"
+
+namespace millrace::daemon {
+
+struct BrokerOptions {
+  std::string config_directory;
+  std::size_t shards = 0;  ///< 0: one a core
+};
+
+/// One connection with what it made: kept alive while anything may still call it.
+struct ConnectionUnit {
+  std::string fingerprint;
+  std::shared_ptr<const EgressGate> gate;
+  std::shared_ptr<deliver::Target> target;  ///< nullptr: not a target
+  Shard* home = nullptr;
+};
+
+class Operations;
+
+class Broker {
+ public:
+  /// Starts everything; when it returns, the data plane answers. Errors name what to do.
+  static Result<std::unique_ptr<Broker>> start(BrokerOptions options, config::ConfigPtr config,
+                                               const ConnectorRegistry& registry);
+  ~Broker();
+
+  /// Stops accepting, drains, records, closes; within about `deadline`.
+  void stop(milliseconds deadline);
+
+  /// Takes the configuration directory in again (SIGHUP). Blocking; says what it did in the log.
+  void reload(const std::string& author);
+
+  std::uint16_t data_port() const { return data_server_->port(); }
+
+ private:
+  friend class Operations;
+  friend class Reload;
+
+  Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorRegistry& registry);
+  Result<void> open_stores();
+  Result<void> recover();
+  Result<void> make_shards();
+  Result<void> make_connections();
+  Result<ConnectionUnit> make_connection(const config::Connection& connection);
+  Result<void> start_shards();
+  Awaitable<Result<void>> start_unit(ShardUnit& unit, PartitionOffsets inbox_from);
+  PartitionOffsets own_ends(Journal journal, const Shard& shard);
+  Result<void> restore_pause(const config::Route& route);
+  Result<void> start_lanes(const config::Route& route);
+  Awaitable<Result<void>> start_lane(ShardUnit& unit, std::string route,
+                                     std::map<Partition, route::Progress> progress);
+  Result<void> start_ingress();
+  canon::ProjectorContext projector_context(ShardUnit& unit);
+  deliver::LaneContext lane_context(ShardUnit& unit);
+  void broadcast_reference(const std::string& key);
+  config::ConfigPtr config() const;
+  void set_config(config::ConfigPtr config);
+  void replace_connections(std::map<std::string, ConnectionUnit> connections);
+  std::unique_ptr<canon::DoorbellSink> make_doorbells(ShardUnit& unit);
+  void replace_doorbells(const config::ConfigPtr& config);
+  Awaitable<Json> doorbell_status(Shard& home);
+  deliver::TargetStatus source_status(const std::string& connection) const;
+  Awaitable<Result<Outcome>> check_source(std::string name, Shard& home);
+  Awaitable<Result<Outcome>> check_connection(std::string name, Shard& home);
+  Result<void> start_admin();
+  void wake_announcer();
+  Awaitable<void> announce_dead();
+  Awaitable<void> watch_disk();
+  Awaitable<void> trim_journals();
+  bool drained();
+
+  /// Runs a coroutine on a shard and waits for it; never from a shard.
+  static Result<void> run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work);
+  static Awaitable<void> run_and_tell(std::function<Awaitable<Result<void>>()> work,
+                                      std::shared_ptr<std::promise<Result<void>>> outcome);
+  static Awaitable<void> run_later(milliseconds delay, Task task);
+
+  BrokerOptions options_;
+  config::ConfigPtr config_;
+  const ConnectorRegistry& registry_;
+  Clock& clock_ = system_clock();
+  WallTime started_at_;
+
+  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<StateStore> state_;
+  Installation installation_;
+  PartitionOffsets inbox_from_{};
+
+  std::unique_ptr<ingress::Counters> counters_;
+  std::unique_ptr<ingress::Intake> intake_;
+  std::unique_ptr<ingress::DedupeIndex> dedupe_;
+  std::unique_ptr<ingress::KeyStore> keys_;
+  std::unique_ptr<ingress::HookEndpoint> hooks_;
+  std::unique_ptr<ingress::EventsEndpoint> events_;
+  std::unique_ptr<ingress::DataPlane> plane_;
+
+  std::unique_ptr<ShardSet> shards_;
+  std::unique_ptr<ReaderPool> readers_;
+  std::map<std::string, ConnectionUnit> connections_;
+  std::vector<std::unique_ptr<ShardUnit>> units_;
+  std::unique_ptr<Notifier> announce_;
+  std::unique_ptr<HttpServer> data_server_;
+  std::unique_ptr<Operations> operations_;
+  std::unique_ptr<admin::AdminApi> admin_api_;
+  std::unique_ptr<HttpServer> admin_server_;
+  std::unique_ptr<ReaderPool> control_;  ///< reloads: they wait for shards
+  std::mutex reload_mutex_;              ///< one reload at a time
+  mutable std::mutex config_mutex_;      ///< guards the pointer config_ alone
+  std::atomic<std::uint64_t> generation_{1};
+  std::map<std::string, WallTime> unreadable_;
+  std::atomic<bool> ready_{false};
+  bool stopped_ = false;
+};
+
+}  // namespace millrace::daemon

@@ -1,0 +1,92 @@
+// millraced: loads the configuration, starts the broker, waits for a signal.
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "config/load.hpp"
+#include "config/problems.hpp"
+#include "connectors/all_connectors.hpp"
+#include "daemon/broker.hpp"
+
+namespace {
+
+using millrace::milliseconds;
+
+constexpr int kExitConfig = 1;
+constexpr int kExitCannotRun = 2;
+constexpr milliseconds kDrainMax{10'000};
+
+// Signals are waited for in one place; every thread started later inherits the mask.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+// No core files and no /proc/PID/mem for others: the process holds secrets.
+void harden_process() {
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"millraced: the Millrace integration broker"};
+  millrace::daemon::BrokerOptions options;
+  app.add_option("--config", options.config_directory, "Configuration directory")
+      ->required()
+      ->check(CLI::ExistingDirectory)
+      ->envname("MILLRACE_CONFIG");
+  app.add_option("--shards", options.shards, "Shards to run; 0: one a core")
+      ->check(CLI::Range(0, 64));
+  std::string level = "info";
+  app.add_option("--log-level", level, "trace, debug, info, warn, error");
+  CLI11_PARSE(app, argc, argv);
+
+  const sigset_t signals = block_signals();
+  harden_process();
+  spdlog::set_level(spdlog::level::from_str(level));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  spdlog::flush_on(spdlog::level::info);
+
+  millrace::ConnectorRegistry registry;
+  millrace::register_all_connectors(registry);
+  const auto report =
+      millrace::config::load({.directory = options.config_directory,
+                              .connectors = registry,
+                              .environment = millrace::config::process_environment()});
+  if (!report.problems.empty()) {
+    std::cerr << millrace::config::render(report.problems);
+  }
+  if (!report.config) {
+    std::cerr << "millraced: the configuration has errors; nothing was started\n";
+    return kExitConfig;
+  }
+  auto broker = millrace::daemon::Broker::start(options, report.config, registry);
+  if (!broker) {
+    std::cerr << "millraced: " << broker.error().message << '\n';
+    return kExitCannotRun;
+  }
+  for (;;) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal == SIGHUP) {
+      (*broker)->reload("SIGHUP");
+      continue;
+    }
+    spdlog::info("stopping signal={}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    break;
+  }
+  (*broker)->stop(kDrainMax);
+  return 0;
+}

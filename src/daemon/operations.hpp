@@ -1,0 +1,59 @@
+// What operators ask for: the handlers of the admin API's operations, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "admin/admin_api.hpp"
+#include "daemon/broker.hpp"
+
+namespace millrace::daemon {
+
+/// One lane's answer with the route it belongs to, summed over the shards.
+struct RouteSum {
+  deliver::LaneStatus status;
+  bool at_tail = true;
+};
+
+class Operations {
+ public:
+  /// The broker outlives the operations. Handlers run on `home`.
+  Operations(Broker& broker, Shard& home) : broker_(broker), home_(home) {}
+
+  void add_to(admin::AdminApi& api);
+  std::string metrics() const;
+
+ private:
+  // operations_status.cpp
+  Awaitable<Result<Json>> status(Json args);
+  Awaitable<Result<Json>> routes(Json args);
+  Awaitable<Result<Json>> connections(Json args);
+  Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
+  Json route_json(const config::Route& route, const RouteSum& sum) const;
+  Json connections_json() const;
+  JsonArray problems(const std::map<std::string, RouteSum>& sums,
+                     const EventLog::Usage& usage) const;
+
+  // operations_parked.cpp
+  Awaitable<Result<Json>> list(Json args, bool dead);
+  Awaitable<Result<Json>> show(Json args);
+  Awaitable<Result<Json>> decide(Json args, deliver::Decision::Kind kind);
+  Awaitable<Result<Json>> decide_elsewhere(std::string key, deliver::Decision decision);
+  Awaitable<Result<Json>> where(Json args);
+  static Awaitable<Result<Json>> decide_there(ShardUnit& unit, std::string owner, std::string key,
+                                              deliver::Decision decision);
+
+  // operations_steer.cpp
+  Awaitable<Result<Json>> pause(Json args, bool paused);
+  Awaitable<Result<Json>> check(Json args);
+  Awaitable<Result<Json>> fetch(Json args);
+  Awaitable<Result<Json>> reload(Json args, bool apply);
+  Awaitable<Result<Json>> list_keys();
+  Awaitable<Result<Json>> create_key(Json args);
+  Awaitable<Result<Json>> revoke_key(Json args);
+
+  Broker& broker_;
+  Shard& home_;
+};
+
+}  // namespace millrace::daemon

@@ -1,0 +1,242 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/operations.hpp"
+#include "net/callback.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+Json problem(std::string what, const std::optional<WallTime>& since, std::string_view owner,
+             std::string_view object, std::string next) {
+  return JsonObject{{"what", std::move(what)},
+                    {"since", since ? Json(to_rfc3339(*since)) : Json(nullptr)},
+                    {"owner", owner},
+                    {"object", object},
+                    {"next", std::move(next)}};
+}
+
+void add(RouteSum& sum, const deliver::LaneStatus& lane) {
+  sum.status.paused = sum.status.paused || lane.paused;
+  if (!lane.pause_reason.empty()) sum.status.pause_reason = lane.pause_reason;
+  sum.status.delivered += lane.delivered;
+  sum.status.skipped += lane.skipped;
+  sum.status.retries += lane.retries;
+  sum.status.repeated_unknown += lane.repeated_unknown;
+  sum.status.waiting += lane.waiting;
+  sum.status.lag += lane.lag;
+  sum.status.parked += lane.parked;
+  sum.status.dead += lane.dead;
+  sum.status.undecided += lane.undecided;
+  if (lane.oldest_at && (!sum.status.oldest_at || *lane.oldest_at < *sum.status.oldest_at)) {
+    sum.status.oldest_at = lane.oldest_at;
+    sum.status.oldest_record = lane.oldest_record;
+  }
+}
+
+}  // namespace
+
+Awaitable<Result<std::map<std::string, RouteSum>>> Operations::ask_lanes() {
+  std::map<std::string, RouteSum> sums;
+  for (const auto& unit : broker_.units_) {
+    auto collect = [&unit = *unit] {
+      std::vector<std::pair<std::string, deliver::LaneStatus>> found;
+      for (const auto& [name, lane] : unit.lanes) found.emplace_back(name, lane->status());
+      return found;
+    };
+    const auto found = co_await offload(unit->shard, home_, std::move(collect));
+    for (const auto& [name, status] : found) add(sums[name], status);
+  }
+  co_return sums;
+}
+
+Json Operations::route_json(const config::Route& route, const RouteSum& sum) const {
+  const deliver::LaneStatus& lane = sum.status;
+  std::string state = lane.paused ? "paused" : "running";
+  std::string reason = lane.pause_reason;
+  Json since;
+  const auto unit = broker_.connections_.find(route.to);
+  if (!lane.paused && unit != broker_.connections_.end() && unit->second.target) {
+    const auto target = unit->second.target->status();
+    if (target.state == "down" || target.state == "paused") {
+      state = "held_by_target";
+      reason = target.reason;
+      if (target.since) since = to_rfc3339(*target.since);
+    }
+  }
+  JsonObject json{
+      {"name", route.name},
+      {"summary", route.summary},
+      {"state", state},
+      {"reason", reason},
+      {"since", since},
+      {"lag", lane.lag},
+      {"waiting", lane.waiting},
+      {"oldest_undelivered_at", lane.oldest_at ? Json(to_rfc3339(*lane.oldest_at)) : Json(nullptr)},
+      {"oldest_undelivered_record", lane.oldest_record},
+      {"parked", lane.parked},
+      {"dead", lane.dead},
+      {"undecided", lane.undecided},
+      {"delivered_total", lane.delivered},
+      {"skipped_total", lane.skipped},
+      {"retries_total", lane.retries},
+      {"owner", route.owner},
+      {"criticality", route.criticality},
+      {"slo", JsonObject{{"within_ms", route.slo_within.count()}, {"target", route.slo_target}}}};
+  return Json(std::move(json));
+}
+
+Json Operations::connections_json() const {
+  JsonArray list;
+  const auto config = broker_.config();
+  for (const auto& [name, connection] : config->connections) {
+    deliver::TargetStatus status;
+    const auto unit = broker_.connections_.find(name);
+    const bool target = unit != broker_.connections_.end() && unit->second.target;
+    if (target) status = unit->second.target->status();
+    if (!target) status = broker_.source_status(name);
+    list.push_back(
+        JsonObject{{"name", name},
+                   {"type", connection.type},
+                   {"state", status.state},
+                   {"reason", status.reason},
+                   {"since", status.since ? Json(to_rfc3339(*status.since)) : Json(nullptr)},
+                   {"in_flight", status.in_flight},
+                   {"waiting", status.waiting}});
+  }
+  return Json(std::move(list));
+}
+
+JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
+                               const EventLog::Usage& usage) const {
+  JsonArray list;
+  const auto config = broker_.config();
+  const WallTime now = broker_.clock_.wall_now();
+  for (const auto& [name, connection] : config->connections) {
+    const auto unit = broker_.connections_.find(name);
+    deliver::TargetStatus status = unit != broker_.connections_.end() && unit->second.target
+                                       ? unit->second.target->status()
+                                       : broker_.source_status(name);
+    if (status.state == "up" || status.state == "unknown") continue;
+    std::string owner;
+    std::string first_route;
+    for (const auto& [route_name, route] : config->routes) {
+      if (route.to != name) continue;
+      owner = route.owner;
+      first_route = route_name;
+      break;
+    }
+    list.push_back(
+        problem(fmt::format("connection {} is {}: {}", name, status.state, status.reason),
+                status.since, owner, name,
+                status.state == "paused" ? fmt::format("millrace routes resume {}", first_route)
+                                         : fmt::format("millrace connections check {}", name)));
+  }
+  for (const auto& [name, sum] : sums) {
+    const auto route = config->routes.find(name);
+    if (route == config->routes.end()) continue;
+    const std::string& owner = route->second.owner;
+    const deliver::LaneStatus& lane = sum.status;
+    if (lane.paused) {
+      list.push_back(problem(fmt::format("route {} is paused: {}", name, lane.pause_reason), {},
+                             owner, name, fmt::format("millrace routes resume {}", name)));
+    }
+    if (lane.dead > 0) {
+      list.push_back(problem(fmt::format("{} dead letters on route {}", lane.dead, name), {}, owner,
+                             name, fmt::format("millrace dead list --route {}", name)));
+    }
+    if (lane.undecided > 0) {
+      list.push_back(problem(
+          fmt::format("{} deliveries of route {} wait for a decision", lane.undecided, name), {},
+          owner, name, fmt::format("millrace parked list --route {}", name)));
+    }
+    if (lane.oldest_at && now - *lane.oldest_at > route->second.slo_within) {
+      list.push_back(
+          problem(fmt::format("route {} is late: {} is undelivered", name, lane.oldest_record),
+                  lane.oldest_at, owner, name,
+                  fmt::format("millrace connections check {}", route->second.to)));
+    }
+  }
+  const double free = usage.disk_free_fraction;
+  if (free < config->installation.retention.min_free_fraction) {
+    list.push_back(
+        problem(fmt::format("the disk has {:.1f} % left: nothing is accepted", free * 100), {}, "",
+                "disk", "free space on the log's file system"));
+  }
+  for (const auto& [connection, waiting] : broker_.unreadable_) {
+    list.push_back(problem(fmt::format("messages of connection {} could not be read", connection),
+                           waiting, "", connection, "millrace dead list"));
+  }
+  return list;
+}
+
+Awaitable<Result<Json>> Operations::status(Json) {
+  auto sums = co_await ask_lanes();
+  if (!sums) co_return std::unexpected(sums.error());
+  auto measure = [this] { return Result<EventLog::Usage>(broker_.log_->usage()); };
+  auto usage = co_await offload(broker_.readers_->next(), home_, std::move(measure));
+  if (!usage) co_return std::unexpected(usage.error());
+  const auto config = broker_.config();
+  JsonArray routes;
+  std::string holder;
+  std::uint64_t most = 0;
+  for (const auto& [name, route] : config->routes) {
+    const RouteSum& sum = (*sums)[name];
+    routes.push_back(route_json(route, sum));
+    if (sum.status.lag > most) {
+      most = sum.status.lag;
+      holder = name;
+    }
+  }
+  auto doorbells = co_await broker_.doorbell_status(home_);
+  JsonObject json{{"name", config->installation.name},
+                  {"environment", config->installation.environment},
+                  {"version", MILLRACE_VERSION},
+                  {"generation", broker_.generation_.load()},
+                  {"started_at", to_rfc3339(broker_.started_at_)},
+                  {"problems", problems(*sums, *usage)},
+                  {"routes", std::move(routes)},
+                  {"connections", connections_json()},
+                  {"disk", JsonObject{{"log_bytes", usage->bytes},
+                                      {"free_fraction", usage->disk_free_fraction},
+                                      {"held_by", holder}}},
+                  {"doorbells", std::move(doorbells)}};
+  co_return Json(std::move(json));
+}
+
+Awaitable<Result<Json>> Operations::routes(Json) {
+  auto sums = co_await ask_lanes();
+  if (!sums) co_return std::unexpected(sums.error());
+  JsonArray list;
+  const auto config = broker_.config();
+  for (const auto& [name, route] : config->routes) list.push_back(route_json(route, (*sums)[name]));
+  co_return Json(JsonObject{{"routes", std::move(list)}});
+}
+
+Awaitable<Result<Json>> Operations::connections(Json) {
+  co_return Json(JsonObject{{"connections", connections_json()}});
+}
+
+std::string Operations::metrics() const {
+  std::string out;
+  if (broker_.counters_) ingress::append_metrics(out, *broker_.counters_);
+  const auto gauge = [&out](std::string_view name, std::string_view help, std::string_view labels,
+                            auto value) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} gauge\n{0}{2} {3}\n", name,
+                   help, labels, value);
+  };
+  gauge("millrace_generation", "Generation of the running configuration.", "",
+        broker_.generation_.load());
+  gauge("millrace_ready", "1 while messages are taken in.", "", broker_.ready_.load() ? 1 : 0);
+  out += "# HELP millrace_connection_up 1 while the target answers.\n";
+  out += "# TYPE millrace_connection_up gauge\n";
+  for (const auto& [name, unit] : broker_.connections_) {
+    if (!unit.target) continue;
+    fmt::format_to(std::back_inserter(out), "millrace_connection_up{{connection=\"{}\"}} {}\n",
+                   name, unit.target->status().state == "up" ? 1 : 0);
+  }
+  return out;
+}
+
+}  // namespace millrace::daemon

@@ -1,0 +1,159 @@
+#include "daemon/recovery.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <charconv>
+
+#include "canon/projector.hpp"
+#include "millrace/event.hpp"
+#include "state/blocking_commit.hpp"
+#include "state/installation.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+constexpr std::size_t kRecordsPerRead = 4096;
+constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
+constexpr std::size_t kRowsPerCommit = 2000;
+
+std::string partition_text(Partition partition) {
+  return fmt::format("{:02x}", partition);
+}
+
+// The first offset of each partition that was appended at or after `time`.
+Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
+  PartitionOffsets open = log.ends(Journal::events);
+  MILLRACE_TRY(reader, log.open_reader(Journal::events, log.begins(Journal::events)));
+  std::array<bool, kPartitionCount> done{};
+  for (;;) {
+    MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
+    if (batch->records.empty()) return open;
+    for (const LogRecord& record : batch->records) {
+      if (done[record.partition] || record.appended_at < time) continue;
+      done[record.partition] = true;
+      open[record.partition] = record.offset;
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
+                                                          const std::string& owner,
+                                                          const std::string& log_uuid) {
+  std::map<Partition, route::Progress> cursors;
+  MILLRACE_TRY(rows, state.scan(Table::cursors, owner + '\0', "", kPartitionCount));
+  for (const Row& row : rows) {
+    const std::string_view text = std::string_view(row.key).substr(owner.size() + 1);
+    Partition partition = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), partition, 16);
+    if (parsed.ec != std::errc{} || partition >= kPartitionCount) {
+      return fail(Errc::corrupt, fmt::format("a cursor of {} has the key '{}'", owner, text));
+    }
+    MILLRACE_TRY(progress, route::Progress::decode(row.value, log_uuid));
+    cursors.emplace(partition, std::move(progress));
+  }
+  return cursors;
+}
+
+Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {
+  MILLRACE_TRY(cursors, read_cursors(state, "projected", log.uuid()));
+  PartitionOffsets from = log.begins(Journal::events);
+  for (const auto& [partition, progress] : cursors) {
+    from[partition] = std::max(from[partition], progress.cursor());
+  }
+  const PartitionOffsets ends = log.ends(Journal::events);
+  bool anything = false;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (from[p] >= ends[p]) from[p] = kSkipPartition;
+    anything = anything || from[p] != kSkipPartition;
+  }
+  if (!anything) return std::uint64_t{0};
+  MILLRACE_TRY(reader, log.open_reader(Journal::events, from));
+  std::uint64_t folded = 0;
+  for (;;) {
+    MILLRACE_TRY(records, reader->next(kRowsPerCommit, kBytesPerRead));
+    if (records->records.empty()) return folded;
+    Batch batch;
+    for (const LogRecord& record : records->records) {
+      if (record.topic == "dead") continue;
+      MILLRACE_TRY(event, decode_event(record.payload));
+      if (event.rev == 0) continue;  // sent to /events: nobody's projection
+      batch.writes.push_back(canon::Projector::fold(event));
+      if (!event.subject.empty()) {
+        batch.put(Table::names, row_key(event.subject, event.entity, event.record),
+                  fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
+      }
+      ++folded;
+    }
+    for (Partition p = 0; p < kPartitionCount; ++p) {
+      if (from[p] == kSkipPartition) continue;
+      batch.put(Table::cursors, row_key("projected", partition_text(p)),
+                route::Progress(reader->position()[p]).encode(log.uuid()));
+    }
+    MILLRACE_CHECK_OK(commit_blocking(state, std::move(batch)));
+  }
+}
+
+Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log) {
+  MILLRACE_TRY(cursors, read_cursors(state, "inbox", log.uuid()));
+  PartitionOffsets from = log.begins(Journal::inbox);
+  const PartitionOffsets ends = log.ends(Journal::inbox);
+  for (const auto& [partition, progress] : cursors) {
+    if (progress.cursor() > ends[partition]) {
+      return fail(Errc::corrupt,
+                  fmt::format("the inbox cursor of partition {} is at {}, but the log ends at {}: "
+                              "acknowledged messages are gone. Restore the log, or start anew with "
+                              "`millrace state adopt --routes-from POSITION --reason TEXT`",
+                              partition, progress.cursor(), ends[partition]));
+    }
+    from[partition] = std::max(from[partition], progress.cursor());
+  }
+  return from;
+}
+
+Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,
+                                                         const config::Route& route) {
+  const std::string owner = "route/" + route.id();
+  MILLRACE_TRY(cursors, read_cursors(state, owner, log.uuid()));
+  const PartitionOffsets ends = log.ends(Journal::events);
+  for (const auto& [partition, progress] : cursors) {
+    if (progress.cursor() <= ends[partition]) continue;
+    return fail(Errc::corrupt,
+                fmt::format("route {} is at {} in partition {}, but the log ends at {}: events "
+                            "are gone. Restore the log, or start anew with `millrace state adopt "
+                            "--routes-from POSITION --reason TEXT`",
+                            route.name, progress.cursor(), partition, ends[partition]));
+  }
+  if (cursors.size() == kPartitionCount) return cursors;
+  config::RouteStart start = route.start;
+  MILLRACE_TRY(adoption, read_adoption(state));
+  if (adoption) {
+    start.kind = adoption->routes_from == "end"         ? config::RouteStart::Kind::now
+                 : adoption->routes_from == "beginning" ? config::RouteStart::Kind::beginning
+                                                        : config::RouteStart::Kind::time;
+    if (start.kind == config::RouteStart::Kind::time) {
+      MILLRACE_TRY(time, parse_rfc3339(adoption->routes_from));
+      start.time = time;
+    }
+  }
+  PartitionOffsets from = ends;
+  if (start.kind == config::RouteStart::Kind::beginning) from = log.begins(Journal::events);
+  if (start.kind == config::RouteStart::Kind::time) {
+    MILLRACE_TRY(found, offsets_at(log, start.time));
+    from = found;
+  }
+  Batch batch;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    const auto [at, added] = cursors.try_emplace(p, route::Progress(from[p]));
+    if (!added) continue;
+    batch.put(Table::cursors, row_key(owner, partition_text(p)), at->second.encode(log.uuid()));
+  }
+  MILLRACE_CHECK_OK(commit_blocking(state, std::move(batch)));
+  spdlog::info("route begins route={} from={}", route.name,
+               start.kind == config::RouteStart::Kind::now ? "now" : "earlier events");
+  return cursors;
+}
+
+}  // namespace millrace::daemon

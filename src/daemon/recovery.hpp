@@ -1,0 +1,32 @@
+// What a start does before anything new is accepted: projections catch up with the log, and every
+// cursor is where the state says. Blocking.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "config/model.hpp"
+#include "millrace/event_log.hpp"
+#include "millrace/state_store.hpp"
+#include "route/progress.hpp"
+
+namespace millrace::daemon {
+
+/// Reads rows "<owner>\0<partition>" of Table::cursors; a partition without a row is absent.
+Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
+                                                          const std::string& owner,
+                                                          const std::string& log_uuid);
+
+/// Projections are their rows plus the fold of events after the rows' position: reads the events
+/// journal from there to its end and saves what it finds. Returns how many events it folded.
+Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log);
+
+/// The inbox offset each partition begins at.
+Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log);
+
+/// Gives a route without cursors its start: `now`, `beginning` or a time; an adopted state
+/// overrides it. Durable when it returns. A route that has cursors is left alone.
+Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,
+                                                         const config::Route& route);
+
+}  // namespace millrace::daemon

@@ -1,0 +1,187 @@
+#include "daemon/reload.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "config/problems.hpp"
+#include "daemon/recovery.hpp"
+#include "state/blocking_commit.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+template <typename Objects>
+void compare(const Objects& running, const Objects& wanted, const char* kind,
+             std::vector<Change>& changes) {
+  for (const auto& [name, object] : wanted) {
+    const auto old = running.find(name);
+    if (old == running.end()) {
+      changes.push_back({name, kind, "added"});
+    } else if (old->second.fingerprint != object.fingerprint) {
+      changes.push_back({name, kind, "changed"});
+    }
+  }
+  for (const auto& [name, object] : running) {
+    if (!wanted.contains(name)) changes.push_back({name, kind, "removed"});
+  }
+}
+
+Json changes_json(const std::vector<Change>& changes) {
+  JsonArray list;
+  for (const Change& change : changes) {
+    list.push_back(
+        JsonObject{{"object", change.object}, {"kind", change.kind}, {"change", change.change}});
+  }
+  return Json(std::move(list));
+}
+
+}  // namespace
+
+std::vector<Change> plan(const config::Config& running, const config::Config& wanted) {
+  std::vector<Change> changes;
+  const auto fixed = [&changes](const char* key, const std::string& old, const std::string& now) {
+    if (old != now) changes.push_back({key, "installation", "needs a restart"});
+  };
+  const config::Installation& old = running.installation;
+  const config::Installation& now = wanted.installation;
+  fixed("name", old.name, now.name);
+  fixed("environment", old.environment, now.environment);
+  fixed("listen", old.listen, now.listen);
+  fixed("admin", old.admin, now.admin);
+  fixed("log", old.log_directory, now.log_directory);
+  fixed("state", old.state_path, now.state_path);
+  fixed("data", old.data_directory, now.data_directory);
+  compare(running.connections, wanted.connections, "connection", changes);
+  compare(running.entities, wanted.entities, "entity", changes);
+  compare(running.tables, wanted.tables, "table", changes);
+  compare(running.routes, wanted.routes, "route", changes);
+  return changes;
+}
+
+Result<Json> Reload::run(const std::string& author, bool apply_it) {
+  const std::lock_guard lock(broker_.reload_mutex_);
+  const auto report = config::load({.directory = broker_.options_.config_directory,
+                                    .connectors = broker_.registry_,
+                                    .environment = config::process_environment()});
+  JsonObject answer{{"generation", broker_.generation_.load()},
+                    {"applied", false},
+                    {"problems", config::problems_to_json(report.problems)}};
+  if (!report.config) {
+    if (apply_it) {
+      spdlog::error("reload refused, everything runs on author={}\n{}", author,
+                    config::render(report.problems));
+    }
+    answer.emplace("changes", JsonArray{});
+    return Json(std::move(answer));
+  }
+  const std::vector<Change> changes = plan(*broker_.config(), *report.config);
+  answer.emplace("changes", changes_json(changes));
+  bool restart = false;
+  for (const Change& change : changes) restart = restart || change.change == "needs a restart";
+  if (restart && apply_it) {
+    answer["problems"].as_array().push_back(JsonObject{
+        {"level", "error"},
+        {"message",
+         "`name`, `environment`, `listen`, `admin`, `log`, `state` and `data` change only "
+         "with a restart; nothing was replaced"}});
+    return Json(std::move(answer));
+  }
+  if (!apply_it) return Json(std::move(answer));
+  if (auto applied = apply(report.config, changes); !applied) {
+    answer["problems"].as_array().push_back(
+        JsonObject{{"level", "error"}, {"message", applied.error().message}});
+    return Json(std::move(answer));
+  }
+  MILLRACE_CHECK_OK(record(*report.config, changes, author));
+  answer["generation"] = broker_.generation_.load();
+  answer["applied"] = true;
+  spdlog::info("reloaded generation={} changes={} author={}", broker_.generation_.load(),
+               changes.size(), author);
+  return Json(std::move(answer));
+}
+
+Result<void> Reload::apply(const config::ConfigPtr& wanted, const std::vector<Change>&) {
+  // What can fail comes first, while nothing has been replaced.
+  MILLRACE_CHECK_OK(swap_connections(*wanted));
+  broker_.set_config(wanted);
+  MILLRACE_CHECK_OK(swap_routes(wanted));
+  for (const auto& unit : broker_.units_) {
+    unit->shard.post([&unit = *unit, wanted] {
+      unit.pump->replace(wanted);
+      for (const auto& [name, lane] : unit.lanes) lane->release_waiting();
+    });
+  }
+  broker_.replace_doorbells(wanted);
+  broker_.hooks_->set_table(std::make_shared<const ingress::HookTable>(*wanted));
+  broker_.events_->set_table(std::make_shared<const ingress::EventsTable>(*wanted));
+  broker_.intake_->set_min_free(wanted->installation.retention.min_free_fraction);
+  return {};
+}
+
+Result<void> Reload::swap_connections(const config::Config& wanted) {
+  std::map<std::string, ConnectionUnit> made;
+  for (const auto& [name, connection] : wanted.connections) {
+    const auto old = broker_.connections_.find(name);
+    if (old != broker_.connections_.end() && old->second.fingerprint == connection.fingerprint) {
+      made[name] = old->second;
+      continue;
+    }
+    auto unit = broker_.make_connection(connection);
+    if (!unit) {
+      return fail(unit.error().code, fmt::format("connection {}: {}", name, unit.error().message));
+    }
+    made[name] = *std::move(unit);
+  }
+  broker_.replace_connections(std::move(made));
+  return {};
+}
+
+Result<void> Reload::swap_routes(const config::ConfigPtr& wanted) {
+  std::vector<std::string> added;
+  for (const auto& [name, route] : wanted->routes) {
+    if (!broker_.units_.front()->lanes.contains(name)) added.push_back(name);
+  }
+  for (const auto& unit : broker_.units_) {
+    auto swap = [this, &unit, wanted]() -> Awaitable<Result<void>> {
+      return swap_lanes(broker_, *unit, wanted);
+    };
+    MILLRACE_CHECK_OK(Broker::run_on(unit->shard, swap));
+  }
+  for (const std::string& name : added) {
+    MILLRACE_CHECK_OK(broker_.start_lanes(wanted->routes.find(name)->second));
+  }
+  return {};
+}
+
+Awaitable<Result<void>> Reload::swap_lanes(Broker& broker, ShardUnit& unit,
+                                           config::ConfigPtr wanted) {
+  for (auto at = unit.lanes.begin(); at != unit.lanes.end();) {
+    const auto route = wanted->routes.find(at->first);
+    if (route != wanted->routes.end()) {
+      at->second->replace(wanted, broker.connections_.at(route->second.to).target);
+      ++at;
+      continue;
+    }
+    // Its cursor stays: the same route continues there when it comes back.
+    spdlog::warn("route removed, its undelivered events wait for its return route={}", at->first);
+    at->second->stop();
+    at = unit.lanes.erase(at);
+  }
+  co_return Result<void>{};
+}
+
+Result<void> Reload::record(const config::Config& wanted, const std::vector<Change>& changes,
+                            const std::string& author) {
+  const std::uint64_t generation = ++broker_.generation_;
+  JsonObject row{{"generation", generation},
+                 {"at", to_rfc3339(broker_.clock_.wall_now())},
+                 {"author", author},
+                 {"hash", wanted.content_hash},
+                 {"changes", changes_json(changes)}};
+  Batch batch;
+  batch.put(Table::generations, fmt::format("{:010}", generation),
+            write_json(Json(std::move(row))));
+  return commit_blocking(*broker_.state_, std::move(batch));
+}
+
+}  // namespace millrace::daemon

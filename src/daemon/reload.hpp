@@ -1,0 +1,43 @@
+// A reload is a protocol: read, lint, compile, plan, swap, acknowledge. Whole or not at all; a bad
+// file leaves everything running and says what is wrong. Only what changed is replaced, between
+// events; untouched routes keep their sockets, cursors and timers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/broker.hpp"
+
+namespace millrace::daemon {
+
+/// One object that differs between two configurations.
+struct Change {
+  std::string object;  ///< its name
+  std::string kind;    ///< "route", "connection", "entity", "table", "installation"
+  std::string change;  ///< "added", "changed", "removed", "needs a restart"
+};
+
+/// What a reload would replace, by name and kind.
+std::vector<Change> plan(const config::Config& running, const config::Config& wanted);
+
+class Reload {
+ public:
+  explicit Reload(Broker& broker) : broker_(broker) {}
+
+  /// Blocking: never on a shard. `apply` false: only the plan. The answer is
+  /// {generation, applied, changes, problems}; findings are not an Error.
+  Result<Json> run(const std::string& author, bool apply);
+
+ private:
+  Result<void> apply(const config::ConfigPtr& wanted, const std::vector<Change>& changes);
+  Result<void> swap_connections(const config::Config& wanted);
+  Result<void> swap_routes(const config::ConfigPtr& wanted);
+  static Awaitable<Result<void>> swap_lanes(Broker& broker, ShardUnit& unit,
+                                            config::ConfigPtr wanted);
+  Result<void> record(const config::Config& wanted, const std::vector<Change>& changes,
+                      const std::string& author);
+
+  Broker& broker_;
+};
+
+}  // namespace millrace::daemon

@@ -1,0 +1,31 @@
+// What one shard owns: its followers' dispatchers, trail, projector, inbox pump, collector and
+// lanes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "canon/inbox_pump.hpp"
+#include "canon/projector.hpp"
+#include "deliver/lane.hpp"
+#include "log/follower.hpp"
+#include "net/shard.hpp"
+#include "watch/trail_writer.hpp"
+
+namespace millrace::daemon {
+
+struct ShardUnit {
+  explicit ShardUnit(Shard& owner) : shard(owner) {}
+
+  Shard& shard;
+  std::unique_ptr<watch::TrailWriter> trail;
+  std::unique_ptr<TailDispatcher> inbox_tail;
+  std::unique_ptr<TailDispatcher> events_tail;
+  std::unique_ptr<canon::Projector> projector;
+  std::unique_ptr<canon::DoorbellSink> doorbells;
+  std::unique_ptr<canon::InboxPump> pump;
+  std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route name
+};
+
+}  // namespace millrace::daemon
