@@ -27,7 +27,7 @@ class Answer {
   Result<void> wait() {
     std::unique_lock lock(mutex_);
     answered_.wait(lock, [this] { return result_.has_value(); });
-    return *std::move(result_);
+    return std::move(result_).value_or(fail(Errc::internal, "no answer"));
   }
 
  private:

@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace millrace {
@@ -64,7 +64,7 @@ Error sqlite_error(sqlite3* database, std::string_view doing) {
   const char* path = sqlite3_db_filename(database, "main");
   std::string reason = sqlite3_errmsg(database);
   if ((code & 0xff) == SQLITE_IOERR && system_errno != 0)
-    reason += fmt::format(": {}", std::strerror(system_errno));
+    reason += fmt::format(": {}", std::generic_category().message(system_errno));
   return Error(errc, fmt::format("cannot {} state store {}: {} (SQLite {}){}", doing,
                                  path == nullptr ? "" : path, reason, code, advice(errc)));
 }

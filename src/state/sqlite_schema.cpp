@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace millrace {
@@ -23,7 +23,7 @@ constexpr std::size_t kApplicationIdAt = 68;
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 
 std::string system_reason() {
-  return std::strerror(errno);
+  return std::generic_category().message(errno);
 }
 
 std::int64_t big_endian_32(const std::array<unsigned char, kHeaderSize>& bytes, std::size_t at) {

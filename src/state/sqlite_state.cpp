@@ -108,7 +108,7 @@ Result<Connection> open_writer(const SqliteStateOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<StateStore>> open_sqlite_state(SqliteStateOptions options) {
+Result<std::unique_ptr<StateStore>> open_sqlite_state(const SqliteStateOptions& options) {
   MILLRACE_TRY(lock, StateLock::acquire(options.path));
   MILLRACE_CHECK_OK(create_state_file(options.path));
   MILLRACE_TRY(writer, open_writer(options));

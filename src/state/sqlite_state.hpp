@@ -34,7 +34,7 @@ struct SqliteStateOptions {
 
 /// Opens the store, creating it when there is no file. Errc::locked: another process has it open.
 /// Errc::newer_format: nothing was touched. Errc::corrupt: not a state store.
-Result<std::unique_ptr<StateStore>> open_sqlite_state(SqliteStateOptions options);
+Result<std::unique_ptr<StateStore>> open_sqlite_state(const SqliteStateOptions& options);
 
 /// What is wrong with the store at `path`, at most 100 findings, in words; empty when every page is
 /// sound and every value is JSON. Reads only, also beside a running daemon.
