@@ -32,12 +32,17 @@ sockaddr_in loopback(std::uint16_t port) {
 
 }  // namespace
 
-RawConnection::RawConnection(std::uint16_t port) : descriptor_(::socket(AF_INET, SOCK_STREAM, 0)) {
-  bound_reads(descriptor_);
+RawConnection::RawConnection(std::uint16_t port) : RawConnection(unconnected()) {
+  EXPECT_TRUE(connect(port)) << "cannot connect to port " << port;
+}
+
+RawConnection RawConnection::unconnected() {
+  return RawConnection(::socket(AF_INET, SOCK_STREAM, 0));
+}
+
+bool RawConnection::connect(std::uint16_t port) {
   const sockaddr_in address = loopback(port);
-  const int connected =
-      ::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  EXPECT_EQ(connected, 0) << "cannot connect to port " << port;
+  return ::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 RawConnection::RawConnection(int descriptor) : descriptor_(descriptor) {

@@ -21,7 +21,9 @@ class RawConnection {
  public:
   explicit RawConnection(std::uint16_t port);
   explicit RawConnection(int descriptor);
+  static RawConnection unconnected();
   ~RawConnection();
+  bool connect(std::uint16_t port);
   RawConnection(RawConnection&& other) noexcept;
   RawConnection& operator=(RawConnection&&) = delete;
 
