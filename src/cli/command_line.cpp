@@ -1,0 +1,277 @@
+#include "cli/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <functional>
+
+#include "cli/offline.hpp"
+#include "cli/session.hpp"
+#include "expr/eval_command.hpp"
+
+namespace millrace::cli {
+namespace {
+
+/// What the parser fills in; one field a thing that commands can be given.
+struct Values {
+  std::string directory;
+  std::string expression;
+  std::string id;
+  std::string name;
+  std::string key;
+  std::string route;
+  std::string reason;
+  std::string external_id;
+  std::string routes_from;
+  std::string connection;
+  std::string model;
+  std::string note;
+  std::vector<std::string> sources;
+  std::vector<std::string> types;
+  int limit = 100;
+  bool without_secrets = false;
+  bool strict = false;
+  bool again = false;
+  bool history = false;
+  bool applied = false;
+  bool not_applied = false;
+  bool absent = false;
+};
+
+/// Declares the commands and remembers which one was chosen.
+class Commands {
+ public:
+  Commands(CLI::App& app, Session& session) : app_(app), session_(session) {}
+
+  void declare() {
+    declare_configure();
+    declare_see();
+    declare_dead();
+    declare_parked();
+    declare_steer();
+    declare_keep();
+  }
+  int run() { return chosen_(); }
+
+ private:
+  CLI::App* group(const std::string& name, const std::string& help) {
+    CLI::App* made = app_.add_subcommand(name, help);
+    made->require_subcommand(1);
+    made->fallthrough();
+    return made;
+  }
+  CLI::App* command(CLI::App* parent, const std::string& name, const std::string& help,
+                    std::function<int()> action) {
+    CLI::App* made = (parent == nullptr ? &app_ : parent)->add_subcommand(name, help);
+    made->fallthrough();
+    made->callback([this, action = std::move(action)] { chosen_ = action; });
+    return made;
+  }
+  int call(std::string_view operation, JsonObject arguments, Printer print) {
+    return run_operation(session_, operation, std::move(arguments), print);
+  }
+  std::string directory() const {
+    return values_.directory.empty() ? session_.config_directory : values_.directory;
+  }
+  void declare_configure();
+  void declare_see();
+  void declare_dead();
+  void declare_parked();
+  void declare_steer();
+  void declare_keep();
+  int create_key();
+  int release();
+
+  CLI::App& app_;
+  Session& session_;
+  Values values_;
+  std::function<int()> chosen_ = [] { return kCannotRun; };
+};
+
+void Commands::declare_configure() {
+  Values& v = values_;
+  auto* init = command(nullptr, "init", "Make a small configuration that runs",
+                       [&] { return run_init(session_, v.directory); });
+  init->add_option("DIR", v.directory, "Directory to make")->required();
+  auto* lint = command(nullptr, "lint", "Say what is wrong with a configuration", [&] {
+    return run_lint(session_, directory(), v.without_secrets, v.strict);
+  });
+  lint->add_option("DIR", v.directory, "Configuration directory (default: --config)");
+  lint->add_flag("--without-secrets", v.without_secrets, "Secrets need not be there");
+  lint->add_flag("--strict", v.strict, "Warnings are findings too");
+  auto* eval = command(nullptr, "eval", "Try an expression on JSON from standard input", [&] {
+    return expr::run_eval(v.expression, session_.in, session_.out, session_.err);
+  });
+  eval->add_option("EXPR", v.expression, "jq expression")->required();
+  command(nullptr, "plan", "Say what a reload would change",
+          [&] { return call("plan", {}, print_plan); });
+  command(nullptr, "reload", "Take the configuration in, whole or not at all",
+          [&] { return call("reload", {}, print_reload); });
+}
+
+void Commands::declare_see() {
+  Values& v = values_;
+  command(nullptr, "status", "What is wrong, since when, whose, and what to type next",
+          [&] { return call("status", {}, print_status); });
+  auto* where = command(nullptr, "where", "Every hop of a business key",
+                        [&] { return call("where", {{"key", v.key}}, print_where); });
+  where->add_option("KEY", v.key, "Name, record or external id")->required();
+}
+
+void Commands::declare_dead() {
+  Values& v = values_;
+  CLI::App* dead = group("dead", "Dead letters");
+  auto* list = command(dead, "list", "List dead letters", [&] {
+    JsonObject arguments{{"limit", v.limit}};
+    if (!v.route.empty()) arguments["route"] = v.route;
+    return call("dead.list", std::move(arguments), print_dead_list);
+  });
+  list->add_option("--route", v.route, "Of this route only");
+  list->add_option("--limit", v.limit, "At most so many")->check(CLI::Range(1, 100'000));
+  auto* show = command(dead, "show", "One dead letter, whole",
+                       [&] { return call("dead.show", {{"id", v.id}}, print_dead_letter); });
+  auto* resubmit = command(dead, "resubmit", "Send a dead letter once more", [&] {
+    JsonObject arguments{{"id", v.id}};
+    if (v.again) arguments["again"] = true;
+    if (v.history) arguments["history"] = true;
+    if (!v.reason.empty()) arguments["reason"] = v.reason;
+    return call("dead.resubmit", std::move(arguments), print_done);
+  });
+  resubmit->add_flag("--again", v.again, "Also when it may have been applied; needs --reason");
+  resubmit->add_flag("--history", v.history, "Also when newer news of the record was delivered");
+  resubmit->add_option("--reason", v.reason, "Why; kept in the audit");
+  auto* discard = command(dead, "discard", "Give a dead letter up", [&] {
+    return call("dead.discard", {{"id", v.id}, {"reason", v.reason}}, print_done);
+  });
+  discard->add_option("--reason", v.reason, "Why; kept in the audit")->required();
+  for (CLI::App* one : {show, resubmit, discard}) {
+    one->add_option("ID", v.id, "The dead letter's id")->required();
+  }
+}
+
+int Commands::release() {
+  const int decisions = int{values_.applied} + int{values_.not_applied} + int{values_.absent};
+  if (decisions > 1 || (values_.not_applied && values_.reason.empty())) {
+    return cannot(session_, Error(Errc::invalid_argument,
+                                  "say one of --applied [--external-id ID], --not-applied --reason "
+                                  "TEXT, --absent"));
+  }
+  JsonObject arguments{{"id", values_.id}};
+  if (values_.applied) arguments["applied"] = true;
+  if (values_.not_applied) arguments["applied"] = false;
+  if (!values_.external_id.empty()) arguments["external_id"] = values_.external_id;
+  if (!values_.reason.empty()) arguments["reason"] = values_.reason;
+  return call("parked.release", std::move(arguments), print_done);
+}
+
+void Commands::declare_parked() {
+  Values& v = values_;
+  CLI::App* parked = group("parked", "Deliveries that wait");
+  auto* list = command(parked, "list", "List what is parked and why", [&] {
+    JsonObject arguments;
+    if (!v.route.empty()) arguments["route"] = v.route;
+    return call("parked.list", std::move(arguments), print_parked_list);
+  });
+  list->add_option("--route", v.route, "Of this route only");
+  auto* release =
+      command(parked, "release", "Decide, and let it go on", [&] { return this->release(); });
+  release->add_flag("--applied", v.applied, "The target has it");
+  release->add_option("--external-id", v.external_id, "Under this id; with --applied");
+  release->add_flag("--not-applied", v.not_applied, "The target does not have it; needs --reason");
+  release->add_flag("--absent", v.absent, "Nothing to decide: just try again now");
+  release->add_option("--reason", v.reason, "Why; kept in the audit");
+  auto* skip = command(parked, "skip", "Drop it; later news of the record goes on", [&] {
+    return call("parked.skip", {{"id", v.id}, {"reason", v.reason}}, print_done);
+  });
+  skip->add_option("--reason", v.reason, "Why; kept in the audit")->required();
+  for (CLI::App* one : {release, skip}) one->add_option("ID", v.id, "Its id")->required();
+}
+
+void Commands::declare_steer() {
+  Values& v = values_;
+  CLI::App* routes = group("routes", "Routes");
+  command(routes, "list", "Routes and their state",
+          [&] { return call("routes.list", {}, print_routes); });
+  auto* pause = command(routes, "pause", "Stop sending; events wait", [&] {
+    return call("routes.pause", {{"name", v.name}, {"reason", v.reason}}, print_done);
+  });
+  pause->add_option("--reason", v.reason, "Why; shown by status")->required();
+  auto* resume = command(routes, "resume", "Send again",
+                         [&] { return call("routes.resume", {{"name", v.name}}, print_done); });
+  CLI::App* connections = group("connections", "Connections");
+  command(connections, "list", "Connections and their state",
+          [&] { return call("connections.list", {}, print_connections); });
+  auto* check = command(connections, "check", "Does the other side answer? Changes nothing there",
+                        [&] { return call("connections.check", {{"name", v.name}}, print_check); });
+  for (CLI::App* one : {pause, resume, check}) one->add_option("NAME", v.name, "Name")->required();
+  auto* fetch = command(nullptr, "fetch", "Read one record of a source now", [&] {
+    return call("fetch", {{"connection", v.connection}, {"model", v.model}, {"id", v.id}},
+                print_done);
+  });
+  fetch->add_option("CONNECTION", v.connection, "For example odoo")->required();
+  fetch->add_option("MODEL", v.model, "For example sale.order")->required();
+  fetch->add_option("ID", v.id, "The record's id there")->required();
+}
+
+int Commands::create_key() {
+  JsonArray sources(values_.sources.begin(), values_.sources.end());
+  JsonArray types(values_.types.begin(), values_.types.end());
+  return call(
+      "keys.create",
+      {{"sources", std::move(sources)}, {"types", std::move(types)}, {"note", values_.note}},
+      print_new_key);
+}
+
+void Commands::declare_keep() {
+  Values& v = values_;
+  CLI::App* keys = group("key", "API keys for POST /events");
+  auto* create =
+      command(keys, "create", "Make a key; it is shown once", [&] { return create_key(); });
+  create->add_option("--source", v.sources, "Sources it may send, with *; several")->required();
+  create->add_option("--type", v.types, "Types it may send, with *; several")->required();
+  create->add_option("--note", v.note, "Whose it is");
+  auto* revoke = command(keys, "revoke", "End a key",
+                         [&] { return call("keys.revoke", {{"id", v.id}}, print_done); });
+  revoke->add_option("ID", v.id, "The key's id (mk_<id>_...)")->required();
+  command(keys, "list", "Keys without their secrets",
+          [&] { return call("keys.list", {}, print_keys); });
+  CLI::App* state = group("state", "The state store, while millraced is stopped");
+  auto* adopt = command(state, "adopt", "Make a new state the owner of a log that has records",
+                        [&] { return run_state_adopt(session_, v.routes_from, v.reason); });
+  adopt->add_option("--routes-from", v.routes_from, "end, beginning, or an RFC 3339 time")
+      ->required();
+  adopt->add_option("--reason", v.reason, "Why; kept in the state")->required();
+  CLI::App* log = group("log", "The log");
+  command(log, "verify", "Read every frame", [&] { return run_log_verify(session_); });
+}
+
+std::string default_config_directory() {
+  const char* named = std::getenv("MILLRACE_CONFIG");
+  return named != nullptr && *named != '\0' ? named : "/etc/millrace";
+}
+
+}  // namespace
+
+int run_command_line(std::vector<std::string> arguments, std::istream& in, std::ostream& out,
+                     std::ostream& err, WallTime now) {
+  Session session{in, out, err, default_config_directory(), {}, {}, false, now};
+  CLI::App app("Millrace: the integration broker beside Odoo", "millrace");
+  app.set_version_flag("--version", "millrace " MILLRACE_VERSION);
+  app.require_subcommand(1);
+  app.add_option("--config", session.config_directory,
+                 "Configuration directory (default: MILLRACE_CONFIG, else /etc/millrace)");
+  app.add_option("--admin", session.admin, "Address of the admin plane (default: as configured)");
+  app.add_option("--token-file", session.token_file,
+                 "File with the admin token (default: admin.token in the data directory)");
+  app.add_flag("--json", session.json, "Answer as JSON");
+  Commands commands(app, session);
+  commands.declare();
+  try {
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, out, err) == 0 ? kOk : kCannotRun;
+  }
+  return commands.run();
+}
+
+}  // namespace millrace::cli

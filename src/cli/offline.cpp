@@ -1,0 +1,121 @@
+#include "cli/offline.hpp"
+
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "cli/text.hpp"
+#include "config/load.hpp"
+#include "config/problems.hpp"
+#include "connectors/all_connectors.hpp"
+#include "log/file_log.hpp"
+#include "log/verify.hpp"
+#include "state/installation.hpp"
+#include "state/sqlite_state.hpp"
+#include "storage/posix_disk.hpp"
+
+namespace millrace::cli {
+namespace {
+
+Json report_json(const log::VerifyReport& report) {
+  JsonArray journals;
+  for (const log::JournalReport& journal : report.journals) {
+    journals.emplace_back(JsonObject{{"journal", to_string(journal.journal)},
+                                     {"segments", journal.segments},
+                                     {"frames", journal.frames},
+                                     {"records", journal.records},
+                                     {"first_position", journal.first_position},
+                                     {"end_position", journal.end_position},
+                                     {"torn_tail", journal.torn_tail}});
+  }
+  JsonArray problems;
+  for (const std::string& problem : report.problems) problems.emplace_back(problem);
+  return JsonObject{
+      {"uuid", report.uuid}, {"journals", std::move(journals)}, {"problems", std::move(problems)}};
+}
+
+void print_report(std::ostream& out, const log::VerifyReport& report) {
+  for (const std::string& problem : report.problems) out << "  ! " << printable(problem) << '\n';
+  TextTable table({"JOURNAL", "SEGMENTS", "FRAMES", "RECORDS", "TAIL"});
+  for (const log::JournalReport& journal : report.journals) {
+    table.add({std::string(to_string(journal.journal)), std::to_string(journal.segments),
+               std::to_string(journal.frames), std::to_string(journal.records),
+               journal.torn_tail ? "torn: the next start cuts it" : "whole"});
+  }
+  table.print(out, 0);
+  out << (report.problems.empty() ? "The log is sound.\n" : "The log is damaged.\n");
+}
+
+// The log is opened before the state: its lock tells a running daemon.
+Result<Installation> adopt_offline(const Session& session, Adoption adoption) {
+  MILLRACE_TRY(installation, read_installation(session.config_directory));
+  PosixDisk disk;
+  MILLRACE_TRY(log, open_file_log({installation.log_directory, disk, system_clock()}));
+  SqliteStateOptions options;
+  options.path = installation.state_path;
+  MILLRACE_TRY(state, open_sqlite_state(options));
+  auto adopted = adopt(*state, *log, installation.environment, std::move(adoption));
+  state->close();
+  log->close();
+  return adopted;
+}
+
+}  // namespace
+
+int run_lint(const Session& session, const std::string& directory, bool without_secrets,
+             bool strict) {
+  ConnectorRegistry connectors;
+  register_all_connectors(connectors);
+  const auto report =
+      config::load({directory, without_secrets, connectors, config::process_environment()});
+  std::size_t errors = 0;
+  for (const config::Problem& problem : report.problems) {
+    if (problem.level == config::Problem::Level::error) ++errors;
+  }
+  const std::size_t warnings = report.problems.size() - errors;
+  if (session.json) {
+    const Json answer{{"problems", config::problems_to_json(report.problems)},
+                      {"errors", errors},
+                      {"warnings", warnings}};
+    session.out << write_json(answer) << '\n';
+  } else {
+    session.out << config::render(report.problems);
+    session.out << fmt::format("{}: {} {}, {} {}\n", directory, errors,
+                               errors == 1 ? "error" : "errors", warnings,
+                               warnings == 1 ? "warning" : "warnings");
+  }
+  return errors > 0 || (strict && warnings > 0) ? kFindings : kOk;
+}
+
+int run_log_verify(const Session& session) {
+  const auto installation = read_installation(session.config_directory);
+  if (!installation) return cannot(session, installation.error());
+  PosixDisk disk;
+  const auto report = log::verify(disk, installation->log_directory);
+  if (!report) return cannot(session, report.error());
+  if (session.json) {
+    session.out << write_json(report_json(*report)) << '\n';
+  } else {
+    print_report(session.out, *report);
+  }
+  return report->problems.empty() ? kOk : kFindings;
+}
+
+int run_state_adopt(const Session& session, const std::string& routes_from,
+                    const std::string& reason) {
+  const auto adopted = adopt_offline(session, {routes_from, reason, {}});
+  if (!adopted) return cannot(session, adopted.error());
+  if (session.json) {
+    session.out << write_json(Json{{"uuid", adopted->uuid},
+                                   {"log_uuid", adopted->log_uuid},
+                                   {"incarnation", adopted->incarnation}})
+                << '\n';
+  } else {
+    session.out << fmt::format(
+        "The state {} now owns the log {}; routes begin at {}.\nnext: start millraced\n",
+        adopted->uuid, adopted->log_uuid, printable(routes_from));
+  }
+  return kOk;
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,21 @@
+// Commands that need no running daemon.
+#pragma once
+
+#include <string>
+
+#include "cli/session.hpp"
+
+namespace millrace::cli {
+
+/// Writes a small configuration that runs as it is, with a random hook token, into `directory`.
+int run_init(const Session& session, const std::string& directory);
+/// Every problem of the configuration. `strict`: warnings are findings too.
+int run_lint(const Session& session, const std::string& directory, bool without_secrets,
+             bool strict);
+/// Reads every frame of the log.
+int run_log_verify(const Session& session);
+/// Makes a new state store the owner of a log that has records.
+int run_state_adopt(const Session& session, const std::string& routes_from,
+                    const std::string& reason);
+
+}  // namespace millrace::cli

@@ -1,0 +1,124 @@
+// Answers to commands that change something.
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "cli/print.hpp"
+#include "cli/text.hpp"
+
+namespace millrace::cli {
+namespace {
+
+const JsonArray& member_rows(const Json& answer, std::string_view key) {
+  static const JsonArray kNone;
+  const Json* value = find(answer, key);
+  return value != nullptr && value->is_array() ? value->get_array() : kNone;
+}
+
+bool print_findings(std::ostream& out, const Json& answer) {
+  bool errors = false;
+  for (const Json& problem : member_rows(answer, "problems")) {
+    const std::string level = text_of(problem, "level");
+    errors = errors || level == "error";
+    const std::string file = text_of(problem, "file");
+    const std::string path = text_of(problem, "path");
+    if (!file.empty()) {
+      out << fmt::format("{}:{}:{}: ", file, text_of(problem, "line"), text_of(problem, "column"));
+    }
+    out << level << ": " << path << (path.empty() ? "" : ": ") << text_of(problem, "message")
+        << '\n';
+  }
+  return errors;
+}
+
+void print_changes(std::ostream& out, const Json& answer) {
+  const JsonArray& changes = member_rows(answer, "changes");
+  if (changes.empty()) {
+    out << "Nothing changes.\n";
+    return;
+  }
+  for (const Json& change : changes) {
+    out << fmt::format("  {:<10} {} {}\n", text_of(change, "change"), text_of(change, "kind"),
+                       text_of(change, "object"));
+  }
+}
+
+std::string list_text(const Json& object, std::string_view key) {
+  std::string text;
+  for (const Json& item : member_rows(object, key)) {
+    if (!item.is_string()) continue;
+    text += (text.empty() ? "" : ", ") + printable(std::string_view(item.get_string()));
+  }
+  return text;
+}
+
+}  // namespace
+
+int print_check(std::ostream& out, const Json& answer, WallTime) {
+  const bool ok = bool_or(answer, "ok", false);
+  out << (ok ? "ok" : "FAILED");
+  if (const std::string detail = text_of(answer, "detail"); !detail.empty()) out << ": " << detail;
+  out << '\n';
+  return ok ? 0 : 1;
+}
+
+int print_reload(std::ostream& out, const Json& answer, WallTime) {
+  const bool errors = print_findings(out, answer);
+  if (!bool_or(answer, "applied", false)) {
+    out << "Nothing was applied; generation " << text_of(answer, "generation")
+        << (errors ? " goes on running.\n" : " runs.\n");
+    return errors ? 1 : 0;
+  }
+  print_changes(out, answer);
+  out << "Generation " << text_of(answer, "generation") << " runs.\n";
+  return 0;
+}
+
+int print_plan(std::ostream& out, const Json& answer, WallTime) {
+  const bool errors = print_findings(out, answer);
+  if (errors) {
+    out << "A reload would be refused.\n";
+    return 1;
+  }
+  print_changes(out, answer);
+  if (!member_rows(answer, "changes").empty()) out << "next: millrace reload\n";
+  return 0;
+}
+
+int print_keys(std::ostream& out, const Json& answer, WallTime now) {
+  TextTable table({"ID", "SOURCES", "TYPES", "CREATED", "STATE", "NOTE"});
+  for (const Json& key : rows_of(answer)) {
+    const std::string revoked = text_of(key, "revoked_at");
+    table.add({text_of(key, "id"), list_text(key, "sources"), list_text(key, "types"),
+               since_text(key, "created_at", now), revoked.empty() ? "valid" : "revoked " + revoked,
+               text_of(key, "note")});
+  }
+  if (table.empty()) {
+    out << "No API keys.\n";
+  } else {
+    table.print(out, 0);
+  }
+  return 0;
+}
+
+int print_new_key(std::ostream& out, const Json& answer, WallTime) {
+  out << text_of(answer, "key") << '\n'
+      << "This key is shown once and not stored. Revoke it with: millrace key revoke "
+      << text_of(answer, "id") << '\n';
+  return 0;
+}
+
+int print_done(std::ostream& out, const Json& answer, WallTime) {
+  out << "done";
+  if (answer.is_object()) {
+    for (const auto& member : answer.get_object()) {
+      const std::string_view key(member.key().data(), member.key().size());
+      const std::string value = text_of(answer, key);
+      if (!value.empty()) out << "  " << key << ' ' << value;
+    }
+  }
+  out << '\n';
+  return 0;
+}
+
+}  // namespace millrace::cli
