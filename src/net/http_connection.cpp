@@ -267,7 +267,8 @@ Awaitable<void> HttpConnection::serve(TlsContextPtr tls) {
   Next next = Next::proceed;
   while (next == Next::proceed) next = co_await serve_one();
   if (next == Next::refused) co_await answer_refusal();
-  co_await stream_.close_gently();
+  const bool unread_input = begin_ != end_ || stream_.has_pending_input();
+  co_await stream_.close_gently(next == Next::refused || unread_input);
 }
 
 Awaitable<void> HttpConnection::turn_away(TlsContextPtr tls) {
@@ -276,7 +277,7 @@ Awaitable<void> HttpConnection::turn_away(TlsContextPtr tls) {
   HttpResponse busy = problem(503, "", "too many connections; try again later");
   busy.headers.emplace_back("Retry-After", "1");
   co_await write_response(std::move(busy), false, false);
-  co_await stream_.close_gently();
+  co_await stream_.close_gently(true);
 }
 
 void HttpConnection::finish() {

@@ -140,7 +140,7 @@ Awaitable<IoResult> Stream::write(std::string_view first, std::string_view secon
   co_return IoResult{translate(error), done + bytes};
 }
 
-Awaitable<void> Stream::close_gently() {
+Awaitable<void> Stream::close_gently(bool linger) {
   expires_after(kCloseLimit);
   boost::system::error_code ignored;
   // A peer that does not take part in the shutdown is left to the deadline.
@@ -148,7 +148,7 @@ Awaitable<void> Stream::close_gently() {
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
   std::array<char, 4096> waste;
   std::size_t total = 0;
-  while (socket_.is_open() && !timed_out_ && total < kCloseBytesMax) {
+  while (linger && socket_.is_open() && !timed_out_ && total < kCloseBytesMax) {
     const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(waste), kAwait);
     if (error) break;
     total += bytes;

@@ -45,9 +45,10 @@ class Stream final : public Deadline {
   /// the operation ended.
   Awaitable<IoResult> write(std::string_view first, std::string_view second = {});
 
-  /// Sends what ends the stream, then waits a moment for the peer to end it: closing at once would
-  /// reset the connection and could take the last answer from the peer. At most 2 s and 256 KB.
-  Awaitable<void> close_gently();
+  /// Sends what ends the stream. `linger`: waits a moment for the peer to end it too, because
+  /// closing with unread input resets the connection and could take the last answer from the peer.
+  /// At most 2 s and 256 KB.
+  Awaitable<void> close_gently(bool linger);
   /// Ends running operations and the connection.
   void abort();
 

@@ -71,9 +71,10 @@ constexpr long kHour = 3600;
 class TlsTest : public ::testing::Test {
  protected:
   ~TlsTest() override {
+    if (server_) server_->stop(milliseconds(0));
+    server_.reset();
     shards_.stop(seconds(5));
     client_.reset();
-    if (server_) server_.reset();
   }
 
   /// Writes both as PEM; returns the options that name them.
