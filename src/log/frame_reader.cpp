@@ -1,6 +1,7 @@
 #include "log/frame_reader.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace millrace::log {
 namespace {
@@ -14,33 +15,40 @@ Result<std::uint64_t> FrameReader::end_of_file() const {
   return base_ + std::max<std::uint64_t>(size, kSegmentHeaderBytes) - kSegmentHeaderBytes;
 }
 
+/// Drops what lies before `position` and makes room for `capacity` bytes from there.
+void FrameReader::keep_from(std::uint64_t position, std::size_t capacity) {
+  const std::uint64_t end = buffer_position_ + buffer_size_;
+  const bool inside = position >= buffer_position_ && position <= end;
+  const std::size_t kept = inside ? static_cast<std::size_t>(end - position) : 0;
+  std::unique_ptr<char[]> larger;
+  if (capacity > buffer_capacity_) {
+    larger = std::make_unique_for_overwrite<char[]>(capacity);
+    buffer_capacity_ = capacity;
+  }
+  char* target = larger ? larger.get() : buffer_.get();
+  if (kept > 0) std::memmove(target, buffer_.get() + (buffer_size_ - kept), kept);
+  if (larger) buffer_ = std::move(larger);
+  buffer_position_ = position;
+  buffer_size_ = kept;
+}
+
+/// The bytes at `position`, fewer only at the end of the file or at `limit`.
 Result<std::string_view> FrameReader::fill(std::uint64_t position, std::size_t bytes,
                                            std::uint64_t limit) {
   bytes = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, limit - position));
-  const std::uint64_t have = buffer_position_ + buffer_.size();
-  if (position < buffer_position_ || position > have) {
-    buffer_.clear();
-    buffer_position_ = position;
-  } else if (position + bytes > have) {
-    buffer_.erase(0, static_cast<std::size_t>(position - buffer_position_));
-    buffer_position_ = position;
+  const bool have =
+      position >= buffer_position_ && position + bytes <= buffer_position_ + buffer_size_;
+  if (!have) {
+    const std::size_t wanted = static_cast<std::size_t>(
+        std::min<std::uint64_t>(limit - position, std::max(bytes, kReadBytes)));
+    keep_from(position, wanted);
+    const std::size_t missing = wanted - std::min(wanted, buffer_size_);
+    MILLRACE_TRY(got, file_->read_at(file_offset(position + buffer_size_),
+                                     std::span(buffer_.get() + buffer_size_, missing)));
+    buffer_size_ += got;
   }
   const std::size_t start = static_cast<std::size_t>(position - buffer_position_);
-  if (buffer_.size() < start + bytes) {
-    const std::size_t kept = buffer_.size();
-    const std::uint64_t room = limit - buffer_position_;
-    const std::size_t wanted = static_cast<std::size_t>(
-        std::min<std::uint64_t>(room, std::max(start + bytes, kept + kReadBytes)));
-    buffer_.resize(wanted);
-    auto got = file_->read_at(file_offset(buffer_position_ + kept),
-                              std::span(buffer_.data() + kept, wanted - kept));
-    if (!got) {
-      buffer_.clear();
-      return std::unexpected(std::move(got).error());
-    }
-    buffer_.resize(kept + *got);
-  }
-  return std::string_view(buffer_).substr(start, bytes);
+  return std::string_view(buffer_.get(), buffer_size_).substr(start, bytes);
 }
 
 Result<std::optional<FrameReader::Frame>> FrameReader::at(std::uint64_t position,

@@ -38,12 +38,15 @@ class FrameReader {
   }
 
  private:
+  void keep_from(std::uint64_t position, std::size_t capacity);
   Result<std::string_view> fill(std::uint64_t position, std::size_t bytes, std::uint64_t limit);
 
   std::unique_ptr<File> file_;
   std::uint64_t base_;
   std::uint64_t salt_;
-  std::string buffer_;
+  std::unique_ptr<char[]> buffer_;  // not a string: growing one would write zeros first
+  std::size_t buffer_capacity_ = 0;
+  std::size_t buffer_size_ = 0;
   std::uint64_t buffer_position_ = 0;
 };
 

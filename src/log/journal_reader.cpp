@@ -9,8 +9,8 @@
 namespace millrace::log {
 namespace {
 
-/// What a batch reserves at once; more grows.
-constexpr std::size_t kReserveBytes = 256u << 10;
+/// The most a batch reserves at once; more grows.
+constexpr std::size_t kReserveBytesMax = 1u << 20;
 
 /// Views of the records are set when the batch's bytes do not move any more.
 void point_into(RecordBatch& batch) {
@@ -51,14 +51,21 @@ Result<RecordBatchPtr> JournalReader::next(std::size_t records_max, std::size_t 
     const LogRecord& record = *held_;
     const std::size_t bytes = record.topic.size() + record.payload.size();
     if (!batch->records.empty() && batch->bytes.size() + bytes > bytes_max) break;
-    if (batch->records.empty()) batch->bytes.reserve(std::min(bytes_max, kReserveBytes));
+    if (batch->records.empty()) batch->bytes.reserve(reserve_bytes(bytes_max));
     batch->bytes.append(record.topic).append(record.payload);
     batch->records.push_back(record);
     position_[record.partition] = record.offset + 1;
     held_.reset();
   }
+  // Where most was skipped, the rest should not hold on to what was reserved.
+  if (batch->bytes.size() < batch->bytes.capacity() / 2) batch->bytes.shrink_to_fit();
   point_into(*batch);
   return batch;
+}
+
+std::size_t JournalReader::reserve_bytes(std::size_t bytes_max) const {
+  return static_cast<std::size_t>(
+      std::min<std::uint64_t>({bytes_max, kReserveBytesMax, limit_ - frame_}));
 }
 
 bool JournalReader::is_wanted(const LogRecord& record) const {
@@ -73,14 +80,14 @@ Result<bool> JournalReader::next_record() {
     LogRecord record;
     while (records_ && records_->next(record)) {
       if (record.offset != at_scanned_[record.partition]) {
-        return std::unexpected(damage(*segment_, scanned_));
+        return std::unexpected(damage(*segment_, frame_));
       }
       ++at_scanned_[record.partition];
       if (!is_wanted(record)) continue;
       held_ = record;
       return true;
     }
-    if (records_ && records_->malformed()) return std::unexpected(damage(*segment_, scanned_));
+    if (records_ && records_->malformed()) return std::unexpected(damage(*segment_, frame_));
     records_.reset();
     MILLRACE_TRY(more, next_frame());
     if (!more) return false;
@@ -104,6 +111,8 @@ Result<bool> JournalReader::next_frame() {
   MILLRACE_TRY(frame, frames_->at(scanned_, extent.limit));
   if (!frame) return std::unexpected(damage(*segment_, scanned_));
   records_.emplace(frame->bytes, frame->header);
+  frame_ = scanned_;
+  limit_ = extent.limit;
   scanned_ = frame->next;
   return true;
 }

@@ -26,6 +26,7 @@ class JournalReader final : public LogReader {
   Result<void> enter(SegmentPtr segment);
   Result<bool> next_frame();
   Result<bool> next_record();
+  std::size_t reserve_bytes(std::size_t bytes_max) const;
   bool is_wanted(const LogRecord& record) const;
 
   Disk& disk_;
@@ -34,6 +35,8 @@ class JournalReader final : public LogReader {
   SegmentPtr segment_;
   std::optional<FrameReader> frames_;
   std::uint64_t scanned_ = 0;      ///< position of the next frame
+  std::uint64_t frame_ = 0;        ///< position of the frame that `records_` walks
+  std::uint64_t limit_ = 0;        ///< how far the segment could be read when last asked
   PartitionOffsets at_scanned_{};  ///< offsets of the records that come next, of all partitions
   std::optional<RecordCursor> records_;
   std::optional<LogRecord> held_;  ///< read from its frame and not returned yet

@@ -116,6 +116,25 @@ void bench_disk(const std::filesystem::path& directory, std::size_t events, doub
              seconds_since(begin) * 1e3 / static_cast<double>(calls));
 }
 
+/// Enough records to replay, appended in groups.
+void fill(EventLog& log) {
+  constexpr int kGroups = 5000;
+  constexpr int kRecords = 100;
+  LoopExecutor shard;
+  const LogEntry entry{1, "order", std::string(kEventBytes, 'e')};
+  int waiting = 0;
+  for (int i = 0; i < kGroups; ++i) {
+    ++waiting;
+    log.append(Journal::events, std::vector<LogEntry>(kRecords, entry), shard,
+               [&](const Result<std::vector<Offset>>& result) {
+                 if (!result) std::abort();
+                 --waiting;
+               });
+    while (waiting > 100) shard.run_one();
+  }
+  while (waiting > 0) shard.run_one();
+}
+
 void bench_replay(EventLog& log) {
   for (int round = 0; round < 2; ++round) {
     auto reader = log.open_reader(Journal::events, {});
@@ -154,6 +173,7 @@ int main(int argc, char** argv) {
       bench_disk(directory, static_cast<std::size_t>(std::max(1, appenders / 2)), seconds);
       bench_appends(**log, appenders, seconds);
     }
+    fill(**log);
     bench_replay(**log);
   }
   std::filesystem::remove_all(directory);
