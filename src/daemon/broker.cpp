@@ -141,14 +141,14 @@ Result<void> Broker::make_shards() {
         });
     unit->inbox_tail = std::make_unique<TailDispatcher>(own_ends(Journal::inbox, shard));
     unit->events_tail = std::make_unique<TailDispatcher>(own_ends(Journal::events, shard));
+    unit->inbox_feed = TailFeed::make(shard, *unit->inbox_tail);
+    unit->events_feed = TailFeed::make(shard, *unit->events_tail);
     units_.push_back(std::move(unit));
   }
   for (const Journal journal : {Journal::inbox, Journal::events}) {
     log_->set_tail_listener(journal, [this, journal](const RecordBatchPtr& batch) {
       for (const auto& unit : units_) {
-        unit->shard.post([&unit = *unit, journal, batch] {
-          (journal == Journal::inbox ? unit.inbox_tail : unit.events_tail)->dispatch(batch);
-        });
+        (journal == Journal::inbox ? unit->inbox_feed : unit->events_feed)->deliver(batch);
       }
     });
   }

@@ -10,6 +10,7 @@
 #include "canon/projector.hpp"
 #include "deliver/lane.hpp"
 #include "log/follower.hpp"
+#include "log/tail_feed.hpp"
 #include "net/shard.hpp"
 #include "watch/trail_writer.hpp"
 
@@ -22,6 +23,8 @@ struct ShardUnit {
   std::unique_ptr<watch::TrailWriter> trail;
   std::unique_ptr<TailDispatcher> inbox_tail;
   std::unique_ptr<TailDispatcher> events_tail;
+  std::shared_ptr<TailFeed> inbox_feed;
+  std::shared_ptr<TailFeed> events_feed;
   std::unique_ptr<canon::Projector> projector;
   std::unique_ptr<canon::DoorbellSink> doorbells;
   std::unique_ptr<canon::InboxPump> pump;
