@@ -84,7 +84,7 @@ std::string fill_path(std::string_view pattern, JsonObject& arguments) {
     const std::string_view name = pattern.substr(open + 1, close - open - 1);
     if (const Json* value = arguments.if_contains(name)) {
       path += percent_encode(value_text(*value));
-      arguments.erase(name);
+      arguments.stable_erase(arguments.find(name));
     }
     pattern.remove_prefix(close + 1);
   }

@@ -33,6 +33,7 @@ connection: shop
 type: hook
 hook_tokens: [ "${secret.shop_hook}" ]
 record: .number             # whose news it is; messages of one record keep their order
+version: .version           # grows with each change; an older message that arrives late is dropped
 ---
 entity: order
 version: 1
@@ -71,7 +72,8 @@ given:
   event: order.confirmed
   data: { number: S1, state: confirmed, total: 12 }
 expect:
-  - { route: order-to-mes, sends: { method: POST, path: /work-orders, body: { orderNo: S1, total: 12 } } }
+  - route: order-to-mes
+    sends: { method: POST, path: /work-orders, body: { orderNo: S1, total: 12 } }
 )";
 
 constexpr std::string_view kSchema = R"({
@@ -147,7 +149,7 @@ int run_init(const Session& session, const std::string& directory) {
       "{0} is ready.\n"
       "next: millraced --config {0}\n"
       "then: curl -H 'Content-Type: application/json' \\\n"
-      "        -d '{{\"number\":\"S1\",\"state\":\"confirmed\",\"total\":12}}' \\\n"
+      "        -d '{{\"number\":\"S1\",\"version\":1,\"state\":\"confirmed\",\"total\":12}}' \\\n"
       "        http://127.0.0.1:8480/hooks/shop/$(cat {0}/secrets/shop_hook)\n"
       "      millrace --config {0} where S1\n",
       path.string());

@@ -47,15 +47,17 @@ TEST(BodyPicker, RefusesWhatIsNotJsonAsAWhole) {
 }
 
 TEST(BodyPicker, RefusesTheSameDepthAsTheTree) {
-  const auto nested = [](std::size_t depth) {
-    return std::string(depth, '[') + std::string(depth, ']');
+  const auto nested = [](std::size_t depth, std::string_view leaf = "") {
+    return std::string(depth, '[').append(leaf) + std::string(depth, ']');
   };
   for (const std::size_t depth : {1u, 127u, 128u, 129u, 130u, 100'000u}) {
-    const std::string body = nested(depth);
-    Picked out;
-    const std::vector<MemberPath> paths{MemberPath{}};
-    const auto picked = pick_values(body, paths, std::span(&out, 1));
-    EXPECT_EQ(picked.has_value(), parse_json(body).has_value()) << depth;
+    for (const char* leaf : {"", "1", "{}", R"({"a":1})"}) {
+      const std::string body = nested(depth, leaf);
+      Picked out;
+      const std::vector<MemberPath> paths{MemberPath{}};
+      const auto picked = pick_values(body, paths, std::span(&out, 1));
+      EXPECT_EQ(picked.has_value(), parse_json(body).has_value()) << depth << leaf;
+    }
   }
   EXPECT_EQ(refusal_of(nested(129)), Errc::too_deep);
 }

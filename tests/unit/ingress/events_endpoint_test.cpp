@@ -1,5 +1,6 @@
 #include "ingress/events_endpoint.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "support.hpp"
@@ -132,7 +133,7 @@ TEST_F(EventsEndpointTest, RefusesWhatOnlyTheBrokerMaySay) {
   EXPECT_TRUE(harness.log.entries().empty());
 }
 
-TEST_F(EventsEndpointTest, NamesTheplaceThatBreaksTheSchema) {
+TEST_F(EventsEndpointTest, NamesThePlaceThatBreaksTheSchema) {
   const auto answer =
       send(R"({"specversion":"1.0","id":"1","source":"mes-1","type":"production_report.received",)"
            R"("subject":"s","data":{"workOrder":"7","lines":[{"good":1},{"good":"secret"}]}})");

@@ -10,8 +10,9 @@ namespace {
 
 // As Odoo 18 sends it: keys sorted, ", " and ": ".
 const std::string kOdooBody =
-    R"({"_action": "broker: sale_order_confirmed(#571)", "_id": 55, "_model": "sale.order", )"
-    R"("amount_total": 414.0, "id": 55, "name": "S00055", "write_date": "2026-11-21 22:05:48.421628"})";
+    R"json({"_action": "broker: sale_order_confirmed(#571)", "_id": 55, )json"
+    R"json("_model": "sale.order", )json"
+    R"json("amount_total": 414.0, "id": 55, "write_date": "2026-11-21 22:05:48.421628"})json";
 
 config::Config example() {
   config::Config config;

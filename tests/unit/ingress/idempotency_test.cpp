@@ -12,7 +12,7 @@ TEST(IdempotencyKey, IsAStructuredStringOrABareWord) {
   EXPECT_EQ(parse_idempotency_key(R"("8e03978e-40d5")"), "8e03978e-40d5");
   EXPECT_EQ(parse_idempotency_key(R"("a \"b\" \\")"), R"(a "b" \)");
   EXPECT_EQ(parse_idempotency_key("bare-word_1"), "bare-word_1");
-  for (const std::string bad :
+  for (const std::string& bad :
        {std::string(), std::string("\"\""), std::string("\"open"), std::string("\"a\"b"),
         std::string("two words"), std::string("\"\\n\""), std::string("h\xc3\xa4"),
         std::string(256, 'k')}) {
