@@ -114,7 +114,7 @@ const Json* read_key(Evaluation& state, const Json& container, const Json& key, 
   if (is_number(key)) {
     if (container.is_null()) return &null_value();
     if (const auto* array = container.if_array()) {
-      const double place = std::floor(to_double(key));
+      const double place = std::trunc(to_double(key));
       const double index = place < 0 ? place + static_cast<double>(array->size()) : place;
       if (index < 0 || index >= static_cast<double>(array->size())) return &null_value();
       return &(*array)[static_cast<std::size_t>(index)];
@@ -125,8 +125,6 @@ const Json* read_key(Evaluation& state, const Json& container, const Json& key, 
   } else if (key.is_array() && container.is_array()) {
     return find_runs(state, container.get_array(), key.get_array(), scratch) ? &scratch : nullptr;
   } else if (key.is_object() && container.is_null()) {
-    return &null_value();
-  } else if (key.is_null() && container.is_null()) {
     return &null_value();
   }
   state.fail(cannot_index(container, key));

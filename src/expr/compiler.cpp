@@ -235,13 +235,14 @@ Compiler::Made Compiler::access(const Syntax& syntax) {
   }
   switch (syntax.kind) {
     case Kind::field:
-      return make_fields(std::move(parts[0]), syntax.name);
+      return make_fields(std::move(parts[0]), syntax.name, syntax.optional);
     case Kind::index:
-      return make_index(std::move(parts[0]), std::move(parts[1]));
+      return make_index(std::move(parts[0]), std::move(parts[1]), syntax.optional);
     case Kind::slice:
-      return make_slice(std::move(parts[0]), std::move(parts[1]), std::move(parts[2]));
+      return make_slice(std::move(parts[0]), std::move(parts[1]), std::move(parts[2]),
+                        syntax.optional);
     default:
-      return make_iterate(std::move(parts[0]));
+      return make_iterate(std::move(parts[0]), syntax.optional);
   }
 }
 

@@ -22,6 +22,7 @@ namespace {
 bool collect_path(const expr::Syntax& syntax, std::vector<std::string>& path) {
   using expr::Kind;
   if (syntax.kind == Kind::identity) return true;
+  if (syntax.optional) return false;
   if (syntax.kind == Kind::field) {
     if (!collect_path(*syntax.children[0], path)) return false;
     path.push_back(syntax.name);

@@ -292,7 +292,7 @@ bool indices_of(Evaluation& state, const Json& input, const Json& wanted, Json& 
     const std::string_view text = view(input);
     const std::string_view part = view(wanted);
     if (part.empty()) {
-      out = nullptr;
+      out = JsonArray();
       return true;
     }
     std::size_t characters = 0;

@@ -25,12 +25,13 @@ enum class Operator {
 NodePtr make_identity();
 bool is_identity(const Node& node);
 NodePtr make_constant(Json value);
+// An optional access gives nothing where it fails; errors of its target still count.
 /// `target.a.b`; merges with a target that is itself a chain of names.
-NodePtr make_fields(NodePtr target, std::string name);
-NodePtr make_index(NodePtr target, NodePtr key);
+NodePtr make_fields(NodePtr target, std::string name, bool optional = false);
+NodePtr make_index(NodePtr target, NodePtr key, bool optional = false);
 /// `from` and `to` may be null.
-NodePtr make_slice(NodePtr target, NodePtr from, NodePtr to);
-NodePtr make_iterate(NodePtr target);
+NodePtr make_slice(NodePtr target, NodePtr from, NodePtr to, bool optional = false);
+NodePtr make_iterate(NodePtr target, bool optional = false);
 NodePtr make_pipe(std::vector<NodePtr> stages);
 NodePtr make_pipe(NodePtr first, NodePtr second);
 NodePtr make_comma(std::vector<NodePtr> parts);

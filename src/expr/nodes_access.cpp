@@ -31,11 +31,21 @@ class Constant final : public SingleNode {
   Json value_;
 };
 
-// A chain of names, walked without copying.
+// What an access with `?` does after its own failure: go on without an output.
+bool forgive(Evaluation& state) {
+  if (!state.catchable()) return false;
+  state.catch_failure();
+  return true;
+}
+
+// A chain of names, walked without copying. An optional one has a single name.
 class Fields final : public Node {
  public:
-  Fields(NodePtr target, std::vector<Json> names)
-      : Node(target->is_single()), target_(std::move(target)), names_(std::move(names)) {
+  Fields(NodePtr target, std::vector<Json> names, bool optional)
+      : Node(target->is_single() && !optional),
+        target_(std::move(target)),
+        names_(std::move(names)),
+        optional_(optional) {
     from_input_ = is_identity(*target_);
   }
 
@@ -48,7 +58,8 @@ class Fields final : public Node {
     if (is_single()) return Node::each(frame, input, sink);
     return for_outputs(*target_, frame, input, [&](const Json& value, Json* owned) {
       const Json* part = walk(frame.state, &value);
-      return part != nullptr && sink(*part, owned_part(part, owned));
+      if (part == nullptr) return optional_ && forgive(frame.state);
+      return sink(*part, owned_part(part, owned));
     });
   }
   bool each_path(Frame& frame, const Json& input, const PathStep* path,
@@ -59,7 +70,8 @@ class Fields final : public Node {
         steps[i] = {i == 0 ? at : &steps[i - 1], &names_[i]};
       }
       const Json* part = walk(frame.state, &value);
-      return part != nullptr && sink(*part, &steps.back());
+      if (part == nullptr) return optional_ && forgive(frame.state);
+      return sink(*part, &steps.back());
     });
   }
 
@@ -75,18 +87,20 @@ class Fields final : public Node {
     return owned != nullptr && part != &null_value() ? const_cast<Json*>(part) : nullptr;
   }
 
-  friend NodePtr millrace::expr::make_fields(NodePtr target, std::string name);
+  friend NodePtr millrace::expr::make_fields(NodePtr target, std::string name, bool optional);
   NodePtr target_;
   std::vector<Json> names_;
+  bool optional_;
   bool from_input_ = false;
 };
 
 class Index final : public Node {
  public:
-  Index(NodePtr target, NodePtr key)
-      : Node(target->is_single() && key->is_single()),
+  Index(NodePtr target, NodePtr key, bool optional)
+      : Node(target->is_single() && key->is_single() && !optional),
         target_(std::move(target)),
-        key_(std::move(key)) {}
+        key_(std::move(key)),
+        optional_(optional) {}
 
   const Json* one(Frame& frame, const Json& input, Json& scratch) const override {
     if (!is_single()) return Node::one(frame, input, scratch);
@@ -107,7 +121,8 @@ class Index final : public Node {
       return for_outputs(*target_, frame, input, [&](const Json& container, Json*) {
         Json scratch;
         const Json* part = read_key(frame.state, container, key, scratch);
-        return part != nullptr && sink(*part, part == &scratch ? &scratch : nullptr);
+        if (part == nullptr) return optional_ && forgive(frame.state);
+        return sink(*part, part == &scratch ? &scratch : nullptr);
       });
     });
   }
@@ -117,8 +132,9 @@ class Index final : public Node {
       return target_->each_path(frame, input, path, [&](const Json& value, const PathStep* at) {
         Json scratch;
         const Json* part = read_key(frame.state, value, key, scratch);
+        if (part == nullptr) return optional_ && forgive(frame.state);
         const PathStep step{at, &key};
-        return part != nullptr && sink(*part, &step);
+        return sink(*part, &step);
       });
     });
   }
@@ -126,19 +142,27 @@ class Index final : public Node {
  private:
   NodePtr target_;
   NodePtr key_;
+  bool optional_;
 };
 
 class Slice final : public Node {
  public:
-  Slice(NodePtr target, NodePtr from, NodePtr to)
-      : Node(false), target_(std::move(target)), from_(std::move(from)), to_(std::move(to)) {}
+  Slice(NodePtr target, NodePtr from, NodePtr to, bool optional)
+      : Node(false),
+        target_(std::move(target)),
+        from_(std::move(from)),
+        to_(std::move(to)),
+        optional_(optional) {}
 
   bool each(Frame& frame, const Json& input, Sink sink) const override {
     return for_outputs(*from_, frame, input, [&](const Json& from, Json*) {
       return for_outputs(*to_, frame, input, [&](const Json& to, Json*) {
         return for_outputs(*target_, frame, input, [&](const Json& container, Json*) {
           Json part;
-          return read_slice(frame.state, container, from, to, part) && sink.give(part);
+          if (!read_slice(frame.state, container, from, to, part)) {
+            return optional_ && forgive(frame.state);
+          }
+          return sink.give(part);
         });
       });
     });
@@ -149,7 +173,9 @@ class Slice final : public Node {
       return for_outputs(*to_, frame, input, [&](const Json& to, Json*) {
         return target_->each_path(frame, input, path, [&](const Json& value, const PathStep* at) {
           Json part;
-          if (!read_slice(frame.state, value, from, to, part)) return false;
+          if (!read_slice(frame.state, value, from, to, part)) {
+            return optional_ && forgive(frame.state);
+          }
           const Json key = JsonObject{{"start", from}, {"end", to}};
           const PathStep step{at, &key};
           return sink(part, &step);
@@ -162,11 +188,13 @@ class Slice final : public Node {
   NodePtr target_;
   NodePtr from_;
   NodePtr to_;
+  bool optional_;
 };
 
 class Iterate final : public Node {
  public:
-  explicit Iterate(NodePtr target) : Node(false), target_(std::move(target)) {}
+  Iterate(NodePtr target, bool optional)
+      : Node(false), target_(std::move(target)), optional_(optional) {}
 
   bool each(Frame& frame, const Json& input, Sink sink) const override {
     return for_outputs(*target_, frame, input, [&](const Json& container, Json* owned) {
@@ -186,7 +214,7 @@ class Iterate final : public Node {
         }
         return true;
       }
-      return refuse(frame.state, container);
+      return optional_ || refuse(frame.state, container);
     });
   }
   bool each_path(Frame& frame, const Json& input, const PathStep* path,
@@ -208,7 +236,7 @@ class Iterate final : public Node {
         }
         return true;
       }
-      return refuse(frame.state, value);
+      return optional_ || refuse(frame.state, value);
     });
   }
 
@@ -217,6 +245,7 @@ class Iterate final : public Node {
     return state.fail(fmt::format("Cannot iterate over {}", describe(value)));
   }
   NodePtr target_;
+  bool optional_;
 };
 
 class Pipe final : public Node {
@@ -300,31 +329,32 @@ NodePtr make_constant(Json value) {
   return std::make_unique<Constant>(std::move(value));
 }
 
-NodePtr make_fields(NodePtr target, std::string name) {
+NodePtr make_fields(NodePtr target, std::string name, bool optional) {
   std::vector<Json> names;
-  if (const auto* chain = dynamic_cast<const Fields*>(target.get())) {
-    auto* mutable_chain = const_cast<Fields*>(chain);
-    names = std::move(mutable_chain->names_);
-    NodePtr inner = std::move(mutable_chain->target_);
+  const auto* chain = dynamic_cast<const Fields*>(target.get());
+  if (chain != nullptr && !chain->optional_ && !optional) {
+    auto* taken_apart = const_cast<Fields*>(chain);
+    names = std::move(taken_apart->names_);
+    NodePtr inner = std::move(taken_apart->target_);
     target = std::move(inner);
   }
   names.emplace_back(name);
-  return std::make_unique<Fields>(std::move(target), std::move(names));
+  return std::make_unique<Fields>(std::move(target), std::move(names), optional);
 }
 
-NodePtr make_index(NodePtr target, NodePtr key) {
+NodePtr make_index(NodePtr target, NodePtr key, bool optional) {
   if (const Json* constant = key->constant(); constant != nullptr && constant->is_string()) {
-    return make_fields(std::move(target), std::string(view(*constant)));
+    return make_fields(std::move(target), std::string(view(*constant)), optional);
   }
-  return std::make_unique<Index>(std::move(target), std::move(key));
+  return std::make_unique<Index>(std::move(target), std::move(key), optional);
 }
-NodePtr make_slice(NodePtr target, NodePtr from, NodePtr to) {
+NodePtr make_slice(NodePtr target, NodePtr from, NodePtr to, bool optional) {
   if (!from) from = make_constant(nullptr);
   if (!to) to = make_constant(nullptr);
-  return std::make_unique<Slice>(std::move(target), std::move(from), std::move(to));
+  return std::make_unique<Slice>(std::move(target), std::move(from), std::move(to), optional);
 }
-NodePtr make_iterate(NodePtr target) {
-  return std::make_unique<Iterate>(std::move(target));
+NodePtr make_iterate(NodePtr target, bool optional) {
+  return std::make_unique<Iterate>(std::move(target), optional);
 }
 
 NodePtr make_pipe(NodePtr first, NodePtr second) {

@@ -146,7 +146,7 @@ class Parser {
   Made operand();
   Made postfix(bool with_binding);
   Made primary();
-  Made suffix(SyntaxPtr target);
+  Made suffix(SyntaxPtr target, bool closed);
   Made bracket(SyntaxPtr target, std::size_t at);
   Made binding(SyntaxPtr source);
   Parsed<std::string> pattern();
@@ -246,18 +246,20 @@ Parser::Made Parser::operand() {
 }
 
 Parser::Made Parser::postfix(bool with_binding) {
+  bool closed = at_symbol("(");  // `(.a.b)?` covers all of it, `.a.b?` only the last access
   MILLRACE_TRY(term, primary());
   while (true) {
     if (with_binding && at_name("as")) return binding(std::move(term));
     const bool is_suffix = token_.kind == TokenKind::field || at_symbol("[") || at_symbol("?") ||
                            (at_symbol(".") && (lexer_.touches("\"") || lexer_.touches("[")));
     if (!is_suffix) return term;
-    MILLRACE_TRY(longer, suffix(std::move(term)));
+    MILLRACE_TRY(longer, suffix(std::move(term), closed));
     term = std::move(longer);
+    closed = false;
   }
 }
 
-Parser::Made Parser::suffix(SyntaxPtr target) {
+Parser::Made Parser::suffix(SyntaxPtr target, bool closed) {
   const std::size_t at = token_.at;
   if (token_.kind == TokenKind::field) {
     auto node = make(Kind::field, at);
@@ -267,6 +269,12 @@ Parser::Made Parser::suffix(SyntaxPtr target) {
   }
   if (at_symbol("?")) {
     MILLRACE_CHECK_OK(advance());
+    const bool is_access = target->kind == Kind::field || target->kind == Kind::index ||
+                           target->kind == Kind::slice || target->kind == Kind::iterate;
+    if (is_access && !target->optional && !closed) {
+      target->optional = true;
+      return target;
+    }
     return finish(make(Kind::attempt, at), std::move(target));
   }
   if (at_symbol(".")) {

@@ -48,6 +48,7 @@ using SyntaxPtr = std::unique_ptr<Syntax>;
 struct Syntax {
   Kind kind = Kind::identity;
   std::size_t at = 0;      ///< byte offset in the text
+  bool optional = false;   ///< an access with `?`: only its own error is suppressed
   std::size_t height = 1;  ///< levels of this subtree; bounded, so recursion over it is safe
   std::string name;
   Json literal;
