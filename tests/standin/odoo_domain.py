@@ -19,18 +19,19 @@ def normal_datetime(value):
 
 
 def compare(left, operator, right):
+    empty = right is False or right is None
     if operator == "=":
-        return left == right if right not in (False, None) else not left
+        return not left if empty else left == right
     if operator == "!=":
-        return left != right if right not in (False, None) else bool(left)
+        return bool(left) if empty else left != right
     if operator in ("in", "not in"):
         values = right if isinstance(right, list) else [right]
         found = left in values if not isinstance(left, list) else any(x in values for x in left)
-        if not left and left != 0 and any(v in (False, None) for v in values):
+        if left in (False, None, "") and any(v is False or v is None for v in values):
             found = True
         return found == (operator == "in")
     if operator in (">", ">=", "<", "<="):
-        if left is False or left is None or right in (False, None):
+        if left is False or left is None or empty:
             return False
         return {">": left > right, ">=": left >= right, "<": left < right,
                 "<=": left <= right}[operator]
@@ -88,6 +89,8 @@ def compile_term(term, orm, model):
     if rest:
         inner = compile_term([rest, operator, value], orm, field.relation)
         return lambda row: any(inner(target) for target in targets(orm, model, row, field))
+    if field.type == "many2one" and value == 0:
+        value = False  # Odoo takes 0 for "none" here: ["order_id", ">", 0] finds nothing
     if field.type == "datetime":
         value = [normal_datetime(v) for v in value] if isinstance(value, list) else normal_datetime(value)
     if field.stored and field.type != "many2many":

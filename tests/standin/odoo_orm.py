@@ -16,6 +16,7 @@ class Orm:
         self.site, self.transaction = site, transaction
         self.context, self.user = context or {}, user
         self.hooks_sent = []
+        self.creating = set()  # (model, id) whose create is under way: one hook, not one per line
 
     # -- looking -------------------------------------------------------------------------------
     def fields(self, model):
@@ -153,8 +154,10 @@ class Orm:
         commands = self.assign(model, row, values)
         row["create_date"] = row["write_date"] = self.transaction.start
         self.transaction.put(model, record_id, row)
+        self.creating.add((model, record_id))
         for field, command in commands:
             self.apply_one2many(field, record_id, command)
+        self.creating.discard((model, record_id))
         if model == "res.partner" and not row.get("commercial_partner_id"):
             row["commercial_partner_id"] = row["parent_id"] or record_id
         if model == "sale.order.line":
@@ -292,6 +295,8 @@ class Orm:
             self.ring("write", "sale.order", order, old, {"amount_untaxed", "amount_total"})
 
     def ring(self, operation, model, record_id, old, changed):
+        if (model, record_id) in self.creating:
+            return
         self.site.hooks.ring(self, operation, model, record_id, old, changed)
 
 

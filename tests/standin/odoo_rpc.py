@@ -4,6 +4,7 @@ import collections
 import json
 import threading
 import time
+import urllib.parse
 
 from control import Faults
 from http_server import Reply
@@ -38,7 +39,8 @@ def matches(fault, call):
 
 def reply_json(value, **options):
     body = json.dumps(value, ensure_ascii=False).encode()
-    return Reply(200, body, "application/json; charset=utf-8", close=True, **options)
+    return Reply(200, body, "application/json; charset=utf-8",
+                 [("X-Content-Type-Options", "nosniff")], close=True, **options)
 
 
 class Rpc:
@@ -68,8 +70,7 @@ class Rpc:
             params = envelope["params"]
             call = describe(params)
         except (ValueError, KeyError, TypeError, IndexError):
-            return Reply(400, b"<!doctype html>\n<title>400 Bad Request</title>\n"
-                         b"<p>Invalid JSON-RPC data</p>\n", "text/html; charset=utf-8", close=True)
+            return Reply(400, b"Invalid JSON data", "text/html; charset=utf-8", close=True)
         self.record(call)
         fault = self.faults.take(call)
         if fault is not None and fault["mode"] == "slow":
@@ -135,8 +136,9 @@ def describe(params):
 
 
 def redirect(target):
-    return Reply(303, b"<!doctype html>\n<title>Redirecting...</title>\n", "text/html; charset=utf-8",
-                 [("Location", f"/web/login?redirect={target}")], close=True)
+    location = "/web/login?redirect=" + urllib.parse.quote(target + "?", safe="")
+    return Reply(303, b"<!doctype html>\n<title>Redirecting...</title>\n",
+                 "text/html; charset=utf-8", [("Location", location)], close=True)
 
 
 def misbehave(fault, request_id, reply=None):

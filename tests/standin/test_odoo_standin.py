@@ -104,6 +104,12 @@ class Webhooks(OdooCase):
         self.control("unlink", model="res.partner", ids=[partner])
         self.assertEqual([json.loads(h.body)["name"] for h in self.hooks], ["B", "B"])
 
+    def test_ring_once_for_a_create_with_lines(self):
+        self.control("hook", model="sale.order", url=self.listen(), fields=["amount_total"],
+                     watch=["state", "amount_total"])
+        self.order()
+        self.assertEqual([json.loads(h.body)["amount_total"] for h in self.hooks], [60.0])
+
     def test_that_fail_change_nothing(self):
         self.control("hook", model="res.partner", url="http://127.0.0.1:1/x", fields=[])
         done = self.control("do", operations=[["create", "res.partner", {"name": "A"}]])
@@ -243,9 +249,17 @@ class RpcAnswers(OdooCase):
         self.assertEqual(found("|", ["name", "=", "Ada"], ["color", ">=", 2]), [ids[0], ids[2]])
         self.assertEqual(found("!", ["name", "like", "b"]), [ids[0], ids[2]])
         self.assertEqual(found(["name", "not in", ["Ada"]], ["ref", "=", False]), ids[1:])
+        self.assertEqual(found(["color", ">", 0]), ids[1:])
         self.assertEqual(self.rpc.call("res.partner", "search_count", [["id", "in", ids]]), 3)
         rows = self.rpc.call("res.partner", "search_read", [["id", "in", ids]], ["name"], order="name desc", limit=1)
         self.assertEqual(rows, [{"id": ids[2], "name": "Cyd"}])
+
+    def test_a_many2one_compared_with_0_finds_nothing_as_measured(self):
+        order = self.order()
+        line = self.rpc.call("sale.order", "read", [order], ["order_line"])[0]["order_line"]
+        def found(operator, value):
+            return self.rpc.call("sale.order.line", "search", [["order_id", operator, value]])
+        self.assertEqual((found(">", 0), found(">=", 1), found("!=", False)), ([], line, line))
 
     def test_confirming_an_order_with_goods_makes_its_delivery(self):
         product = self.rpc.call("product.product", "create", {"name": "Table", "default_code": "T1"})

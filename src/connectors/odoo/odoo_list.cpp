@@ -18,7 +18,8 @@ std::string text_of(const Json& row, std::string_view name) {
 /// The domain and one more condition that must hold as well.
 Json with_condition(const Json& domain, std::string_view field, std::string_view operation,
                     std::int64_t value) {
-  JsonArray all{JsonArray{field, operation, value}};
+  JsonArray all;  // not JsonArray{JsonArray{...}}: that is a copy, not a list in a list
+  all.emplace_back(JsonArray{field, operation, value});
   for (const Json& term : domain.get_array()) all.push_back(term);
   return all;
 }
@@ -102,7 +103,8 @@ Awaitable<Result<std::vector<ListedRecord>>> OdooReader::list_parents(ListReques
   std::int64_t after = request.after_id;
   // Every turn adds a parent at least, so there are at most `limit` turns.
   while (listed.size() < limit) {
-    Json domain = with_condition(request.domain, field, ">", after);
+    // Not `>`: Odoo reads a many2one compared with 0 as "no record" and finds nothing.
+    Json domain = with_condition(request.domain, field, ">=", after + 1);
     MILLRACE_CO_TRY(lines, co_await search(request.model, std::move(domain), fields,
                                            fmt::format("{}.id, id", field), kLinesPerPage));
     ParentPage page = group_by_parent(lines, field);

@@ -101,9 +101,10 @@ Awaitable<Result<void>> OdooRpc::check_companies() {
   // Without allowed_company_ids: with a company that is not the user's, Odoo refuses any read.
   JsonObject kwargs;
   kwargs["fields"] = JsonArray{"company_ids"};
-  JsonArray ids{*user_};
-  JsonArray all{options_.database,         *user_,           options_.api_key, "res.users", "read",
-                JsonArray{std::move(ids)}, std::move(kwargs)};
+  JsonArray args;
+  args.emplace_back(JsonArray{*user_});
+  JsonArray all{options_.database, *user_,           options_.api_key, "res.users", "read",
+                std::move(args),   std::move(kwargs)};
   auto answer = co_await send("object", "execute_kw", std::move(all));
   if (!answer) {
     // A login that may not read its own companies is not thereby wrong about them.
