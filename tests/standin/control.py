@@ -1,6 +1,7 @@
 """The control plane every stand-in has: POST /control with one JSON command, answered in JSON.
 
-A command is {"cmd": "<name>", ...}; the answer is {"ok": true, ...} or {"ok": false, "error": "..."}.
+A command is {"cmd": "<name>", ...}; the answer is {"ok": true, ...}, or {"ok": false, "error":
+"..."}.
 """
 
 import itertools
@@ -66,7 +67,9 @@ def control_handler(commands):
             command = json.loads(request.body or b"{}")
             name = command.pop("cmd", None)
             if name not in commands:
-                raise ControlError(f"unknown command {name!r}; known: {', '.join(sorted(commands))}")
+                raise ControlError(
+                    f"unknown command {name!r}; known: {', '.join(sorted(commands))}"
+                )
             result = commands[name](**command) or {}
             return Reply(200, json.dumps({"ok": True, **result}).encode())
         except ControlError as problem:

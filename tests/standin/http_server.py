@@ -1,8 +1,8 @@
 """A small threaded HTTP/1.1 server for stand-ins: fast, exact about bytes, able to misbehave.
 
 One thread per connection. A handler maps a Request to a Reply; a Reply may ask for a delay, a close
-before or in the middle of the answer, or an endless body. Close and reopen the listening socket with
-down() and up(): the port stays the same.
+before or in the middle of the answer, or an endless body. Close and reopen the listening socket
+with down() and up(): the port stays the same.
 """
 
 import os
@@ -14,12 +14,27 @@ import sys
 import threading
 import time
 
-REASONS = {200: "OK", 201: "CREATED", 202: "ACCEPTED", 204: "NO CONTENT", 303: "SEE OTHER",
-           400: "BAD REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT FOUND",
-           407: "PROXY AUTHENTICATION REQUIRED", 408: "REQUEST TIMEOUT", 409: "CONFLICT",
-           422: "UNPROCESSABLE ENTITY", 425: "TOO EARLY", 429: "TOO MANY REQUESTS",
-           500: "INTERNAL SERVER ERROR", 502: "BAD GATEWAY", 503: "SERVICE UNAVAILABLE",
-           504: "GATEWAY TIMEOUT"}
+REASONS = {
+    200: "OK",
+    201: "CREATED",
+    202: "ACCEPTED",
+    204: "NO CONTENT",
+    303: "SEE OTHER",
+    400: "BAD REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT FOUND",
+    407: "PROXY AUTHENTICATION REQUIRED",
+    408: "REQUEST TIMEOUT",
+    409: "CONFLICT",
+    422: "UNPROCESSABLE ENTITY",
+    425: "TOO EARLY",
+    429: "TOO MANY REQUESTS",
+    500: "INTERNAL SERVER ERROR",
+    502: "BAD GATEWAY",
+    503: "SERVICE UNAVAILABLE",
+    504: "GATEWAY TIMEOUT",
+}
 HEAD_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = 64 * 1024 * 1024
 STREAM_PIECE = b"x" * 65536
@@ -46,15 +61,27 @@ class Reply:
     or hang (keep the connection open, say nothing). `stream_bytes` sends that many filler bytes
     after the body; `chunked` sends them in chunks and without an end."""
 
-    def __init__(self, status=200, body=b"", content_type="application/json", headers=(),
-                 close=False, deliver="whole", stream_bytes=0, chunked=False):
+    def __init__(
+        self,
+        status=200,
+        body=b"",
+        content_type="application/json",
+        headers=(),
+        close=False,
+        deliver="whole",
+        stream_bytes=0,
+        chunked=False,
+    ):
         self.status, self.body, self.content_type = status, body, content_type
         self.headers, self.close, self.deliver = list(headers), close, deliver
         self.stream_bytes, self.chunked = stream_bytes, chunked
 
     def head(self, server_name, date):
-        lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'STATUS')}",
-                 f"Server: {server_name}", f"Date: {date}"]
+        lines = [
+            f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'STATUS')}",
+            f"Server: {server_name}",
+            f"Date: {date}",
+        ]
         if self.content_type:
             lines.append(f"Content-Type: {self.content_type}")
         if self.chunked:
@@ -149,9 +176,10 @@ class HttpServer:
             connection.recv(1)  # until the client gives up or down() cuts it
             return False
         data = reply.head(self.server_name, http_date(self.clock())) + (
-            b"" if reply.chunked else reply.body)
+            b"" if reply.chunked else reply.body
+        )
         if reply.deliver == "part":
-            connection.sendall(data[:len(data) - max(1, len(reply.body) // 2)])
+            connection.sendall(data[: len(data) - max(1, len(reply.body) // 2)])
             return False
         connection.sendall(data)
         if reply.stream_bytes or reply.chunked:
@@ -162,7 +190,7 @@ class HttpServer:
 def stream(connection, reply):
     left = reply.stream_bytes
     while left > 0:
-        piece = STREAM_PIECE[:min(left, len(STREAM_PIECE))]
+        piece = STREAM_PIECE[: min(left, len(STREAM_PIECE))]
         if reply.chunked:
             connection.sendall(b"%x\r\n" % len(piece) + piece + b"\r\n")
         else:
@@ -224,8 +252,9 @@ def run_until_told():
         signal.signal(number, lambda *_: stop.set())
     try:
         mode = os.fstat(0)
-        watch = not (stat.S_ISCHR(mode.st_mode) and os.path.realpath("/proc/self/fd/0")
-                     == "/dev/null")
+        watch = not (
+            stat.S_ISCHR(mode.st_mode) and os.path.realpath("/proc/self/fd/0") == "/dev/null"
+        )
     except OSError:
         watch = False
     while not stop.is_set():

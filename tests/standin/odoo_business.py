@@ -8,10 +8,16 @@ def rows_of(orm, model, ids):
 
 
 def wizard(orm, model, ids):
-    """An action dict instead of the work, for the records a test marked: HTTP 200 proves nothing."""
+    """An action dict instead of the work, for records a test marked: HTTP 200 proves nothing."""
     if any((model, i) in orm.site.wizards for i in ids):
-        return {"type": "ir.actions.act_window", "name": "Confirm", "res_model": "confirm.wizard",
-                "view_mode": "form", "target": "new", "context": {"active_ids": list(ids)}}
+        return {
+            "type": "ir.actions.act_window",
+            "name": "Confirm",
+            "res_model": "confirm.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"active_ids": list(ids)},
+        }
     return None
 
 
@@ -31,20 +37,44 @@ def make_delivery(orm, order_id):
     for line_id in orm.transaction.referring("sale.order.line", "order_id", order_id):
         line = orm.transaction.get("sale.order.line", line_id)
         product = line["product_id"] and orm.transaction.get("product.product", line["product_id"])
-        if product and orm.value("product.product", product,
-                                 orm.field("product.product", "type")) == "consu":
+        if (
+            product
+            and orm.value("product.product", product, orm.field("product.product", "type"))
+            == "consu"
+        ):
             goods.append((line_id, line))
     if not goods:
         return
-    origin = order["name"] + (f" - {order['client_order_ref']}" if order["client_order_ref"] else "")
-    orm.create("stock.picking", {
-        "partner_id": order["partner_id"], "origin": origin, "sale_id": order_id, "state": "assigned",
-        "company_id": order["company_id"], "scheduled_date": orm.transaction.start,
-        "move_ids": [[0, 0, {"name": line["name"] or "", "product_id": line["product_id"],
-                             "product_uom_qty": line["product_uom_qty"],
-                             "product_uom": line["product_uom"], "sale_line_id": line_id,
-                             "state": "assigned", "company_id": order["company_id"]}]
-                     for line_id, line in goods]})
+    origin = order["name"] + (
+        f" - {order['client_order_ref']}" if order["client_order_ref"] else ""
+    )
+    orm.create(
+        "stock.picking",
+        {
+            "partner_id": order["partner_id"],
+            "origin": origin,
+            "sale_id": order_id,
+            "state": "assigned",
+            "company_id": order["company_id"],
+            "scheduled_date": orm.transaction.start,
+            "move_ids": [
+                [
+                    0,
+                    0,
+                    {
+                        "name": line["name"] or "",
+                        "product_id": line["product_id"],
+                        "product_uom_qty": line["product_uom_qty"],
+                        "product_uom": line["product_uom"],
+                        "sale_line_id": line_id,
+                        "state": "assigned",
+                        "company_id": order["company_id"],
+                    },
+                ]
+                for line_id, line in goods
+            ],
+        },
+    )
 
 
 def sale_order_cancel(orm, ids):
@@ -74,9 +104,18 @@ def production_confirm(orm, ids):
         if row["bom_id"]:
             for line_id in orm.transaction.referring("mrp.bom.line", "bom_id", row["bom_id"]):
                 line = orm.transaction.get("mrp.bom.line", line_id)
-                moves.append([0, 0, {"product_id": line["product_id"], "state": "confirmed",
-                                     "product_uom_qty": line["product_qty"] * row["product_qty"],
-                                     "product_uom": line["product_uom_id"]}])
+                moves.append(
+                    [
+                        0,
+                        0,
+                        {
+                            "product_id": line["product_id"],
+                            "state": "confirmed",
+                            "product_uom_qty": line["product_qty"] * row["product_qty"],
+                            "product_uom": line["product_uom_id"],
+                        },
+                    ]
+                )
         orm.write("mrp.production", [row["id"]], {"state": "confirmed", "move_raw_ids": moves})
     return True
 
@@ -89,10 +128,18 @@ def production_done(orm, ids):
     if action:
         return action
     for row in rows_of(orm, "mrp.production", ids):
-        orm.write("mrp.production", [row["id"]], {
-            "state": "done", "qty_produced": row["qty_producing"] or row["product_qty"],
-            "date_finished": orm.transaction.start})
-        for move in orm.transaction.referring("stock.move", "raw_material_production_id", row["id"]):
+        orm.write(
+            "mrp.production",
+            [row["id"]],
+            {
+                "state": "done",
+                "qty_produced": row["qty_producing"] or row["product_qty"],
+                "date_finished": orm.transaction.start,
+            },
+        )
+        for move in orm.transaction.referring(
+            "stock.move", "raw_material_production_id", row["id"]
+        ):
             quantity = orm.transaction.get("stock.move", move)["product_uom_qty"]
             orm.write("stock.move", [move], {"state": "done", "quantity": quantity})
     return True
@@ -106,7 +153,9 @@ def picking_validate(orm, ids):
     if action:
         return action
     for record_id in ids:
-        orm.write("stock.picking", [record_id], {"state": "done", "date_done": orm.transaction.start})
+        orm.write(
+            "stock.picking", [record_id], {"state": "done", "date_done": orm.transaction.start}
+        )
         for move in orm.transaction.referring("stock.move", "picking_id", record_id):
             quantity = orm.transaction.get("stock.move", move)["product_uom_qty"]
             orm.write("stock.move", [move], {"state": "done", "quantity": quantity})

@@ -64,8 +64,16 @@ class OdooControl:
         self.in_transaction(tx).transaction.rollback()
         del self.open[tx]
 
-    def cmd_do(self, operations, start=None, commit_after_ms=0, wait=True, rollback=False,
-               hook_repeats=1, context=None):
+    def cmd_do(
+        self,
+        operations,
+        start=None,
+        commit_after_ms=0,
+        wait=True,
+        rollback=False,
+        hook_repeats=1,
+        context=None,
+    ):
         """One transaction. Rings its hooks `hook_repeats` times, as a transaction does that failed
         to serialize and was run again: every attempt starts anew, with ids and times of its own."""
         sent = []
@@ -118,17 +126,27 @@ class OdooControl:
         """Old records in bulk, their create_date spread over the past, without hooks."""
         choose = random.Random(seed)
         now = self.site.database.now()
-        ages = sorted((choose.uniform(1.0, max(1.001, age_days)) for _ in range(count)), reverse=True)
+        ages = sorted(
+            (choose.uniform(1.0, max(1.001, age_days)) for _ in range(count)), reverse=True
+        )
         rows, line_rows = [], []
         for age in ages:
             record_id = self.site.database.next_id(model)
             created = stamp(now - age * 86400)
-            rows.append({"id": record_id, "create_date": created, "write_date": created,
-                         **(values or {})})
+            rows.append(
+                {"id": record_id, "create_date": created, "write_date": created, **(values or {})}
+            )
             for number in range(lines):
-                line_rows.append({"order_id": record_id, "name": f"Line {number + 1}",
-                                  "product_uom_qty": 1.0 + number, "price_unit": 10.0,
-                                  "create_date": created, "write_date": created})
+                line_rows.append(
+                    {
+                        "order_id": record_id,
+                        "name": f"Line {number + 1}",
+                        "product_uom_qty": 1.0 + number,
+                        "price_unit": 10.0,
+                        "create_date": created,
+                        "write_date": created,
+                    }
+                )
         ids = self.cmd_insert(model, rows)["ids"]
         if line_rows:
             self.cmd_insert("sale.order.line", line_rows)
@@ -140,9 +158,16 @@ class OdooControl:
             orm = Orm(self.site, self.site.database.begin(), {"active_test": False})
             found = [orm.transaction.get(model, i) for i in ids or orm.transaction.ids(model)]
             names = fields or list(self.site.database.models[model])
-            return {"rows": [{"id": row["id"], **{
-                n: orm.value(model, row, orm.field(model, n)) for n in names}}
-                for row in found if row is not None]}
+            return {
+                "rows": [
+                    {
+                        "id": row["id"],
+                        **{n: orm.value(model, row, orm.field(model, n)) for n in names},
+                    }
+                    for row in found
+                    if row is not None
+                ]
+            }
 
     def cmd_translate(self, model, id, field, lang, value):  # pylint: disable=redefined-builtin
         with self.site.database.lock:
@@ -161,8 +186,11 @@ class OdooControl:
         self.site.forbidden.update((model, i) for i in ids)
 
     def cmd_permit(self, model=None, ids=None):
-        self.site.forbidden = {key for key in self.site.forbidden if model is not None and not (
-            key[0] == model and (ids is None or key[1] in ids))}
+        self.site.forbidden = {
+            key
+            for key in self.site.forbidden
+            if model is not None and not (key[0] == model and (ids is None or key[1] in ids))
+        }
 
     def cmd_deny(self, model, operation="read", allow=False):
         (self.site.denied.discard if allow else self.site.denied.add)((model, operation))
@@ -217,13 +245,19 @@ class OdooControl:
 
     def cmd_counts(self):
         with self.rpc.lock:
-            return {"counts": {name: {"calls": n, "ids": self.rpc.ids[name]}
-                               for name, n in self.rpc.counts.items()}}
+            return {
+                "counts": {
+                    name: {"calls": n, "ids": self.rpc.ids[name]}
+                    for name, n in self.rpc.counts.items()
+                }
+            }
 
     def cmd_log(self, call=None, since=0):
         with self.rpc.lock:
-            return {"log": [e for e in self.rpc.log[since:] if call in (None, e["call"])],
-                    "next": len(self.rpc.log)}
+            return {
+                "log": [e for e in self.rpc.log[since:] if call in (None, e["call"])],
+                "next": len(self.rpc.log),
+            }
 
     def cmd_reset_log(self):
         self.rpc.reset_log()
@@ -238,8 +272,11 @@ def perform(orm, operation, results):
     kind, model, *rest = substitute(operation, results)
     if kind == "create":
         values = rest[0]
-        return [orm.create(model, v) for v in values] if isinstance(values, list) else orm.create(
-            model, values)
+        return (
+            [orm.create(model, v) for v in values]
+            if isinstance(values, list)
+            else orm.create(model, values)
+        )
     if kind == "call":
         return odoo_site.change(orm, model, rest[0], [rest[1]], {})
     if kind in ("write", "unlink"):

@@ -1,8 +1,9 @@
 """An in-memory database with the visibility rules that matter to a broker.
 
-A transaction sees what was committed and its own writes; others see its writes at commit, not before.
-All its rows carry its START time as write_date, in microseconds. Two transactions that write one row:
-the second waits for the first, then fails to serialize, as PostgreSQL does under REPEATABLE READ.
+A transaction sees what was committed and its own writes; others see its writes at commit, not
+before. All its rows carry its START time as write_date, in microseconds. Two transactions that
+write one row: the second waits for the first, then fails to serialize, as PostgreSQL does under
+REPEATABLE READ.
 Datetimes are text, "2026-11-21 22:05:44.665782", without a fraction when it is zero: text order is
 time order.
 """
@@ -104,7 +105,7 @@ class Transaction:
         """Ids in order, greater than `above`."""
         with self.database.lock:
             committed = self.database.tables[model].sorted_ids()
-            committed = committed[bisect.bisect_right(committed, above):]
+            committed = committed[bisect.bisect_right(committed, above) :]
         overlay = self.overlay.get(model)
         if not overlay:
             return committed
@@ -164,5 +165,6 @@ class Transaction:
 def stamp(moment):
     """Seconds since 1970 as the text PostgreSQL shows in UTC."""
     text = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime(
-        "%Y-%m-%d %H:%M:%S.%f")
+        "%Y-%m-%d %H:%M:%S.%f"
+    )
     return text[:-7] if text.endswith(".000000") else text

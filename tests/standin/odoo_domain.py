@@ -4,8 +4,22 @@ import re
 
 from odoo_errors import PythonError
 
-OPERATORS = {"=", "!=", ">", ">=", "<", "<=", "in", "not in", "like", "ilike", "not like",
-             "not ilike", "=like", "=ilike"}
+OPERATORS = {
+    "=",
+    "!=",
+    ">",
+    ">=",
+    "<",
+    "<=",
+    "in",
+    "not in",
+    "like",
+    "ilike",
+    "not like",
+    "not ilike",
+    "=like",
+    "=ilike",
+}
 
 
 def normal_datetime(value):
@@ -33,8 +47,9 @@ def compare(left, operator, right):
     if operator in (">", ">=", "<", "<="):
         if left is False or left is None or empty:
             return False
-        return {">": left > right, ">=": left >= right, "<": left < right,
-                "<=": left <= right}[operator]
+        return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[
+            operator
+        ]
     return matches_text(left, operator, right)
 
 
@@ -81,7 +96,9 @@ def negation(test):
 def compile_term(term, orm, model):
     name, operator, value = term
     if operator not in OPERATORS:
-        raise PythonError("ValueError", f"Invalid operator {operator!r} in domain term {tuple(term)!r}")
+        raise PythonError(
+            "ValueError", f"Invalid operator {operator!r} in domain term {tuple(term)!r}"
+        )
     first, _, rest = str(name).partition(".")
     field = orm.fields(model).get(first)
     if field is None:
@@ -92,7 +109,11 @@ def compile_term(term, orm, model):
     if field.type == "many2one" and value == 0:
         value = False  # Odoo takes 0 for "none" here: ["order_id", ">", 0] finds nothing
     if field.type == "datetime":
-        value = [normal_datetime(v) for v in value] if isinstance(value, list) else normal_datetime(value)
+        value = (
+            [normal_datetime(v) for v in value]
+            if isinstance(value, list)
+            else normal_datetime(value)
+        )
     if field.stored and field.type != "many2many":
         if field.name == "id" or not field.translate:
             return lambda row: compare(row.get(first, False), operator, value)

@@ -58,8 +58,8 @@ MESSAGES = {
     "psycopg2.errors.SerializationFailure": "could not serialize access due to concurrent update\n",
     "psycopg2.errors.LockNotAvailable": "could not obtain lock on row in relation\n",
     "psycopg2.errors.DeadlockDetected": "deadlock detected\n",
-    "psycopg2.OperationalError": "connection to server at \"127.0.0.1\", port 5432 failed: "
-                                 "Connection refused\n",
+    "psycopg2.OperationalError": 'connection to server at "127.0.0.1", port 5432 failed: '
+    "Connection refused\n",
     "odoo.exceptions.AccessDenied": "Access Denied",
     "odoo.http.SessionExpiredException": "Session expired",
 }
@@ -67,12 +67,28 @@ MESSAGES = {
 
 def error_body(request_id, name, message):
     """The `error` envelope of /jsonrpc; the HTTP status is 200 all the same."""
-    code, title = (100, "Odoo Session Expired") if name.endswith("SessionExpiredException") else (
-        200, "Odoo Server Error")
+    code, title = (
+        (100, "Odoo Session Expired")
+        if name.endswith("SessionExpiredException")
+        else (200, "Odoo Server Error")
+    )
     short = name.rpartition(".")[2]
-    debug = ("Traceback (most recent call last):\n  File \"odoo/http.py\", line 1, in _transactioning\n"
-             f"{name if name.startswith('odoo') else short}: {message}\n")
-    return {"jsonrpc": "2.0", "id": request_id, "error": {
-        "code": code, "message": title,
-        "data": {"name": name, "debug": debug, "message": message, "arguments": [message],
-                 "context": {}}}}
+    debug = (
+        'Traceback (most recent call last):\n  File "odoo/http.py", line 1, in _transactioning\n'
+        f"{name if name.startswith('odoo') else short}: {message}\n"
+    )
+    return {
+        "jsonrpc": "2.0",
+        "id": request_id,
+        "error": {
+            "code": code,
+            "message": title,
+            "data": {
+                "name": name,
+                "debug": debug,
+                "message": message,
+                "arguments": [message],
+                "context": {},
+            },
+        },
+    }

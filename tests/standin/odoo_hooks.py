@@ -31,24 +31,35 @@ def shown(field, value):
 
 def hook_body(hook, model, record_id, values):
     """The exact bytes: keys sorted, ", " and ": " as separators, pure ASCII."""
-    members = {"_model": model, "_id": record_id,
-               "_action": f"{hook['action']}(#{hook['action_id']})", **values}
+    members = {
+        "_model": model,
+        "_id": record_id,
+        "_action": f"{hook['action']}(#{hook['action_id']})",
+        **values,
+    }
     return json.dumps(members, sort_keys=True, default=str).encode("ascii")
 
 
 def post(url, body):
     """(status, None), or (None, what went wrong)."""
     parts = urlsplit(url)
-    lines = [f"POST {parts.path or '/'}{'?' + parts.query if parts.query else ''} HTTP/1.1",
-             f"Host: {parts.hostname}" + (f":{parts.port}" if parts.port else ""),
-             "User-Agent: python-requests/2.31.0", "Accept-Encoding: gzip, deflate", "Accept: */*",
-             "Connection: keep-alive", "Content-Type: application/json",
-             f"Content-Length: {len(body)}"]
+    lines = [
+        f"POST {parts.path or '/'}{'?' + parts.query if parts.query else ''} HTTP/1.1",
+        f"Host: {parts.hostname}" + (f":{parts.port}" if parts.port else ""),
+        "User-Agent: python-requests/2.31.0",
+        "Accept-Encoding: gzip, deflate",
+        "Accept: */*",
+        "Connection: keep-alive",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
     if parts.username:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         lines.append("Authorization: Basic " + base64.b64encode(pair).decode())
     try:
-        with socket.create_connection((parts.hostname, parts.port or 80), TIMEOUT_SECONDS) as connection:
+        with socket.create_connection(
+            (parts.hostname, parts.port or 80), TIMEOUT_SECONDS
+        ) as connection:
             connection.settimeout(TIMEOUT_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
@@ -70,8 +81,18 @@ class Hooks:
         self._hooks = []
         self.log = []
 
-    def add(self, model, url, fields=(), watch=None, on=("create", "write"), action=None,
-            action_id=None, values=None, stale_write_date=False):
+    def add(
+        self,
+        model,
+        url,
+        fields=(),
+        watch=None,
+        on=("create", "write"),
+        action=None,
+        action_id=None,
+        values=None,
+        stale_write_date=False,
+    ):
         """`watch`: fields whose change fires it (default: any save). `values`: fires only when the
         record has them. `stale_write_date`: shows the write_date of the previous transaction, as
         hooks fired by a recomputed state do."""
@@ -79,11 +100,20 @@ class Hooks:
             raise ControlError("`on` takes create, write, unlink")
         number = next(self._numbers)
         with self._lock:
-            self._hooks.append({
-                "number": number, "model": model, "url": url, "fields": list(fields), "watch": watch,
-                "on": list(on), "action": action or "Send Webhook Notification",
-                "action_id": action_id or 500 + number, "values": values or {},
-                "stale_write_date": stale_write_date})
+            self._hooks.append(
+                {
+                    "number": number,
+                    "model": model,
+                    "url": url,
+                    "fields": list(fields),
+                    "watch": watch,
+                    "on": list(on),
+                    "action": action or "Send Webhook Notification",
+                    "action_id": action_id or 500 + number,
+                    "values": values or {},
+                    "stale_write_date": stale_write_date,
+                }
+            )
         return number
 
     def clear(self, number=None):
@@ -92,7 +122,11 @@ class Hooks:
 
     def ring(self, orm, operation, model, record_id, old, changed):
         for hook in list(self._hooks):
-            if hook["model"] == model and operation in hook["on"] and wanted(hook, operation, changed):
+            if (
+                hook["model"] == model
+                and operation in hook["on"]
+                and wanted(hook, operation, changed)
+            ):
                 row = orm.transaction.get(model, record_id)
                 if all(row.get(name) == value for name, value in hook["values"].items()):
                     self._send(hook, orm, model, row, old)
@@ -109,9 +143,16 @@ class Hooks:
         body = hook_body(hook, model, row["id"], values)
         started = time.time()
         status, problem = post(hook["url"], body)
-        entry = {"hook": hook["number"], "model": model, "id": row["id"], "status": status,
-                 "error": problem, "at": started, "seconds": time.time() - started,
-                 "body": body.decode()}
+        entry = {
+            "hook": hook["number"],
+            "model": model,
+            "id": row["id"],
+            "status": status,
+            "error": problem,
+            "at": started,
+            "seconds": time.time() - started,
+            "body": body.decode(),
+        }
         orm.hooks_sent.append({k: entry[k] for k in ("hook", "model", "id", "status", "error")})
         with self._lock:
             if len(self.log) < LOG_MAX:

@@ -1,98 +1,134 @@
 """The models the Odoo stand-in knows: names, field types and defaults as an Odoo 18 has them.
 
-A field is written `name:type`; relations name their model (one2many: `model.inverse`), `=path` reads
-through a many2one, `!company` marks company-dependent and `!translate` translated fields.
+A field is written `name:type`; relations name their model (one2many: `model.inverse`), `=path`
+reads through a many2one, `!company` marks company-dependent and `!translate` translated fields.
 """
 
 MAGIC = "id:integer display_name:char create_date:datetime write_date:datetime"
 
 SPECS = {
-    "res.partner": """name:char email:char phone:char mobile:char ref:char vat:char street:char street2:char
-        city:char zip:char country_id:many2one(res.country) parent_id:many2one(res.partner)
-        child_ids:one2many(res.partner.parent_id) category_id:many2many(res.partner.category)
-        company_id:many2one(res.company) is_company:boolean active:boolean lang:selection type:selection
-        tz:selection title:many2one(res.partner.title) comment:html color:integer partner_latitude:float
-        image_128:binary user_id:many2one(res.users) commercial_partner_id:many2one(res.partner)
-        credit_limit:float!company""",
+    "res.partner": """name:char email:char phone:char mobile:char ref:char vat:char
+        street:char street2:char city:char zip:char country_id:many2one(res.country)
+        parent_id:many2one(res.partner) child_ids:one2many(res.partner.parent_id)
+        category_id:many2many(res.partner.category) company_id:many2one(res.company)
+        is_company:boolean active:boolean lang:selection type:selection tz:selection
+        title:many2one(res.partner.title) comment:html color:integer partner_latitude:float
+        image_128:binary user_id:many2one(res.users)
+        commercial_partner_id:many2one(res.partner) credit_limit:float!company""",
     "res.partner.category": "name:char!translate active:boolean",
     "res.country": "name:char!translate code:char",
     "res.company": "name:char currency_id:many2one(res.currency) active:boolean",
     "res.currency": "name:char symbol:char active:boolean",
     "res.users": """name:char login:char partner_id:many2one(res.partner) active:boolean
-        company_id:many2one(res.company) company_ids:many2many(res.company) login_date:datetime""",
+        company_id:many2one(res.company) company_ids:many2many(res.company)
+        login_date:datetime""",
     "uom.uom": "name:char!translate factor:float rounding:float active:boolean",
-    "product.template": """name:char!translate default_code:char type:selection list_price:float
-        uom_id:many2one(uom.uom) categ_id:many2one(product.category) weight:float active:boolean
-        barcode:char description_sale:text standard_price:float!company
-        product_variant_ids:one2many(product.product.product_tmpl_id) company_id:many2one(res.company)""",
-    "product.product": """product_tmpl_id:many2one(product.template) default_code:char barcode:char
-        active:boolean weight:float lst_price:float name:char=product_tmpl_id.name
-        type:selection=product_tmpl_id.type list_price:float=product_tmpl_id.list_price
+    "product.template": """name:char!translate default_code:char type:selection
+        list_price:float uom_id:many2one(uom.uom) categ_id:many2one(product.category)
+        weight:float active:boolean barcode:char description_sale:text
+        standard_price:float!company
+        product_variant_ids:one2many(product.product.product_tmpl_id)
+        company_id:many2one(res.company)""",
+    "product.product": """product_tmpl_id:many2one(product.template) default_code:char
+        barcode:char active:boolean weight:float lst_price:float
+        name:char=product_tmpl_id.name type:selection=product_tmpl_id.type
+        list_price:float=product_tmpl_id.list_price
         uom_id:many2one(uom.uom)=product_tmpl_id.uom_id
         categ_id:many2one(product.category)=product_tmpl_id.categ_id
-        company_id:many2one(res.company)=product_tmpl_id.company_id standard_price:float!company""",
+        company_id:many2one(res.company)=product_tmpl_id.company_id
+        standard_price:float!company""",
     "product.category": "name:char complete_name:char",
-    "sale.order": """name:char state:selection partner_id:many2one(res.partner) client_order_ref:char
-        date_order:datetime commitment_date:datetime validity_date:date company_id:many2one(res.company)
-        currency_id:many2one(res.currency) warehouse_id:many2one(stock.warehouse) note:html
-        order_line:one2many(sale.order.line.order_id) amount_untaxed:monetary amount_tax:monetary
-        amount_total:monetary picking_ids:one2many(stock.picking.sale_id) locked:boolean origin:char
-        tag_ids:many2many(crm.tag) user_id:many2one(res.users)""",
-    "sale.order.line": """order_id:many2one(sale.order) sequence:integer name:text display_type:selection
-        product_id:many2one(product.product) product_uom_qty:float product_uom:many2one(uom.uom)
-        price_unit:float discount:float price_subtotal:monetary price_total:monetary
-        qty_delivered:float company_id:many2one(res.company)=order_id.company_id
-        state:selection=order_id.state""",
-    "mrp.bom": """product_tmpl_id:many2one(product.template) product_id:many2one(product.product)
-        product_qty:float code:char bom_line_ids:one2many(mrp.bom.line.bom_id) active:boolean
+    "sale.order": """name:char state:selection partner_id:many2one(res.partner)
+        client_order_ref:char date_order:datetime commitment_date:datetime validity_date:date
+        company_id:many2one(res.company) currency_id:many2one(res.currency)
+        warehouse_id:many2one(stock.warehouse) note:html
+        order_line:one2many(sale.order.line.order_id) amount_untaxed:monetary
+        amount_tax:monetary amount_total:monetary picking_ids:one2many(stock.picking.sale_id)
+        locked:boolean origin:char tag_ids:many2many(crm.tag) user_id:many2one(res.users)""",
+    "sale.order.line": """order_id:many2one(sale.order) sequence:integer name:text
+        display_type:selection product_id:many2one(product.product) product_uom_qty:float
+        product_uom:many2one(uom.uom) price_unit:float discount:float price_subtotal:monetary
+        price_total:monetary qty_delivered:float
+        company_id:many2one(res.company)=order_id.company_id state:selection=order_id.state""",
+    "mrp.bom": """product_tmpl_id:many2one(product.template)
+        product_id:many2one(product.product) product_qty:float code:char
+        bom_line_ids:one2many(mrp.bom.line.bom_id) active:boolean
         company_id:many2one(res.company) type:selection""",
-    "mrp.bom.line": """bom_id:many2one(mrp.bom) product_id:many2one(product.product) product_qty:float
-        product_uom_id:many2one(uom.uom) sequence:integer""",
-    "mrp.production": """name:char state:selection product_id:many2one(product.product) product_qty:float
-        product_uom_id:many2one(uom.uom) qty_producing:float qty_produced:float bom_id:many2one(mrp.bom)
-        origin:char date_start:datetime date_finished:datetime company_id:many2one(res.company)
-        lot_producing_id:many2one(stock.lot) move_raw_ids:one2many(stock.move.raw_material_production_id)
+    "mrp.bom.line": """bom_id:many2one(mrp.bom) product_id:many2one(product.product)
+        product_qty:float product_uom_id:many2one(uom.uom) sequence:integer""",
+    "mrp.production": """name:char state:selection product_id:many2one(product.product)
+        product_qty:float product_uom_id:many2one(uom.uom) qty_producing:float
+        qty_produced:float bom_id:many2one(mrp.bom) origin:char date_start:datetime
+        date_finished:datetime company_id:many2one(res.company)
+        lot_producing_id:many2one(stock.lot)
+        move_raw_ids:one2many(stock.move.raw_material_production_id)
         move_finished_ids:one2many(stock.move.production_id) priority:selection""",
     "stock.picking": """name:char state:selection partner_id:many2one(res.partner) origin:char
         picking_type_id:many2one(stock.picking.type) picking_type_code:selection
         location_id:many2one(stock.location) location_dest_id:many2one(stock.location)
         scheduled_date:datetime date_done:datetime move_ids:one2many(stock.move.picking_id)
-        sale_id:many2one(sale.order) backorder_id:many2one(stock.picking) carrier_tracking_ref:char
-        company_id:many2one(res.company)""",
-    "stock.move": """name:char state:selection product_id:many2one(product.product) product_uom_qty:float
-        quantity:float product_uom:many2one(uom.uom) picking_id:many2one(stock.picking)
-        sale_line_id:many2one(sale.order.line) raw_material_production_id:many2one(mrp.production)
+        sale_id:many2one(sale.order) backorder_id:many2one(stock.picking)
+        carrier_tracking_ref:char company_id:many2one(res.company)""",
+    "stock.move": """name:char state:selection product_id:many2one(product.product)
+        product_uom_qty:float quantity:float product_uom:many2one(uom.uom)
+        picking_id:many2one(stock.picking) sale_line_id:many2one(sale.order.line)
+        raw_material_production_id:many2one(mrp.production)
         production_id:many2one(mrp.production) company_id:many2one(res.company) date:datetime""",
-    "stock.quant": """product_id:many2one(product.product) location_id:many2one(stock.location)
-        lot_id:many2one(stock.lot) quantity:float reserved_quantity:float in_date:datetime""",
+    "stock.quant": """product_id:many2one(product.product)
+        location_id:many2one(stock.location) lot_id:many2one(stock.lot) quantity:float
+        reserved_quantity:float in_date:datetime""",
     "stock.lot": "name:char product_id:many2one(product.product) company_id:many2one(res.company)",
     "stock.location": "name:char complete_name:char usage:selection active:boolean",
     "stock.warehouse": "name:char code:char company_id:many2one(res.company) active:boolean",
     "stock.picking.type": "name:char code:selection active:boolean",
-    "crm.lead": "name:char partner_id:many2one(res.partner) email_from:char expected_revenue:monetary active:boolean",
+    "crm.lead": """name:char partner_id:many2one(res.partner) email_from:char
+        expected_revenue:monetary active:boolean""",
     "crm.tag": "name:char!translate color:integer",
     "res.partner.title": "name:char!translate",
 }
 
-DESCRIPTIONS = {"res.partner": "Contact", "sale.order": "Sales Order", "sale.order.line": "Sales Order Line",
-                "mrp.production": "Manufacturing Order", "stock.picking": "Transfer",
-                "product.product": "Product Variant", "product.template": "Product",
-                "res.users": "User"}
+DESCRIPTIONS = {
+    "res.partner": "Contact",
+    "sale.order": "Sales Order",
+    "sale.order.line": "Sales Order Line",
+    "mrp.production": "Manufacturing Order",
+    "stock.picking": "Transfer",
+    "product.product": "Product Variant",
+    "product.template": "Product",
+    "res.users": "User",
+}
 
 # Values a create does not name; "{id}" is the new id.
 DEFAULTS = {
     "res.partner": {"type": "contact", "lang": "en_US"},
     "product.template": {"type": "consu", "uom_id": 1, "categ_id": 1},
-    "sale.order": {"name": "S{id:05d}", "state": "draft", "company_id": 1, "currency_id": 1,
-                   "warehouse_id": 1},
+    "sale.order": {
+        "name": "S{id:05d}",
+        "state": "draft",
+        "company_id": 1,
+        "currency_id": 1,
+        "warehouse_id": 1,
+    },
     "sale.order.line": {"product_uom_qty": 1.0, "product_uom": 1, "sequence": 10},
     "mrp.bom": {"product_qty": 1.0, "type": "normal"},
     "mrp.bom.line": {"product_qty": 1.0, "product_uom_id": 1},
-    "mrp.production": {"name": "WH/MO/{id:05d}", "state": "draft", "company_id": 1, "product_qty": 1.0,
-                       "product_uom_id": 1, "priority": "0"},
-    "stock.picking": {"name": "WH/OUT/{id:05d}", "state": "draft", "company_id": 1,
-                      "picking_type_id": 2, "picking_type_code": "outgoing", "location_id": 8,
-                      "location_dest_id": 5},
+    "mrp.production": {
+        "name": "WH/MO/{id:05d}",
+        "state": "draft",
+        "company_id": 1,
+        "product_qty": 1.0,
+        "product_uom_id": 1,
+        "priority": "0",
+    },
+    "stock.picking": {
+        "name": "WH/OUT/{id:05d}",
+        "state": "draft",
+        "company_id": 1,
+        "picking_type_id": 2,
+        "picking_type_code": "outgoing",
+        "location_id": 8,
+        "location_dest_id": 5,
+    },
     "stock.move": {"state": "draft", "company_id": 1, "product_uom": 1},
     "uom.uom": {"factor": 1.0, "rounding": 0.01},
 }
@@ -119,10 +155,18 @@ class Field:
         return self.path is None and self.type != "one2many" and self.name != "display_name"
 
     def description(self):
-        answer = {"type": self.type, "string": self.name.replace("_", " ").capitalize(),
-                  "name": self.name, "store": self.stored, "readonly": False, "required": False,
-                  "searchable": True, "sortable": self.stored, "company_dependent":
-                  self.company_dependent, "translate": self.translate}
+        answer = {
+            "type": self.type,
+            "string": self.name.replace("_", " ").capitalize(),
+            "name": self.name,
+            "store": self.stored,
+            "readonly": False,
+            "required": False,
+            "searchable": True,
+            "sortable": self.stored,
+            "company_dependent": self.company_dependent,
+            "translate": self.translate,
+        }
         if self.relation:
             answer["relation"] = self.relation
         if self.inverse:
@@ -132,5 +176,7 @@ class Field:
 
 def load_models():
     """{model: {field name: Field}}, a fresh copy: tests add and remove fields."""
-    return {model: {f.name: f for f in map(Field, (MAGIC + " " + text).split())}
-            for model, text in SPECS.items()}
+    return {
+        model: {f.name: f for f in map(Field, (MAGIC + " " + text).split())}
+        for model, text in SPECS.items()
+    }

@@ -1,4 +1,4 @@
-"""The part of Odoo's ORM a broker can see: read, search, create, write, unlink, within a transaction."""
+"""The part of Odoo's ORM a broker can see: read, search, create, write, unlink, in a transaction."""
 
 import odoo_domain
 from odoo_errors import AccessError, MissingError, PythonError, UserError
@@ -10,7 +10,7 @@ TEMPLATE_FOLLOWED = {"name", "type", "list_price", "uom_id", "categ_id", "active
 
 
 class Orm:
-    """One transaction's view for one user. `site` holds what outlives transactions (see odoo_site)."""
+    """One transaction's view for one user. `site` holds what outlives them (odoo_site)."""
 
     def __init__(self, site, transaction, context=None, user=2):
         self.site, self.transaction = site, transaction
@@ -36,7 +36,8 @@ class Orm:
         if field.path:
             relation, name = field.path
             target = row.get(relation) and self.transaction.get(
-                self.field(model, relation).relation, row[relation])
+                self.field(model, relation).relation, row[relation]
+            )
             if not target:
                 return EMPTY.get(field.type, False)
             comodel = self.field(model, relation).relation
@@ -84,11 +85,15 @@ class Orm:
 
     def check_access(self, model, operation="read"):
         if (model, operation) in self.site.denied:
-            verb = {"read": "access", "write": "modify", "create": "create", "unlink": "delete"}[operation]
+            verb = {"read": "access", "write": "modify", "create": "create", "unlink": "delete"}[
+                operation
+            ]
             raise AccessError(
-                f"You are not allowed to {verb} '{DESCRIPTIONS.get(model, model)}' ({model}) records.\n\n"
+                f"You are not allowed to {verb} '{DESCRIPTIONS.get(model, model)}' ({model}) "
+                "records.\n\n"
                 "No group currently allows this operation.\n\n"
-                "Contact your administrator to request access if necessary.")
+                "Contact your administrator to request access if necessary."
+            )
 
     def record_error(self, model, ids, operation="read"):
         """Odoo's refusal of a whole call because a record rule hides some of its records."""
@@ -97,8 +102,9 @@ class Orm:
             "Uh-oh! Looks like you have stumbled upon some top-secret records.\n\n"
             f"Sorry, Broker (id={self.user}) doesn't have '{operation}' access to:\n"
             f"- {DESCRIPTIONS.get(model, model)} ({model})\n\n"
-            "If you really, really need access, perhaps you can win over your friendly administrator "
-            "with a batch of freshly baked cookies.")
+            "If you really, really need access, perhaps you can win over your friendly "
+            "administrator with a batch of freshly baked cookies."
+        )
 
     def existing(self, model, ids):
         """(id, row) of those that exist, in the order asked; the rule check is for all of them."""
@@ -120,8 +126,11 @@ class Orm:
         domain = [list(t) if not isinstance(t, str) else t for t in domain or []]
         test = odoo_domain.compile_domain(domain, self, model)
         companies = self.companies()
-        wants_active = ("active" in self.fields(model) and self.context.get("active_test", True)
-                        and not odoo_domain.mentions(domain, "active"))
+        wants_active = (
+            "active" in self.fields(model)
+            and self.context.get("active_test", True)
+            and not odoo_domain.mentions(domain, "active")
+        )
         keys = order_keys(order or "id")
         by_id = keys == [("id", False)]
         enough = offset + limit if limit and by_id else None
@@ -137,9 +146,10 @@ class Orm:
         if not by_id:
             for name, descending in reversed(keys):
                 field = self.field(model, name)
-                rows.sort(key=lambda r, f=field: sortable(self.value(model, r, f)),
-                          reverse=descending)
-        return [row["id"] for row in rows[offset:offset + limit if limit else None]]
+                rows.sort(
+                    key=lambda r, f=field: sortable(self.value(model, r, f)), reverse=descending
+                )
+        return [row["id"] for row in rows[offset : offset + limit if limit else None]]
 
     # -- changing ------------------------------------------------------------------------------
     def create(self, model, values):
@@ -217,8 +227,10 @@ class Orm:
         for record_id in ids:
             old = self.transaction.get(model, record_id)
             if old is None:
-                raise MissingError("Record does not exist or has been deleted.\n"
-                                   f"(Record: {model}({record_id},), User: {self.user})")
+                raise MissingError(
+                    "Record does not exist or has been deleted.\n"
+                    f"(Record: {model}({record_id},), User: {self.user})"
+                )
             if not self.visible(model, old, companies):
                 raise self.record_error(model, [record_id], "write")
             row = dict(old)
@@ -235,14 +247,18 @@ class Orm:
             self.ring("write", model, record_id, old, changed)
         if model == "product.template" and TEMPLATE_FOLLOWED & set(values):
             for template in ids:
-                for variant in self.transaction.referring("product.product", "product_tmpl_id", template):
+                for variant in self.transaction.referring(
+                    "product.product", "product_tmpl_id", template
+                ):
                     self.touch("product.product", variant)
         return True
 
     def touch(self, model, record_id, **values):
         """A write by recomputation: moves write_date, sends no hook."""
         row = self.transaction.get(model, record_id)
-        self.transaction.put(model, record_id, {**row, **values, "write_date": self.transaction.start})
+        self.transaction.put(
+            model, record_id, {**row, **values, "write_date": self.transaction.start}
+        )
 
     def unlink(self, model, ids):
         self.check_access(model, "unlink")
@@ -252,9 +268,14 @@ class Orm:
                 continue
             self.ring("unlink", model, record_id, row, set())
             for field in self.fields(model).values():
-                if field.type == "one2many" and field.relation in ("sale.order.line", "mrp.bom.line"):
-                    self.unlink(field.relation, self.transaction.referring(
-                        field.relation, field.inverse, record_id))
+                if field.type == "one2many" and field.relation in (
+                    "sale.order.line",
+                    "mrp.bom.line",
+                ):
+                    self.unlink(
+                        field.relation,
+                        self.transaction.referring(field.relation, field.inverse, record_id),
+                    )
             self.transaction.put(model, record_id, None)
             if model == "sale.order.line":
                 self.recompute_order(row["order_id"])
@@ -288,7 +309,9 @@ class Orm:
         if not order or self.transaction.get("sale.order", order) is None:
             return
         lines = self.transaction.referring("sale.order.line", "order_id", order)
-        total = round(sum(self.transaction.get("sale.order.line", i)["price_subtotal"] for i in lines), 2)
+        total = round(
+            sum(self.transaction.get("sale.order.line", i)["price_subtotal"] for i in lines), 2
+        )
         old = self.transaction.get("sale.order", order)
         self.touch("sale.order", order, amount_untaxed=total, amount_total=total)
         if old["amount_total"] != total:

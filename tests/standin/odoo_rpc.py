@@ -10,18 +10,24 @@ from control import Faults
 from http_server import Reply
 from odoo_errors import MESSAGES, OdooError, error_body
 
-VERSION = {"server_version": "18.0-20250421", "server_version_info": [18, 0, 0, "final", 0, ""],
-           "server_serie": "18.0", "protocol_version": 1}
+VERSION = {
+    "server_version": "18.0-20250421",
+    "server_version_info": [18, 0, 0, "final", 0, ""],
+    "server_serie": "18.0",
+    "protocol_version": 1,
+}
 HTML = b"<!doctype html>\n<html lang=en>\n<title>502 Bad Gateway</title>\n<h1>Bad Gateway</h1>\n"
 REQUEST_LOG_MAX = 100_000
 # Modes that answer an Odoo error, and the exception each one names.
-ERROR_MODES = {"serialization": "psycopg2.errors.SerializationFailure",
-               "lock_not_available": "psycopg2.errors.LockNotAvailable",
-               "deadlock": "psycopg2.errors.DeadlockDetected",
-               "database_down": "psycopg2.OperationalError",
-               "access_denied": "odoo.exceptions.AccessDenied",
-               "access_error": "odoo.exceptions.AccessError",
-               "session_expired": "odoo.http.SessionExpiredException"}
+ERROR_MODES = {
+    "serialization": "psycopg2.errors.SerializationFailure",
+    "lock_not_available": "psycopg2.errors.LockNotAvailable",
+    "deadlock": "psycopg2.errors.DeadlockDetected",
+    "database_down": "psycopg2.OperationalError",
+    "access_denied": "odoo.exceptions.AccessDenied",
+    "access_error": "odoo.exceptions.AccessError",
+    "session_expired": "odoo.http.SessionExpiredException",
+}
 
 
 class Call:
@@ -33,14 +39,23 @@ class Call:
 
 
 def matches(fault, call):
-    return (fault.get("model") in (None, call.model) and fault.get("method") in (None, call.method)
-            and (not fault.get("ids") or bool(set(fault["ids"]) & set(call.ids))))
+    return (
+        fault.get("model") in (None, call.model)
+        and fault.get("method") in (None, call.method)
+        and (not fault.get("ids") or bool(set(fault["ids"]) & set(call.ids)))
+    )
 
 
 def reply_json(value, **options):
     body = json.dumps(value, ensure_ascii=False).encode()
-    return Reply(200, body, "application/json; charset=utf-8",
-                 [("X-Content-Type-Options", "nosniff")], close=True, **options)
+    return Reply(
+        200,
+        body,
+        "application/json; charset=utf-8",
+        [("X-Content-Type-Options", "nosniff")],
+        close=True,
+        **options,
+    )
 
 
 class Rpc:
@@ -61,8 +76,12 @@ class Rpc:
             return reply_json({"status": "pass"})
         if request.path.startswith("/json/"):
             return redirect(request.target)
-        return Reply(404, b"<!doctype html>\n<title>404 Not Found</title>\n",
-                     "text/html; charset=utf-8", close=True)
+        return Reply(
+            404,
+            b"<!doctype html>\n<title>404 Not Found</title>\n",
+            "text/html; charset=utf-8",
+            close=True,
+        )
 
     def jsonrpc(self, request):
         try:
@@ -89,7 +108,9 @@ class Rpc:
         except OdooError as problem:
             return reply_json(error_body(request_id, problem.name, str(problem)))
         except Exception as problem:  # pylint: disable=broad-except
-            return reply_json(error_body(request_id, f"builtins.{type(problem).__name__}", str(problem)))
+            return reply_json(
+                error_body(request_id, f"builtins.{type(problem).__name__}", str(problem))
+            )
         answer = {"jsonrpc": "2.0", "id": request_id}
         if result is not None:
             answer["result"] = result
@@ -103,8 +124,9 @@ class Rpc:
         if service == "object" and method == "execute_kw":
             database, uid, password, model, name, *rest = args
             self.site.check(database, uid, password)
-            return self.site.call(uid, model, name, rest[0] if rest else [],
-                                  rest[1] if len(rest) > 1 else {})
+            return self.site.call(
+                uid, model, name, rest[0] if rest else [], rest[1] if len(rest) > 1 else {}
+            )
         raise OdooError(f"Method not available {method}", "builtins.NameError")
 
     def record(self, call):
@@ -113,9 +135,17 @@ class Rpc:
             self.counts[name] += 1
             self.ids[name] += len(call.ids)
             if len(self.log) < REQUEST_LOG_MAX:
-                self.log.append({"at": time.time(), "call": name, "model": call.model,
-                                 "method": call.method, "ids": call.ids, "args": call.args,
-                                 "kwargs": call.kwargs})
+                self.log.append(
+                    {
+                        "at": time.time(),
+                        "call": name,
+                        "model": call.model,
+                        "method": call.method,
+                        "ids": call.ids,
+                        "args": call.args,
+                        "kwargs": call.kwargs,
+                    }
+                )
 
     def reset_log(self):
         with self.lock:
@@ -131,32 +161,53 @@ def describe(params):
     positional = args[5] if len(args) > 5 else []
     ids = positional[0] if positional else []
     ids = ids if isinstance(ids, list) else [ids]
-    return Call("object", args[3], args[4], [i for i in ids if isinstance(i, int)],
-                args[6] if len(args) > 6 else {}, positional)
+    return Call(
+        "object",
+        args[3],
+        args[4],
+        [i for i in ids if isinstance(i, int)],
+        args[6] if len(args) > 6 else {},
+        positional,
+    )
 
 
 def redirect(target):
     location = "/web/login?redirect=" + urllib.parse.quote(target + "?", safe="")
-    return Reply(303, b"<!doctype html>\n<title>Redirecting...</title>\n",
-                 "text/html; charset=utf-8", [("Location", location)], close=True)
+    return Reply(
+        303,
+        b"<!doctype html>\n<title>Redirecting...</title>\n",
+        "text/html; charset=utf-8",
+        [("Location", location)],
+        close=True,
+    )
 
 
 def misbehave(fault, request_id, reply=None):
     mode = fault["mode"]
     if mode in ERROR_MODES or mode == "error":
         name = fault.get("name") or ERROR_MODES.get(mode)
-        return reply_json(error_body(request_id, name,
-                                     fault.get("message") or MESSAGES.get(name, name)))
+        return reply_json(
+            error_body(request_id, name, fault.get("message") or MESSAGES.get(name, name))
+        )
     if mode in ("html", "status"):
-        return Reply(fault.get("status", 502), fault.get("body", HTML.decode()).encode(),
-                     "text/html; charset=utf-8", fault.get("headers", {}).items(), close=True)
+        return Reply(
+            fault.get("status", 502),
+            fault.get("body", HTML.decode()).encode(),
+            "text/html; charset=utf-8",
+            fault.get("headers", {}).items(),
+            close=True,
+        )
     if mode == "redirect":
         return redirect("/jsonrpc")
     if mode == "no_result":
         return reply_json({"jsonrpc": "2.0", "id": request_id})
     if mode == "oversized":
-        return Reply(200, b'{"jsonrpc": "2.0", "id": 1, "result": "', close=True,
-                     stream_bytes=fault.get("bytes", 1 << 30))
+        return Reply(
+            200,
+            b'{"jsonrpc": "2.0", "id": 1, "result": "',
+            close=True,
+            stream_bytes=fault.get("bytes", 1 << 30),
+        )
     if mode == "malformed":
         return Reply(200, b'{"jsonrpc": "2.0", "id": 1, "resul', "application/json", close=True)
     whole = reply or reply_json({"jsonrpc": "2.0", "id": request_id, "result": []})

@@ -5,8 +5,14 @@ import time
 
 import odoo_business
 from odoo_database import Database, stamp
-from odoo_errors import (AccessDenied, AccessError, LockNotAvailable, OdooError, PythonError,
-                         SerializationFailure)
+from odoo_errors import (
+    AccessDenied,
+    AccessError,
+    LockNotAvailable,
+    OdooError,
+    PythonError,
+    SerializationFailure,
+)
 from odoo_hooks import Hooks
 from odoo_models import load_models
 from odoo_orm import Orm
@@ -29,17 +35,26 @@ class Site:
 
     def fill(self):
         for model, rows in {
-                "res.currency": [{"name": "EUR", "symbol": "€"}],
-                "res.company": [{"name": "Lyon", "currency_id": 1}],
-                "res.country": [{"name": "Germany", "code": "DE"}, {"name": "France", "code": "FR"}],
-                "uom.uom": [{"name": "Units"}, {"name": "kg"}],
-                "product.category": [{"name": "All", "complete_name": "All"}],
-                "stock.warehouse": [{"name": "Main", "code": "WH", "company_id": 1}],
-                "stock.picking.type": [{"name": "Receipts", "code": "incoming"},
-                                       {"name": "Delivery Orders", "code": "outgoing"}],
-                "res.users": [{"name": "System", "login": "__system__"},
-                              {"name": "Broker", "login": self.users[2]["login"], "company_id": 1,
-                               "company_ids": [[6, 0, [1]]]}]}.items():
+            "res.currency": [{"name": "EUR", "symbol": "€"}],
+            "res.company": [{"name": "Lyon", "currency_id": 1}],
+            "res.country": [{"name": "Germany", "code": "DE"}, {"name": "France", "code": "FR"}],
+            "uom.uom": [{"name": "Units"}, {"name": "kg"}],
+            "product.category": [{"name": "All", "complete_name": "All"}],
+            "stock.warehouse": [{"name": "Main", "code": "WH", "company_id": 1}],
+            "stock.picking.type": [
+                {"name": "Receipts", "code": "incoming"},
+                {"name": "Delivery Orders", "code": "outgoing"},
+            ],
+            "res.users": [
+                {"name": "System", "login": "__system__"},
+                {
+                    "name": "Broker",
+                    "login": self.users[2]["login"],
+                    "company_id": 1,
+                    "company_ids": [[6, 0, [1]]],
+                },
+            ],
+        }.items():
             self.run(lambda orm, m=model, r=rows: [orm.create(m, values) for values in r])
 
     def user(self, uid):
@@ -76,7 +91,7 @@ class Site:
                 transaction.rollback()
                 if attempt == TRIES_MAX:
                     raise
-                time.sleep(random.uniform(0, 0.02 * 2 ** attempt))
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))
             except BaseException:
                 transaction.rollback()
                 raise
@@ -88,9 +103,13 @@ class Site:
         if model not in self.database.models:
             Orm(self, None).fields(model)
         if method in WRITING or (model, method) in odoo_business.METHODS:
-            return self.run(lambda orm: change(orm, model, method, args, kwargs), None, context, uid)
+            return self.run(
+                lambda orm: change(orm, model, method, args, kwargs), None, context, uid
+            )
         if method.startswith("_"):
-            raise AccessError(f"Private methods (such as '{model}.{method}') cannot be called remotely.")
+            raise AccessError(
+                f"Private methods (such as '{model}.{method}') cannot be called remotely."
+            )
         if method not in READS:
             raise PythonError("AttributeError", f"The method '{model}.{method}' does not exist")
         with self.database.lock:  # one snapshot for the whole call
@@ -103,8 +122,10 @@ class Site:
 
 def missing_database(name):
     return OdooError(
-        f'connection to server at "127.0.0.1", port 5432 failed: FATAL:  database "{name}" does not '
-        "exist\n", "psycopg2.OperationalError")
+        f'connection to server at "127.0.0.1", port 5432 failed: FATAL:  database "{name}" does '
+        "not exist\n",
+        "psycopg2.OperationalError",
+    )
 
 
 def change(orm, model, method, args, kwargs):
@@ -161,8 +182,9 @@ def search_count(orm, model, domain, limit=None):
     return len(orm.search(model, domain, 0, limit))
 
 
-def search_read(orm, model, domain=None, fields=None, offset=0, limit=None, order=None,
-                load="_classic_read"):
+def search_read(
+    orm, model, domain=None, fields=None, offset=0, limit=None, order=None, load="_classic_read"
+):
     ids = orm.search(model, domain, offset, limit, order)
     return read(orm, model, ids, fields, load)
 
@@ -186,5 +208,11 @@ def check_access_rights(orm, model, operation, raise_exception=True):
     return True
 
 
-READS = {"read": read, "search": search, "search_count": search_count, "search_read": search_read,
-         "fields_get": fields_get, "check_access_rights": check_access_rights}
+READS = {
+    "read": read,
+    "search": search,
+    "search_count": search_count,
+    "search_read": search_read,
+    "fields_get": fields_get,
+    "check_access_rights": check_access_rights,
+}

@@ -24,8 +24,9 @@ class OdooStandin:
     def __init__(self, port=0, control_port=0, database="test", login="broker", key="broker-key"):
         self.site = Site(database, login, key)
         self.rpc = Rpc(self.site)
-        self.server = HttpServer(self.rpc.handle, port, "Werkzeug/2.2.2 Python/3.11.7",
-                                 self.site.database.now)
+        self.server = HttpServer(
+            self.rpc.handle, port, "Werkzeug/2.2.2 Python/3.11.7", self.site.database.now
+        )
         self.control = OdooControl(self.site, self.rpc, self.server)
         self.control_server = HttpServer(control_handler(self.control.commands()), control_port)
 
@@ -42,9 +43,20 @@ def main():
     options.add_argument("--login", default="broker")
     options.add_argument("--key", default="broker-key")
     chosen = options.parse_args()
-    standin = OdooStandin(chosen.port, chosen.control_port, chosen.database, chosen.login, chosen.key)
-    announce(json.dumps({"port": standin.server.port, "control_port": standin.control_server.port,
-                         "database": chosen.database, "login": chosen.login, "key": chosen.key}))
+    standin = OdooStandin(
+        chosen.port, chosen.control_port, chosen.database, chosen.login, chosen.key
+    )
+    announce(
+        json.dumps(
+            {
+                "port": standin.server.port,
+                "control_port": standin.control_server.port,
+                "database": chosen.database,
+                "login": chosen.login,
+                "key": chosen.key,
+            }
+        )
+    )
     run_until_told()
     os._exit(0)  # threads may hang in sockets on purpose
 

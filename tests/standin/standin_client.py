@@ -9,7 +9,9 @@ def post(port, path, body, headers=None, method="POST"):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+        connection.request(
+            method, path, data, {"Content-Type": "application/json", **(headers or {})}
+        )
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
     finally:
@@ -39,9 +41,16 @@ class Rpc:
         self.port, self.key, self.database, self.uid = port, key, database, uid
 
     def raw(self, service, method, args):
-        status, headers, body = post(self.port, "/jsonrpc", {
-            "jsonrpc": "2.0", "method": "call", "id": 7,
-            "params": {"service": service, "method": method, "args": args}})
+        status, headers, body = post(
+            self.port,
+            "/jsonrpc",
+            {
+                "jsonrpc": "2.0",
+                "method": "call",
+                "id": 7,
+                "params": {"service": service, "method": method, "args": args},
+            },
+        )
         return status, headers, body
 
     def service(self, service, method, args):
@@ -52,5 +61,8 @@ class Rpc:
         return answer.get("result")
 
     def call(self, model, method, *args, **kwargs):
-        return self.service("object", "execute_kw", [
-            self.database, self.uid, self.key, model, method, list(args), kwargs])
+        return self.service(
+            "object",
+            "execute_kw",
+            [self.database, self.uid, self.key, model, method, list(args), kwargs],
+        )

@@ -25,9 +25,11 @@ MODES = {"status", "delay", "hang", "close", "close_midway", "oversized", "endle
 
 
 def matches(fault, request):
-    return (fault.get("path", "") in request.target
-            and fault.get("body", "") in request.body.decode("utf-8", "replace")
-            and fault.get("method") in (None, request.method))
+    return (
+        fault.get("path", "") in request.target
+        and fault.get("body", "") in request.body.decode("utf-8", "replace")
+        and fault.get("method") in (None, request.method)
+    )
 
 
 class Target:
@@ -58,24 +60,38 @@ class Target:
                 self.repeats += 1
                 return Reply(200, self.answers[key])
             number = next(self.numbers)
-            body = json.dumps(self.answer_body if self.answer_body is not None
-                              else {"id": f"T{number}"}).encode()
+            body = json.dumps(
+                self.answer_body if self.answer_body is not None else {"id": f"T{number}"}
+            ).encode()
             if key:
                 self.answers[key] = body
             if request.method != "GET" and len(self.effects) < REQUESTS_MAX:
-                self.effects.append({"number": number, "method": request.method,
-                                     "target": request.target, "key": key,
-                                     "body": request.body.decode("utf-8", "replace"),
-                                     "at": request.received_at})
+                self.effects.append(
+                    {
+                        "number": number,
+                        "method": request.method,
+                        "target": request.target,
+                        "key": key,
+                        "body": request.body.decode("utf-8", "replace"),
+                        "at": request.received_at,
+                    }
+                )
             return Reply(200, body)
 
     def record(self, request, reply, mode):
         with self.lock:
             if len(self.requests) < REQUESTS_MAX:
-                self.requests.append({
-                    "method": request.method, "target": request.target, "headers": request.headers,
-                    "body": request.body.decode("utf-8", "replace"), "at": request.received_at,
-                    "status": reply.status if reply.deliver == "whole" else None, "mode": mode})
+                self.requests.append(
+                    {
+                        "method": request.method,
+                        "target": request.target,
+                        "headers": request.headers,
+                        "body": request.body.decode("utf-8", "replace"),
+                        "at": request.received_at,
+                        "status": reply.status if reply.deliver == "whole" else None,
+                        "mode": mode,
+                    }
+                )
         return reply
 
 
@@ -88,7 +104,9 @@ def misbehave(fault, reply):
         kind = "text/plain" if isinstance(body, str) else "application/json"
         return Reply(fault.get("status", 500), data, kind, headers)
     if mode == "oversized":
-        return Reply(200, b"", headers=headers, stream_bytes=fault.get("bytes", 1 << 30), close=True)
+        return Reply(
+            200, b"", headers=headers, stream_bytes=fault.get("bytes", 1 << 30), close=True
+        )
     if mode == "endless":
         return Reply(200, b"", headers=headers, stream_bytes=1 << 40, chunked=True, close=True)
     whole = reply or Reply(200, b'{"id": "never applied"}')
@@ -129,8 +147,11 @@ class TargetControl:
 
     def cmd_effects(self, since=0):
         with self.target.lock:
-            return {"effects": self.target.effects[since:], "count": len(self.target.effects),
-                    "repeats": self.target.repeats}
+            return {
+                "effects": self.target.effects[since:],
+                "count": len(self.target.effects),
+                "repeats": self.target.repeats,
+            }
 
     def cmd_requests(self, since=0):
         with self.target.lock:
@@ -138,9 +159,15 @@ class TargetControl:
 
     def cmd_counts(self):
         with self.target.lock:
-            statuses = collections.Counter(str(r["status"] or r["mode"]) for r in self.target.requests)
-            return {"requests": len(self.target.requests), "effects": len(self.target.effects),
-                    "repeats": self.target.repeats, "by_status": dict(statuses)}
+            statuses = collections.Counter(
+                str(r["status"] or r["mode"]) for r in self.target.requests
+            )
+            return {
+                "requests": len(self.target.requests),
+                "effects": len(self.target.effects),
+                "repeats": self.target.repeats,
+                "by_status": dict(statuses),
+            }
 
     def cmd_reset(self):
         with self.target.lock:

@@ -11,7 +11,9 @@ from odoo_models import load_models
 from odoo_standin import OdooStandin
 from standin_client import Control, Rpc, RpcError, post
 
-FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "odoo-webhooks")
+FIXTURES = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "odoo-webhooks"
+)
 
 
 class OdooCase(unittest.TestCase):
@@ -33,13 +35,20 @@ class OdooCase(unittest.TestCase):
             if on_hook:
                 on_hook(request)
             return Reply(200, b"{}")
+
         self.listener = HttpServer(handle)
         self.listener.close = self.listener.down
         return f"http://127.0.0.1:{self.listener.port}/hooks/odoo/token"
 
     def order(self, **values):
-        return self.control("create", model="sale.order", values={"order_line": [
-            [0, 0, {"name": "Table", "product_uom_qty": 2, "price_unit": 30}]], **values})["result"]
+        return self.control(
+            "create",
+            model="sale.order",
+            values={
+                "order_line": [[0, 0, {"name": "Table", "product_uom_qty": 2, "price_unit": 30}]],
+                **values,
+            },
+        )["result"]
 
     def fails(self, name, *args, **kwargs):
         with self.assertRaises(RpcError) as caught:
@@ -62,13 +71,18 @@ class Webhooks(OdooCase):
                 if field.type == "binary" and value:
                     value = value[2:-1]
                 values[name] = shown(field, value)
-            made = hook_body({"action": action, "action_id": int(action_id[:-1])}, model, record_id, values)
+            made = hook_body(
+                {"action": action, "action_id": int(action_id[:-1])}, model, record_id, values
+            )
             self.assertEqual(made.decode(), body, file)
 
     def test_are_sent_before_the_commit_with_microseconds_and_the_measured_headers(self):
         seen = []
-        url = self.listen(lambda request: seen.append(
-            self.rpc.call("res.partner", "read", [json.loads(request.body)["_id"]], ["name"])))
+        url = self.listen(
+            lambda request: seen.append(
+                self.rpc.call("res.partner", "read", [json.loads(request.body)["_id"]], ["name"])
+            )
+        )
         self.control("hook", model="res.partner", url=url, fields=["name", "ref", "write_date"])
         done = self.control("do", operations=[["create", "res.partner", {"name": "Möbel"}]])
         body = json.loads(self.hooks[0].body)
@@ -76,37 +90,60 @@ class Webhooks(OdooCase):
         self.assertEqual(body["write_date"], done["write_date"])
         self.assertEqual((body["ref"], body["name"]), (False, "Möbel"))
         self.assertIn(b"M\\u00f6bel", self.hooks[0].body)
-        self.assertEqual([name for name, _ in self.hooks[0].headers],
-                         ["Host", "User-Agent", "Accept-Encoding", "Accept", "Connection",
-                          "Content-Type", "Content-Length"])
+        self.assertEqual(
+            [name for name, _ in self.hooks[0].headers],
+            [
+                "Host",
+                "User-Agent",
+                "Accept-Encoding",
+                "Accept",
+                "Connection",
+                "Content-Type",
+                "Content-Length",
+            ],
+        )
 
     def test_of_a_rolled_back_transaction_are_phantoms(self):
         self.control("hook", model="res.partner", url=self.listen(), fields=[])
-        done = self.control("do", operations=[["create", "res.partner", {"name": "A"}]], rollback=True)
+        done = self.control(
+            "do", operations=[["create", "res.partner", {"name": "A"}]], rollback=True
+        )
         self.assertEqual(len(self.hooks), 1)
         self.assertEqual(self.rpc.call("res.partner", "read", [done["results"][0]], ["name"]), [])
 
     def test_repeat_when_the_transaction_is_run_again(self):
         partner = self.control("create", model="res.partner", values={"name": "A"})["result"]
         self.control("hook", model="res.partner", url=self.listen(), fields=["write_date"])
-        done = self.control("do", operations=[["write", "res.partner", [partner], {"name": "B"}]],
-                            hook_repeats=3)
+        done = self.control(
+            "do", operations=[["write", "res.partner", [partner], {"name": "B"}]], hook_repeats=3
+        )
         dates = [json.loads(h.body)["write_date"] for h in self.hooks]
         self.assertEqual(len(set(dates)), 3)
         self.assertEqual(dates[-1], done["write_date"])
 
     def test_fire_on_watched_changes_only_and_before_a_delete(self):
         partner = self.control("create", model="res.partner", values={"name": "A"})["result"]
-        self.control("hook", model="res.partner", url=self.listen(), fields=["name"], watch=["name"],
-                     on=["write", "unlink"])
+        self.control(
+            "hook",
+            model="res.partner",
+            url=self.listen(),
+            fields=["name"],
+            watch=["name"],
+            on=["write", "unlink"],
+        )
         for values in ({"phone": "1"}, {"name": "A"}, {"name": "B"}):
             self.control("write", model="res.partner", ids=[partner], values=values)
         self.control("unlink", model="res.partner", ids=[partner])
         self.assertEqual([json.loads(h.body)["name"] for h in self.hooks], ["B", "B"])
 
     def test_ring_once_for_a_create_with_lines(self):
-        self.control("hook", model="sale.order", url=self.listen(), fields=["amount_total"],
-                     watch=["state", "amount_total"])
+        self.control(
+            "hook",
+            model="sale.order",
+            url=self.listen(),
+            fields=["amount_total"],
+            watch=["state", "amount_total"],
+        )
         self.order()
         self.assertEqual([json.loads(h.body)["amount_total"] for h in self.hooks], [60.0])
 
@@ -120,7 +157,9 @@ class Webhooks(OdooCase):
 class Transactions(OdooCase):
     def test_show_their_rows_at_commit_with_the_time_of_their_start(self):
         slow = self.control("begin")
-        made = self.control("create", tx=slow["tx"], model="res.partner", values={"name": "late"})["result"]
+        made = self.control("create", tx=slow["tx"], model="res.partner", values={"name": "late"})[
+            "result"
+        ]
         quick = self.control("do", operations=[["create", "res.partner", {"name": "quick"}]])
         self.assertEqual(self.rpc.call("res.partner", "read", [made], ["name"]), [])
         self.control("commit", tx=slow["tx"])
@@ -133,18 +172,26 @@ class Transactions(OdooCase):
         self.control("hook", model="res.partner", url=self.listen(), fields=["name"])
         first = self.control("begin")["tx"]
         self.control("write", tx=first, model="res.partner", ids=[partner], values={"name": "B"})
-        other = threading.Thread(target=self.rpc.call, args=(
-            "res.partner", "write", [partner], {"name": "C"}))
+        other = threading.Thread(
+            target=self.rpc.call, args=("res.partner", "write", [partner], {"name": "C"})
+        )
         other.start()
         self.control("commit", tx=first)
         other.join()
         self.assertEqual(self.rpc.call("res.partner", "read", [partner], ["name"])[0]["name"], "C")
 
     def test_compare_full_microseconds_in_domains_but_show_seconds(self):
-        self.control("insert", model="res.partner", rows=[
-            {"id": 900, "name": "x", "write_date": "2026-11-21 22:05:31.803342"}])
+        self.control(
+            "insert",
+            model="res.partner",
+            rows=[{"id": 900, "name": "x", "write_date": "2026-11-21 22:05:31.803342"}],
+        )
+
         def found(operator, value):
-            return self.rpc.call("res.partner", "search", [["write_date", operator, value], ["id", "=", 900]])
+            return self.rpc.call(
+                "res.partner", "search", [["write_date", operator, value], ["id", "=", 900]]
+            )
+
         self.assertEqual(found("=", "2026-11-21 22:05:31"), [])
         self.assertEqual(found(">", "2026-11-21 22:05:31"), [900])
         self.assertEqual(found("<=", "2026-11-21 22:05:31"), [])
@@ -155,8 +202,10 @@ class Transactions(OdooCase):
     def test_of_a_line_move_the_order_but_its_text_does_not(self):
         order = self.order()
         line = self.rpc.call("sale.order", "read", [order], ["order_line"])[0]["order_line"][0]
+
         def written():
             return self.control("rows", model="sale.order", ids=[order])["rows"][0]["write_date"]
+
         before = written()
         self.control("write", model="sale.order.line", ids=[line], values={"name": "new text"})
         self.assertEqual(written(), before)
@@ -168,15 +217,33 @@ class Transactions(OdooCase):
 
 class RpcAnswers(OdooCase):
     def test_authenticate_answers_a_uid_or_false_and_notes_the_login(self):
-        self.assertEqual(self.rpc.service("common", "authenticate", ["test", "broker", "broker-key", {}]), 2)
-        self.assertIs(self.rpc.service("common", "authenticate", ["test", "broker", "no", {}]), False)
-        self.assertEqual(len(self.rpc.call("res.users", "read", [2], ["login_date"])[0]["login_date"]), 19)
+        self.assertEqual(
+            self.rpc.service("common", "authenticate", ["test", "broker", "broker-key", {}]), 2
+        )
+        self.assertIs(
+            self.rpc.service("common", "authenticate", ["test", "broker", "no", {}]), False
+        )
+        self.assertEqual(
+            len(self.rpc.call("res.users", "read", [2], ["login_date"])[0]["login_date"]), 19
+        )
 
     def test_read_skips_missing_ids_and_shows_false_for_empty_values(self):
         partner = self.rpc.call("res.partner", "create", {"name": "A", "country_id": 1})
-        rows = self.rpc.call("res.partner", "read", [partner, 9999], ["name", "ref", "country_id", "child_ids"])
-        self.assertEqual(rows, [{"id": partner, "name": "A", "ref": False, "country_id": [1, "Germany"],
-                                 "child_ids": []}])
+        rows = self.rpc.call(
+            "res.partner", "read", [partner, 9999], ["name", "ref", "country_id", "child_ids"]
+        )
+        self.assertEqual(
+            rows,
+            [
+                {
+                    "id": partner,
+                    "name": "A",
+                    "ref": False,
+                    "country_id": [1, "Germany"],
+                    "child_ids": [],
+                }
+            ],
+        )
         rows = self.rpc.call("res.partner", "read", [partner], ["country_id"], load=None)
         self.assertEqual(rows[0]["country_id"], 1)
 
@@ -184,7 +251,10 @@ class RpcAnswers(OdooCase):
         partner = self.rpc.call("res.partner", "create", {"name": "A", "active": False})
         domain = [["id", "=", partner]]
         self.assertEqual(self.rpc.call("res.partner", "search", domain), [])
-        self.assertEqual(self.rpc.call("res.partner", "search", domain, context={"active_test": False}), [partner])
+        self.assertEqual(
+            self.rpc.call("res.partner", "search", domain, context={"active_test": False}),
+            [partner],
+        )
         self.assertEqual(len(self.rpc.call("res.partner", "read", [partner], ["name"])), 1)
 
     def test_one_forbidden_id_refuses_the_whole_batch(self):
@@ -192,22 +262,39 @@ class RpcAnswers(OdooCase):
         self.control("forbid", model="res.partner", ids=[ids[1]])
         problem = self.fails("odoo.exceptions.AccessError", "res.partner", "read", ids, ["name"])
         self.assertIn("doesn't have 'read' access", str(problem))
-        self.assertEqual(self.rpc.call("res.partner", "search", [["id", "in", ids]]), [ids[0], ids[2]])
+        self.assertEqual(
+            self.rpc.call("res.partner", "search", [["id", "in", ids]]), [ids[0], ids[2]]
+        )
 
     def test_companies_outside_the_context_are_hidden(self):
         self.control("user", company_ids=[1, 3])
-        self.control("insert", model="sale.order", rows=[{"id": 50, "name": "S50", "company_id": 3}])
+        self.control(
+            "insert", model="sale.order", rows=[{"id": 50, "name": "S50", "company_id": 3}]
+        )
         both = {"allowed_company_ids": [1, 3]}
         self.assertEqual(len(self.rpc.call("sale.order", "read", [50], ["name"], context=both)), 1)
-        self.fails("odoo.exceptions.AccessError", "sale.order", "read", [50], ["name"],
-                   context={"allowed_company_ids": [1]})
-        self.fails("odoo.exceptions.AccessError", "sale.order", "read", [50], ["name"],
-                   context={"allowed_company_ids": [1, 9]})
+        self.fails(
+            "odoo.exceptions.AccessError",
+            "sale.order",
+            "read",
+            [50],
+            ["name"],
+            context={"allowed_company_ids": [1]},
+        )
+        self.fails(
+            "odoo.exceptions.AccessError",
+            "sale.order",
+            "read",
+            [50],
+            ["name"],
+            context={"allowed_company_ids": [1, 9]},
+        )
 
     def test_errors_come_with_status_200_and_the_name_of_the_exception(self):
         order = self.order()
-        status, headers, body = self.rpc.raw("object", "execute_kw", [
-            "test", 2, "wrong", "sale.order", "read", [[order]], {}])
+        status, headers, body = self.rpc.raw(
+            "object", "execute_kw", ["test", 2, "wrong", "sale.order", "read", [[order]], {}]
+        )
         self.assertEqual((status, headers["Connection"]), (200, "close"))
         self.assertEqual(json.loads(body)["error"]["data"]["name"], "odoo.exceptions.AccessDenied")
         self.fails("builtins.ValueError", "sale.order", "read", [order], ["nmae"])
@@ -221,8 +308,11 @@ class RpcAnswers(OdooCase):
 
     def test_none_answers_without_a_result_member(self):
         order = self.order()
-        _, _, body = self.rpc.raw("object", "execute_kw", [
-            "test", 2, "broker-key", "sale.order", "action_lock", [[order]], {}])
+        _, _, body = self.rpc.raw(
+            "object",
+            "execute_kw",
+            ["test", 2, "broker-key", "sale.order", "action_lock", [[order]], {}],
+        )
         self.assertEqual(body, b'{"jsonrpc": "2.0", "id": 7}')
 
     def test_paths_around_rpc(self):
@@ -236,41 +326,71 @@ class RpcAnswers(OdooCase):
         self.assertEqual(status, 400)
 
     def test_translations_follow_the_language(self):
-        self.control("translate", model="uom.uom", id=1, field="name", lang="fr_FR", value="Unités")
+        self.control(
+            "translate", model="uom.uom", id=1, field="name", lang="fr_FR", value="Unités"
+        )
+
         def name(**context):
             return self.rpc.call("uom.uom", "read", [1], ["name"], context=context)[0]["name"]
-        self.assertEqual((name(lang="fr_FR"), name(lang="en_US"), name()), ("Unités", "Units", "Units"))
+
+        self.assertEqual(
+            (name(lang="fr_FR"), name(lang="en_US"), name()), ("Unités", "Units", "Units")
+        )
 
     def test_domains_combine_with_prefix_operators(self):
-        ids = [self.rpc.call("res.partner", "create", {"name": n, "color": i}) for i, n in
-               enumerate(["Ada", "Bob", "Cyd"])]
+        ids = [
+            self.rpc.call("res.partner", "create", {"name": n, "color": i})
+            for i, n in enumerate(["Ada", "Bob", "Cyd"])
+        ]
+
         def found(*domain):
             return self.rpc.call("res.partner", "search", [["id", "in", ids], *domain])
+
         self.assertEqual(found("|", ["name", "=", "Ada"], ["color", ">=", 2]), [ids[0], ids[2]])
         self.assertEqual(found("!", ["name", "like", "b"]), [ids[0], ids[2]])
         self.assertEqual(found(["name", "not in", ["Ada"]], ["ref", "=", False]), ids[1:])
         self.assertEqual(found(["color", ">", 0]), ids[1:])
         self.assertEqual(self.rpc.call("res.partner", "search_count", [["id", "in", ids]]), 3)
-        rows = self.rpc.call("res.partner", "search_read", [["id", "in", ids]], ["name"], order="name desc", limit=1)
+        rows = self.rpc.call(
+            "res.partner", "search_read", [["id", "in", ids]], ["name"], order="name desc", limit=1
+        )
         self.assertEqual(rows, [{"id": ids[2], "name": "Cyd"}])
 
     def test_a_many2one_compared_with_0_finds_nothing_as_measured(self):
         order = self.order()
         line = self.rpc.call("sale.order", "read", [order], ["order_line"])[0]["order_line"]
+
         def found(operator, value):
             return self.rpc.call("sale.order.line", "search", [["order_id", operator, value]])
+
         self.assertEqual((found(">", 0), found(">=", 1), found("!=", False)), ([], line, line))
 
     def test_confirming_an_order_with_goods_makes_its_delivery(self):
-        product = self.rpc.call("product.product", "create", {"name": "Table", "default_code": "T1"})
-        order = self.rpc.call("sale.order", "create", {"client_order_ref": "PO1", "order_line": [
-            [0, 0, {"product_id": product, "product_uom_qty": 1, "price_unit": 5}]]})
+        product = self.rpc.call(
+            "product.product", "create", {"name": "Table", "default_code": "T1"}
+        )
+        order = self.rpc.call(
+            "sale.order",
+            "create",
+            {
+                "client_order_ref": "PO1",
+                "order_line": [
+                    [0, 0, {"product_id": product, "product_uom_qty": 1, "price_unit": 5}]
+                ],
+            },
+        )
         self.rpc.call("sale.order", "action_confirm", [order])
-        picking = self.rpc.call("stock.picking", "search_read", [["sale_id", "=", order]],
-                                ["origin", "state", "move_ids"])[0]
+        picking = self.rpc.call(
+            "stock.picking",
+            "search_read",
+            [["sale_id", "=", order]],
+            ["origin", "state", "move_ids"],
+        )[0]
         self.assertEqual(picking["origin"], f"S{order:05d} - PO1")
         self.control("wizard", model="stock.picking", ids=[picking["id"]])
-        self.assertIsInstance(self.rpc.call("stock.picking", "button_validate", [picking["id"]]), dict)
+        self.assertIsInstance(
+            self.rpc.call("stock.picking", "button_validate", [picking["id"]]), dict
+        )
         self.control("wizard", model="stock.picking", ids=[picking["id"]], clear=True)
         self.assertIs(self.rpc.call("stock.picking", "button_validate", [picking["id"]]), True)
         row = self.rpc.call("product.product", "read", [product], ["display_name", "name"])[0]
@@ -279,7 +399,9 @@ class RpcAnswers(OdooCase):
 
 class Faults(OdooCase):
     def read(self):
-        return self.rpc.raw("object", "execute_kw", ["test", 2, "broker-key", "res.users", "read", [[2]], {}])
+        return self.rpc.raw(
+            "object", "execute_kw", ["test", 2, "broker-key", "res.users", "read", [[2]], {}]
+        )
 
     def test_apply_to_the_next_calls_and_then_stop(self):
         self.control("fault", mode="serialization", times=2, model="res.users")
@@ -318,20 +440,36 @@ class Faults(OdooCase):
 
     def test_seed_makes_old_records_in_id_order_without_hooks(self):
         self.control("hook", model="sale.order", url=self.listen(), fields=[])
-        made = self.control("seed", model="sale.order", count=2000, values={"state": "sale"}, lines=1)
-        page = self.rpc.call("sale.order", "search_read", [["id", ">", made["first"] + 99]],
-                             ["write_date", "order_line"], limit=5, order="id")
-        self.assertEqual([r["id"] for r in page], list(range(made["first"] + 100, made["first"] + 105)))
+        made = self.control(
+            "seed", model="sale.order", count=2000, values={"state": "sale"}, lines=1
+        )
+        page = self.rpc.call(
+            "sale.order",
+            "search_read",
+            [["id", ">", made["first"] + 99]],
+            ["write_date", "order_line"],
+            limit=5,
+            order="id",
+        )
+        self.assertEqual(
+            [r["id"] for r in page], list(range(made["first"] + 100, made["first"] + 105))
+        )
         self.assertEqual(len(page[0]["order_line"]), 1)
         self.assertEqual(self.hooks, [])
         self.assertLess(page[0]["write_date"], self.control("ping")["now"])
 
     def test_fields_come_and_go(self):
         self.control("field", model="res.partner", field="x_code:char")
-        about = self.rpc.call("res.partner", "fields_get", ["x_code", "credit_limit"],
-                              ["type", "company_dependent"])
-        self.assertEqual(about, {"x_code": {"type": "char", "company_dependent": False},
-                                 "credit_limit": {"type": "float", "company_dependent": True}})
+        about = self.rpc.call(
+            "res.partner", "fields_get", ["x_code", "credit_limit"], ["type", "company_dependent"]
+        )
+        self.assertEqual(
+            about,
+            {
+                "x_code": {"type": "char", "company_dependent": False},
+                "credit_limit": {"type": "float", "company_dependent": True},
+            },
+        )
         self.control("field", model="res.partner", remove="x_code")
         self.assertEqual(self.rpc.call("res.partner", "fields_get", ["x_code"]), {})
 

@@ -26,7 +26,9 @@ class Target(unittest.TestCase):
         status, _, answer = self.send('{"a": 1}', Authorization="Bearer x")
         self.assertEqual((status, json.loads(answer)), (200, {"id": "T1"}))
         request = self.control("requests")["requests"][0]
-        self.assertEqual((request["method"], request["target"], request["body"]), ("POST", "/orders", '{"a": 1}'))
+        self.assertEqual(
+            (request["method"], request["target"], request["body"]), ("POST", "/orders", '{"a": 1}')
+        )
         self.assertIn(["Authorization", "Bearer x"], request["headers"])
         self.assertEqual(self.control("effects")["count"], 1)
 
@@ -39,7 +41,9 @@ class Target(unittest.TestCase):
         self.assertEqual((counts["effects"], counts["repeats"], counts["requests"]), (2, 1, 3))
 
     def test_answers_a_status_for_matching_requests_only(self):
-        self.control("fault", mode="status", status=503, headers={"Retry-After": "7"}, body="poison", times=2)
+        self.control(
+            "fault", mode="status", status=503, headers={"Retry-After": "7"}, body="poison", times=2
+        )
         self.assertEqual(self.send("fine")[0], 200)
         status, headers, _ = self.send("poison")
         self.assertEqual((status, headers["Retry-After"]), (503, "7"))
@@ -74,8 +78,9 @@ class Target(unittest.TestCase):
 
     def test_ends_when_its_standard_input_closes(self):
         for script in ("target_standin.py", "odoo_standin.py"):
-            with subprocess.Popen([sys.executable, "-B", script], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE) as process:
+            with subprocess.Popen(
+                [sys.executable, "-B", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as process:
                 self.assertGreater(json.loads(process.stdout.readline())["control_port"], 0)
                 process.stdin.close()
                 self.assertEqual(process.wait(30), 0)
