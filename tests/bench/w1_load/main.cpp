@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string_view>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <map>
@@ -63,8 +65,15 @@ int main(int argc, char** argv) {
   app.add_option("--rate", options.bench.per_second, "Orders per second of the open loop")
       ->check(CLI::PositiveNumber);
   app.add_option("--seconds", seconds, "Length of closed and open")->check(CLI::Range(1, 600));
-  app.add_option("command", options.broker.command, "How the broker starts")->required();
-  CLI11_PARSE(app, argc, argv);
+  // What follows "--" is the broker's command, with options of its own.
+  app.footer("-- COMMAND...  How the broker starts");
+  const auto separator = std::find(argv, argv + argc, std::string_view("--"));
+  CLI11_PARSE(app, static_cast<int>(separator - argv), argv);
+  if (separator != argv + argc) options.broker.command.assign(separator + 1, argv + argc);
+  if (options.broker.command.empty()) {
+    fmt::print(stderr, "w1_load: say how the broker starts: -- COMMAND...\n");
+    return 2;
+  }
   options.bench.port = options.broker.port;
   options.bench.duration = std::chrono::seconds(seconds);
   signal(SIGPIPE, SIG_IGN);
