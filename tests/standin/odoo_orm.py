@@ -1,4 +1,4 @@
-"""The part of Odoo's ORM a broker can see: read, search, create, write, unlink, in a transaction."""
+"""What a broker can see of Odoo's ORM: read, search, create, write, unlink, in a transaction."""
 
 import odoo_domain
 from odoo_errors import AccessError, MissingError, PythonError, UserError

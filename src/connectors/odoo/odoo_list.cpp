@@ -61,7 +61,8 @@ Awaitable<Result<JsonArray>> OdooReader::search(std::string model, Json domain,
   kwargs["order"] = order;
   kwargs["limit"] = limit;
   kwargs["load"] = nullptr;
-  auto answer = co_await rpc_->call(model, "search_read", JsonArray{}, std::move(kwargs));
+  JsonArray none;
+  auto answer = co_await rpc_->call(model, "search_read", std::move(none), std::move(kwargs));
   if (!answer) {
     OdooFault fault = std::move(answer).error();
     if (fault.kind == OdooFault::Kind::access) fault.error.code = Errc::peer_auth;

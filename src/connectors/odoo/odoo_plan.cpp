@@ -70,7 +70,8 @@ Awaitable<Result<std::shared_ptr<const OdooFields::Fields>>> OdooFields::fields(
   if (const auto known = models_.find(model); known != models_.end()) co_return known->second;
   JsonObject kwargs;
   kwargs["attributes"] = JsonArray{"type", "relation", "company_dependent"};
-  auto answer = co_await rpc_.call(model, "fields_get", JsonArray{}, std::move(kwargs));
+  JsonArray none;
+  auto answer = co_await rpc_.call(model, "fields_get", std::move(none), std::move(kwargs));
   if (!answer) {
     Error error = std::move(answer).error().error;
     if (error.code == Errc::peer_rejected || error.code == Errc::hidden) {

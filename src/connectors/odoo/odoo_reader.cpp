@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "connectors/odoo/odoo_values.hpp"
@@ -28,17 +29,12 @@ bool names_missing_field(const OdooRows& rows) {
 
 OdooReader::OdooReader(std::unique_ptr<OdooRpc> rpc) : rpc_(std::move(rpc)), fields_(*rpc_) {}
 
-Awaitable<Result<OdooPlanPtr>> OdooReader::resolve(const ReadRequest& request) {
-  auto plan = co_await fields_.resolve(request.model, request.plan);
-  co_return plan;
-}
-
 Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read(ReadRequest request) {
   if (request.ids.size() > kOdooBatchMax) {
     co_return fail(Errc::invalid_argument, fmt::format("{} ids in one read; at most {}",
                                                        request.ids.size(), kOdooBatchMax));
   }
-  MILLRACE_CO_TRY(plan, co_await resolve(request));
+  MILLRACE_CO_TRY(plan, co_await fields_.resolve(request.model, request.plan));
   Answers answers;
   Ids pending = request.ids;
   std::sort(pending.begin(), pending.end());
@@ -108,7 +104,8 @@ Awaitable<Result<OdooRows>> OdooReader::fetch_confirmed(OdooPlanPtr plan, Ids id
   if (ids.size() == 1) co_return rows;
   for (const std::int64_t id : ids) {
     if (rows.found.contains(id) || rows.refused.contains(id)) continue;
-    MILLRACE_CO_TRY(alone, co_await fetch_rows(*rpc_, plan->model, Ids{id}, names));
+    Ids only(1, id);
+    MILLRACE_CO_TRY(alone, co_await fetch_rows(*rpc_, plan->model, only, names));
     rows.found.merge(alone.found);
     rows.refused.merge(alone.refused);
   }
@@ -134,8 +131,9 @@ Awaitable<Result<OdooReader::Ids>> OdooReader::changed_since(std::string model,
 Awaitable<Result<std::string>> OdooReader::server_time() {
   // Each login leaves a res.users.log row whose create_date is the database's now().
   MILLRACE_CO_TRY(user, co_await rpc_->log_in());
-  MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, "res.users", Ids{user},
-                                            std::vector<std::string>{"login_date"}));
+  Ids self(1, user);
+  std::vector<std::string> fields{"login_date"};
+  MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, "res.users", self, fields));
   const auto row = rows.found.find(user);
   std::string time = row == rows.found.end() ? std::string() : text_of(row->second, "login_date");
   if (time.empty()) {

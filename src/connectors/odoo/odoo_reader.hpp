@@ -39,7 +39,6 @@ class OdooReader final : public RecordReader {
   Awaitable<Result<Ids>> read_once(OdooPlanPtr plan, Ids ids, Answers& answers);
   Awaitable<Result<OdooRows>> fetch_confirmed(OdooPlanPtr plan, Ids ids);
   Awaitable<Result<Ids>> changed_since(std::string model, const Answers& answers, Ids ids);
-  Awaitable<Result<OdooPlanPtr>> resolve(const ReadRequest& request);
 
   Awaitable<Result<JsonArray>> search(std::string model, Json domain,
                                       std::vector<std::string> fields, std::string order,

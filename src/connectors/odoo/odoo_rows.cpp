@@ -28,8 +28,9 @@ Awaitable<OdooResult<Json>> read_batch(OdooRpc& rpc, std::string model, Ids ids,
 Awaitable<Result<void>> explain_refusal(OdooRpc& rpc, std::string model) {
   JsonObject kwargs;
   kwargs["raise_exception"] = false;
+  JsonArray args{"read"};
   auto allowed =
-      co_await rpc.call(model, "check_access_rights", JsonArray{"read"}, std::move(kwargs));
+      co_await rpc.call(model, "check_access_rights", std::move(args), std::move(kwargs));
   if (allowed && allowed->is_bool() && !allowed->get_bool()) {
     co_return fail(
         Errc::peer_auth,

@@ -69,7 +69,8 @@ Awaitable<OdooResult<Json>> OdooRpc::call(std::string model, std::string method,
 }
 
 Awaitable<Result<std::string>> OdooRpc::version() {
-  auto answer = co_await send("common", "version", JsonArray{});
+  JsonArray none;
+  auto answer = co_await send("common", "version", std::move(none));
   if (!answer) co_return std::unexpected(std::move(answer).error().error);
   const std::string_view version = string_or(*answer, "server_version", "");
   if (version.empty()) {
