@@ -18,6 +18,7 @@ class HttpClientTest : public ::testing::Test {
  protected:
   ~HttpClientTest() override { stop(); }
 
+  /// Also called by tests whose script uses their locals, so that it ends before them.
   void stop() {
     shard_.stop(seconds(5));
     client_.reset();
@@ -108,6 +109,7 @@ TEST_F(HttpClientTest, ReadsEveryFormOfBody) {
     ASSERT_TRUE(answer) << i << ": " << answer.error().message;
     EXPECT_EQ(answer->body, forms[i].second) << i;
   }
+  stop();
 }
 
 TEST_F(HttpClientTest, ReadsNoBodyBehindTheAnswerToHead) {
@@ -142,6 +144,7 @@ TEST_F(HttpClientTest, OpensAFreshConnectionWhenThePooledOneWasClosed) {
   const auto second = send(post("x"));
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(second->body, "1");
+  stop();
 }
 
 TEST_F(HttpClientTest, NeverReusesAConnectionWithBytesBehindTheAnswer) {
@@ -166,6 +169,7 @@ TEST_F(HttpClientTest, NeverReusesAConnectionWhoseIdlePeerSpoke) {
   EXPECT_EQ(send()->body, "a");
   spoke.get_future().wait();
   EXPECT_EQ(send()->body, "a");
+  stop();
 }
 
 TEST_F(HttpClientTest, CallsACutOrBrokenAnswerUnanswered) {
@@ -192,6 +196,7 @@ TEST_F(HttpClientTest, CallsACutOrBrokenAnswerUnanswered) {
     connection.send(answers[static_cast<std::size_t>(number)]);
   });
   for (const auto& answer : answers) EXPECT_EQ(code_of(send()), Errc::unanswered) << answer;
+  stop();
 }
 
 TEST_F(HttpClientTest, CallsAResetAfterTheRequestUnanswered) {
@@ -213,6 +218,7 @@ TEST_F(HttpClientTest, CallsAHangingPeerUnanswered) {
   EXPECT_EQ(code_of(send({}, milliseconds(100))), Errc::unanswered);
   EXPECT_EQ(code_of(send({}, milliseconds(100))), Errc::unanswered);
   over.set_value();
+  stop();
 }
 
 TEST_F(HttpClientTest, RefusesAnswersBeyondTheLimits) {
@@ -226,6 +232,7 @@ TEST_F(HttpClientTest, RefusesAnswersBeyondTheLimits) {
     connection.send(answers[static_cast<std::size_t>(number)]);
   });
   for (std::size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(code_of(send()), Errc::too_large) << i;
+  stop();
 }
 
 TEST_F(HttpClientTest, StopsReadingAnEndlessAnswerAtTheLimit) {
@@ -292,6 +299,7 @@ TEST_F(HttpClientTest, WaitsForAConnectionUntilTheDeadline) {
   EXPECT_NE(two.has_value(), three.has_value());
   EXPECT_EQ(code_of(two ? three : two), Errc::overloaded);
   EXPECT_EQ(server_->accepted(), 1);
+  stop();
 }
 
 TEST_F(HttpClientTest, TakesAnAnswerThatComesBeforeTheWholeRequestWasTaken) {
@@ -373,6 +381,7 @@ TEST_F(HttpClientTest, SurvivesItsShardStoppingInTheMiddle) {
   arrived.wait();
   EXPECT_TRUE(shard_.stop(seconds(5)));
   EXPECT_EQ(code_of(pending.get()), Errc::unanswered);
+  stop();
 }
 
 }  // namespace
