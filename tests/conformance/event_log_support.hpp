@@ -22,10 +22,9 @@ namespace millrace::test {
 class TestExecutor final : public Executor {
  public:
   void post(Task task) override {
-    {
-      std::lock_guard guard(mutex_);
-      tasks_.push_back(std::move(task));
-    }
+    // Notified under the lock: the waiter may destroy this as soon as the task has run.
+    std::lock_guard guard(mutex_);
+    tasks_.push_back(std::move(task));
     posted_.notify_one();
   }
 

@@ -229,6 +229,35 @@ TEST_F(FileLogRecovery, AFullDiskAtASyncIsFinalToo) {
   EXPECT_EQ(await_fatal().code, Errc::disk_failed);
 }
 
+TEST_F(FileLogRecovery, AFailedDiskEndsTheProcessUnlessToldOtherwise) {
+  const auto fail_a_sync = [this] {
+    auto log = open_file_log(options_on(disk_, clock_));
+    disk_.fail_once(FaultDisk::Operation::sync, 1, Errc::disk_failed);
+    append_and_wait(**log, Journal::inbox, one("lost"));
+  };
+  EXPECT_EXIT(fail_a_sync(), ::testing::ExitedWithCode(70), "");
+}
+
+TEST_F(FileLogRecovery, ReadsFromAnyOffsetAcrossSegmentsAndRestarts) {
+  auto log = must_open();
+  fill(*log, 60, 1000);
+  for (int round = 0; round < 2; ++round) {
+    for (Offset from = 0; from <= 60; ++from) {
+      PartitionOffsets start{};
+      start[1] = from;
+      const auto records = read_all(*log, Journal::inbox, start);
+      ASSERT_TRUE(records);
+      ASSERT_EQ(records->size(), 60 - from);
+      if (from < 60) EXPECT_EQ(records->front().offset, from);
+    }
+    PartitionOffsets beyond{};
+    beyond[1] = 61;
+    EXPECT_EQ(log->open_reader(Journal::inbox, beyond).error().code, Errc::invalid_argument);
+    log.reset();
+    log = must_open();
+  }
+}
+
 TEST_F(FileLogRecovery, RefusesToBeOpenedTwice) {
   auto log = must_open();
   const auto second = open();

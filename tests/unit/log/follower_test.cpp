@@ -8,6 +8,7 @@
 
 #include "../../conformance/event_log_support.hpp"
 #include "log/tail_feed.hpp"
+#include "log_test_support.hpp"
 
 namespace millrace::test {
 namespace {
@@ -434,6 +435,46 @@ TEST(FollowerRandom, SkipsNothingAndRepeatsNothingInAnyInterleaving) {
     RandomRun(seed).run();
     if (::testing::Test::HasFailure()) FAIL() << "replay with MILLRACE_SEED=" << seed;
   }
+}
+
+/// With a real log, its writer thread and a reader thread.
+TEST(FollowerOnFiles, GetsEveryEventOnceWhileTheyAreAppended) {
+  FaultDisk disk;
+  ManualClock clock;
+  FileLogOptions options = options_on(disk, clock);
+  auto opened = open_file_log(options);
+  ASSERT_TRUE(opened);
+  EventLog& log = **opened;
+  TestExecutor shard;
+  TestExecutor reading;
+  std::atomic<bool> stopping{false};
+  std::thread reader([&] { reading.run_until([&] { return stopping.load(); }); });
+  TailDispatcher dispatcher(shard_offsets(log.ends(Journal::events)));
+  auto feed = TailFeed::make(shard, dispatcher, 2000);
+  log.set_tail_listener(Journal::events,
+                        [feed](const RecordBatchPtr& batch) { feed->deliver(batch); });
+  FollowerOptions small{.topics = {"topic"}};
+  small.records_max = 10;
+  Follower follower({dispatcher, log, Journal::events, shard, reading}, {}, small);
+  Offset next = 0;
+  Offset seen = 0;
+  follower.set_ready([&] {
+    while (const auto record = follower.pop()) {
+      EXPECT_EQ(record->record->offset, seen);
+      EXPECT_EQ(record->record->payload, std::to_string(seen));
+      ++seen;
+    }
+  });
+  constexpr Offset kEvents = 2000;
+  for (; next < kEvents; ++next) {
+    log.append(Journal::events, one(std::to_string(next)), shard, [](const AppendResult&) {});
+    if (next % 50 == 0) shard.run_one();
+  }
+  EXPECT_TRUE(shard.run_until([&] { return seen == kEvents; }));
+  stopping = true;
+  reading.post([] {});
+  reader.join();
+  log.close();
 }
 
 }  // namespace
