@@ -195,6 +195,22 @@ const ConnectorType* find_type(Loading& loading, const Document& document) {
   return nullptr;
 }
 
+// Without a known type, a key that no type has is still a typing error.
+void report_foreign_keys(const Loading& loading, const Document& document, SpecReader& reader) {
+  std::vector<std::string> keys;
+  const auto add = [&keys](const AnySpec& from) {
+    for (const SpecOption& option : from.options()) keys.push_back(option.key);
+    keys.insert(keys.end(), from.keys_not_yet().begin(), from.keys_not_yet().end());
+  };
+  add(connection_spec());
+  for (const auto& type : loading.options.connectors.types()) add(type->spec());
+  for (const Node::Member& member : document.node.members) {
+    if (std::ranges::find(keys, member.key) != keys.end()) continue;
+    reader.error_at(member.line, member.column,
+                    fmt::format("unknown key `{}`{}", member.key, did_you_mean(member.key, keys)));
+  }
+}
+
 void check_hook(Loading& loading, const Document& document, const Connection& connection) {
   const Place place = connection.place;
   if (!connection.record) {
@@ -256,7 +272,7 @@ void read_connection(Loading& loading, Document& document) {
   const ConnectorType* type = find_type(loading, document);
   const AnySpec* own = type ? &type->spec() : nullptr;
   ConnectionYaml yaml;
-  // Without a known type its keys cannot be told from typing errors.
+  if (own == nullptr) report_foreign_keys(loading, document, reader);
   bool good = spec().read(document.node, reader, yaml, {own, own != nullptr});
   Connection out;
   if (own != nullptr) {

@@ -117,8 +117,8 @@ class Parser {
 
   bool next(Event& event) {
     if (yaml_parser_parse(&parser_, &event.raw) == 1) return true;
-    std::string message = parser_.problem ? parser_.problem : "it cannot be read";
-    const std::string_view problem = message;
+    const std::string problem = parser_.problem ? parser_.problem : "it cannot be read";
+    std::string message;
     if (problem == "mapping values are not allowed in this context") {
       message = fmt::format("a second `: ` on this line cuts the value; quote the value, or {}",
                             kExpressionAdvice);

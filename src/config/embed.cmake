@@ -1,0 +1,22 @@
+# millrace_embed(<target> <directory>) turns the files below a directory into a table in the program, so
+# that `millrace init` writes exactly what the repository ships and tests.
+function(millrace_embed target directory)
+  file(GLOB_RECURSE files LIST_DIRECTORIES false CONFIGURE_DEPENDS RELATIVE ${directory}
+    ${directory}/*.yaml ${directory}/*.json ${directory}/*.jq ${directory}/*.md ${directory}/.gitignore)
+  list(SORT files)
+  set(code "#include \"config/initial_config.hpp\"\n\nnamespace millrace::config {\n\n")
+  string(APPEND code "const std::vector<InitialFile>& initial_files() {\n")
+  string(APPEND code "  static const std::vector<InitialFile> files{\n")
+  foreach(file ${files})
+    if(file MATCHES "^(data|secrets)/")
+      continue()
+    endif()
+    file(READ ${directory}/${file} content)
+    string(APPEND code "      {\"${file}\", R\"embedded(${content})embedded\"},\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${directory}/${file})
+  endforeach()
+  string(APPEND code "  };\n  return files;\n}\n\n}  // namespace millrace::config\n")
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/initial_files.cpp)
+  file(CONFIGURE OUTPUT ${generated} CONTENT "${code}" @ONLY)
+  target_sources(${target} PRIVATE ${generated})
+endfunction()
