@@ -124,7 +124,7 @@ TEST_F(HttpSinkTest, RejectsOtherRefusalsAndQuotesTheAnswer) {
   answer(422, "line 1\n\"sku\" unknown\x01 \xff" + std::string(500, 'x'));
   const Outcome outcome = deliver();
   EXPECT_EQ(outcome.kind, Kind::rejected);
-  EXPECT_TRUE(outcome.reason.starts_with("the target answered 422: line 1 \"sku\" unknown ?xxx"));
+  EXPECT_TRUE(outcome.reason.starts_with("the target answered 422: line 1 \"sku\" unknown  ?xxx"));
   EXPECT_LT(outcome.reason.size(), 300U);
   answer(403);
   EXPECT_EQ(deliver().kind, Kind::rejected);

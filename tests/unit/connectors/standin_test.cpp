@@ -112,10 +112,10 @@ TEST_F(OdooStandinTest, ListsInPagesAndByTouchedParent) {
   EXPECT_EQ(all.size(), 2500U);
   odoo_.control("write",
                 R"("model":"sale.order.line","ids":[7,2400],"values":{"product_uom_qty":9})");
-  JsonArray recent;
-  recent.emplace_back(JsonArray{"write_date", ">", all.back().write_date});
+  JsonArray changed;
+  changed.emplace_back(JsonArray{"product_uom_qty", "=", 9});
   const auto touched =
-      odoo_.on_shard(reader_->list({"sale.order.line", recent, "order_id", 0, 1000}));
+      odoo_.on_shard(reader_->list({"sale.order.line", changed, "order_id", 0, 1000}));
   ASSERT_TRUE(touched) << touched.error().message;
   ASSERT_EQ(touched->size(), 2U);
   EXPECT_EQ((*touched)[0].id, 7);
