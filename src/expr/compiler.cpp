@@ -6,65 +6,12 @@
 #include <array>
 #include <optional>
 
+#include "expr/catalogue.hpp"
 #include "expr/filters.hpp"
 #include "expr/functions.hpp"
 
 namespace millrace::expr {
 namespace {
-
-struct Refused {
-  std::string_view name;
-  std::string_view advice;
-};
-// What jq 1.7 defines and the subset leaves out.
-constexpr std::array<Refused, 46> kRefused = {{
-    {"now", "use $now, which stays the same when an event is handled again"},
-    {"env", "use ${env.X}, which is filled in when loading"},
-    {"input", "an expression sees one value; batches are in $batch"},
-    {"inputs", "an expression sees one value; batches are in $batch"},
-    {"debug", "use `millrace eval` to try an expression"},
-    {"stderr", "use `millrace eval` to try an expression"},
-    {"input_filename", ""},
-    {"input_line_number", ""},
-    {"halt", "use error(\"…\")"},
-    {"halt_error", "use error(\"…\")"},
-    {"localtime", "use date(format; zone)"},
-    {"strflocaltime", "use date(format; zone)"},
-    {"nan", "a number is always finite here"},
-    {"infinite", "a number is always finite here"},
-    {"isnan", "a number is always finite here"},
-    {"isinfinite", "a number is always finite here"},
-    {"isnormal", "a number is always finite here"},
-    {"isfinite", "a number is always finite here"},
-    {"normals", "a number is always finite here"},
-    {"finites", "a number is always finite here"},
-    {"combinations", ""},
-    {"tostream", ""},
-    {"fromstream", ""},
-    {"truncate_stream", ""},
-    {"leaf_paths", "use paths(scalars)"},
-    {"recurse_down", "use recurse"},
-    {"bsearch", "use index or IN"},
-    {"JOIN", "use INDEX and a lookup by key"},
-    {"GROUP_BY", "use group_by"},
-    {"get_search_list", ""},
-    {"modulemeta", ""},
-    {"builtins", ""},
-    {"significand", ""},
-    {"logb", ""},
-    {"gamma", ""},
-    {"lgamma", ""},
-    {"tgamma", ""},
-    {"frexp", ""},
-    {"ldexp", ""},
-    {"scalb", ""},
-    {"nearbyint", "use round"},
-    {"rint", "use round"},
-    {"exp2", "use pow(2; .)"},
-    {"exp10", "use pow(10; .)"},
-    {"sin", ""},
-    {"cos", ""},
-}};
 
 struct Definition {
   std::string name;
@@ -83,22 +30,6 @@ struct VariableName {
   std::size_t level = 0;
   std::size_t slot = 0;
 };
-
-std::size_t distance(std::string_view left, std::string_view right) {
-  std::vector<std::size_t> row(right.size() + 1);
-  for (std::size_t j = 0; j <= right.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= left.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= right.size(); ++j) {
-      const std::size_t above = row[j];
-      const std::size_t change = left[i - 1] == right[j - 1] ? 0 : 1;
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + change});
-      diagonal = above;
-    }
-  }
-  return row[right.size()];
-}
 
 class Compiler {
  public:
@@ -460,39 +391,10 @@ Compiler::Made Compiler::builtin(const Syntax& syntax, std::vector<NodePtr> argu
 }
 
 Compiler::Made Compiler::unknown_function(const Syntax& syntax) const {
-  for (const Refused& refused : kRefused) {
-    if (refused.name != syntax.name) continue;
-    return problem(syntax,
-                   fmt::format("`{}` is not supported{}{}", syntax.name,
-                               refused.advice.empty() ? "" : "; ", refused.advice),
-                   true);
-  }
-  std::vector<std::string> names;
-  std::vector<std::string> arities;
-  const auto know = [&](std::string_view name, std::size_t arity) {
-    names.push_back(fmt::format("{}/{}", name, arity));
-    if (name == syntax.name) arities.push_back(names.back());
-  };
-  for (const Definition& known : definitions_) know(known.name, known.arity);
-  for (const FilterEntry& known : filter_functions()) know(known.name, known.arity);
-  for (const FunctionEntry& known : value_functions()) know(known.name, known.arity);
-  for (const std::string_view name : {"test", "match", "capture", "scan", "splits"}) {
-    know(name, 1);
-    know(name, 2);
-  }
-  for (const std::string_view name : {"sub", "gsub"}) {
-    know(name, 2);
-    know(name, 3);
-  }
-  const std::string wanted = fmt::format("{}/{}", syntax.name, syntax.children.size());
-  std::string message = wanted + " is not defined";
-  if (!arities.empty()) {
-    message += "; there is";
-    for (const std::string& arity : arities) message += " " + arity;
-  } else if (const std::string near = nearest_name(wanted, names); !near.empty()) {
-    message += fmt::format("; did you mean {}?", near);
-  }
-  return problem(syntax, message);
+  std::vector<FunctionName> own;
+  for (const Definition& known : definitions_) own.push_back({known.name, known.arity});
+  const auto unknown = explain_unknown({syntax.name, syntax.children.size()}, std::move(own));
+  return problem(syntax, unknown.message, unknown.not_supported);
 }
 
 Compiler::Made Compiler::function_body(const Syntax& syntax,
@@ -538,19 +440,6 @@ Compiler::Made Compiler::definition(const Syntax& syntax) {
 }
 
 }  // namespace
-
-std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
-  if (name.size() > 64) return best;
-  for (const std::string& candidate : candidates) {
-    const std::size_t apart = distance(name, candidate);
-    if (apart >= best_distance) continue;
-    best_distance = apart;
-    best = candidate;
-  }
-  return best;
-}
 
 Parsed<Compiled> compile_program(std::string_view text, const Syntax& program,
                                  const ExpressionScope& scope) {

@@ -23,7 +23,4 @@ struct Compiled {
 Parsed<Compiled> compile_program(std::string_view text, const Syntax& program,
                                  const ExpressionScope& scope);
 
-/// The candidate closest to `name`, or empty when none is near.
-std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
-
 }  // namespace millrace::expr

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "expr/catalogue.hpp"
 #include "expr/node.hpp"
 
 namespace millrace::expr {
@@ -29,5 +30,6 @@ NodePtr make_recurse_all();
 /// constant pattern that does not compile is reported in `problem`.
 NodePtr make_regex(std::string_view name, std::vector<NodePtr>& arguments, std::string& problem);
 bool is_regex_function(std::string_view name, std::size_t arity);
+std::vector<FunctionName> regex_functions();
 
 }  // namespace millrace::expr

@@ -286,6 +286,14 @@ bool is_regex_function(std::string_view name, std::size_t arity) {
   return find_function(name, arity) != nullptr;
 }
 
+std::vector<FunctionName> regex_functions() {
+  std::vector<FunctionName> names;
+  for (const RegexFunction& function : kFunctions) {
+    names.push_back({std::string(function.name), function.arity});
+  }
+  return names;
+}
+
 NodePtr make_regex(std::string_view name, std::vector<NodePtr>& arguments, std::string& problem) {
   const RegexFunction* function = find_function(name, arguments.size());
   const std::size_t flags_at = function->use == Use::sub ? 2 : 1;
