@@ -43,7 +43,8 @@ class Object final : public Node {
     object.reserve(entries_.size());
     for (const ObjectEntry& entry : entries_) {
       Json key_scratch;
-      const Json* key = entry.key->one(frame, input, key_scratch);
+      const Json* key = entry.key->constant();
+      if (key == nullptr) key = entry.key->one(frame, input, key_scratch);
       if (key == nullptr || !check_key(state, *key)) return nullptr;
       Json value;
       if (!member(frame, input, entry, *key, value)) return nullptr;
@@ -174,6 +175,17 @@ class Text final : public Node {
   FormatFunction format_;
 };
 
+NodePtr fold_object(const std::vector<ObjectEntry>& entries) {
+  JsonObject object;
+  for (const ObjectEntry& entry : entries) {
+    const Json* key = entry.key->constant();
+    const Json* value = entry.value == nullptr ? nullptr : entry.value->constant();
+    if (key == nullptr || value == nullptr) return nullptr;
+    object.insert_or_assign(view(*key), *value);
+  }
+  return make_constant(std::move(object));
+}
+
 }  // namespace
 
 NodePtr make_array(NodePtr body) {
@@ -186,6 +198,8 @@ NodePtr make_object(std::vector<ObjectEntry> entries) {
     single =
         single && entry.key->is_single() && (entry.value == nullptr || entry.value->is_single());
   }
+  // A table such as { draft: "open", sale: "confirmed" }[.state] is built once.
+  if (NodePtr constant = fold_object(entries)) return constant;
   return std::make_unique<Object>(std::move(entries), single);
 }
 
