@@ -38,7 +38,7 @@ Result<std::unique_ptr<LogReader>> JournalReader::open(Disk& disk,
 
 Result<void> JournalReader::enter(SegmentPtr segment) {
   MILLRACE_TRY(file, disk_.open(segment->path, OpenMode::read));
-  frames_.emplace(std::move(file), segment->header);
+  frames_ = std::make_unique<FrameReader>(std::move(file), segment->header);
   segment_ = std::move(segment);
   return {};
 }
@@ -48,14 +48,14 @@ Result<RecordBatchPtr> JournalReader::next(std::size_t records_max, std::size_t 
   while (batch->records.size() < records_max) {
     MILLRACE_TRY(more, next_record());
     if (!more) break;
-    const LogRecord& record = *held_;
+    const LogRecord& record = held_;
     const std::size_t bytes = record.topic.size() + record.payload.size();
     if (!batch->records.empty() && batch->bytes.size() + bytes > bytes_max) break;
     if (batch->records.empty()) batch->bytes.reserve(reserve_bytes(bytes_max));
     batch->bytes.append(record.topic).append(record.payload);
     batch->records.push_back(record);
     position_[record.partition] = record.offset + 1;
-    held_.reset();
+    holds_ = false;
   }
   // Where most was skipped, the rest should not hold on to what was reserved.
   if (batch->bytes.size() < batch->bytes.capacity() / 2) batch->bytes.shrink_to_fit();
@@ -75,7 +75,7 @@ bool JournalReader::is_wanted(const LogRecord& record) const {
 
 /// Puts the next wanted record into `held_`; false at the durable end.
 Result<bool> JournalReader::next_record() {
-  if (held_) return true;
+  if (holds_) return true;
   for (;;) {
     LogRecord record;
     while (records_ && records_->next(record)) {
@@ -85,6 +85,7 @@ Result<bool> JournalReader::next_record() {
       ++at_scanned_[record.partition];
       if (!is_wanted(record)) continue;
       held_ = record;
+      holds_ = true;
       return true;
     }
     if (records_ && records_->malformed()) return std::unexpected(damage(*segment_, frame_));

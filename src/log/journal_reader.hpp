@@ -33,13 +33,14 @@ class JournalReader final : public LogReader {
   std::shared_ptr<SegmentCatalog> catalog_;
   PartitionOffsets position_;
   SegmentPtr segment_;
-  std::optional<FrameReader> frames_;
+  std::unique_ptr<FrameReader> frames_;
   std::uint64_t scanned_ = 0;      ///< position of the next frame
   std::uint64_t frame_ = 0;        ///< position of the frame that `records_` walks
   std::uint64_t limit_ = 0;        ///< how far the segment could be read when last asked
   PartitionOffsets at_scanned_{};  ///< offsets of the records that come next, of all partitions
   std::optional<RecordCursor> records_;
-  std::optional<LogRecord> held_;  ///< read from its frame and not returned yet
+  LogRecord held_;  ///< read from its frame and not returned yet, if `holds_`
+  bool holds_ = false;
 };
 
 }  // namespace millrace::log
