@@ -171,6 +171,8 @@ def read(orm, model, ids, fields=None, load="_classic_read"):
     for name in fields or ():
         orm.field(model, name)
     ids = ids if isinstance(ids, list) else [ids]
+    if fields == ["id"]:
+        return [{"id": i} for i in ids]  # as measured: no column, no look at the table
     return read_rows(orm, model, orm.existing(model, ids), fields, load)
 
 

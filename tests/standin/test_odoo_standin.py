@@ -247,6 +247,9 @@ class RpcAnswers(OdooCase):
         rows = self.rpc.call("res.partner", "read", [partner], ["country_id"], load=None)
         self.assertEqual(rows[0]["country_id"], 1)
 
+    def test_id_alone_is_answered_without_a_look_at_the_table(self):
+        self.assertEqual(self.rpc.call("res.partner", "read", [9999], ["id"]), [{"id": 9999}])
+
     def test_archived_records_hide_from_searches_but_not_from_reads(self):
         partner = self.rpc.call("res.partner", "create", {"name": "A", "active": False})
         domain = [["id", "=", partner]]

@@ -40,6 +40,7 @@ std::vector<std::string> OdooPlan::names() const {
   for (const Entry& entry : entries) {
     if (entry.field.name != "id") names.push_back(entry.field.name);
   }
+  if (names.empty()) names.emplace_back(has_write_date ? "write_date" : "id");
   return names;
 }
 
@@ -115,6 +116,7 @@ Awaitable<Result<OdooPlanPtr>> OdooFields::resolve(std::string model, FieldPlan 
   }
   auto resolved = std::make_shared<OdooPlan>();
   resolved->model = model;
+  resolved->has_write_date = known->find("write_date") != known->end();
   for (FieldPlan::Field& wanted : plan.fields) {
     const auto found = known->find(wanted.name);
     if (found == known->end()) co_return std::unexpected(no_field(model, wanted.name));

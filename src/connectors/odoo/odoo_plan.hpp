@@ -32,8 +32,10 @@ struct OdooPlan {
   std::string model;
   std::vector<Entry> entries;
   bool has_nested = false;
+  bool has_write_date = false;
 
-  /// The names to ask for, `id` left out: Odoo always answers it.
+  /// The names to ask for, `id` left out: Odoo always answers it. Never empty: no names would mean
+  /// all fields to Odoo, and `id` alone is answered without a look at the table.
   std::vector<std::string> names() const;
 };
 using OdooPlanPtr = std::shared_ptr<const OdooPlan>;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "fake_odoo.hpp"
 
 namespace millrace::connectors {
@@ -163,6 +165,21 @@ TEST_F(OdooReaderTest, FollowsRelationsWithOneCallPerModel) {
   EXPECT_EQ(odoo_.count("sale.order.line.read"), 1);
   EXPECT_EQ(odoo_.count("res.partner.read"), 2);
   EXPECT_EQ(odoo_.count("sale.order.read"), 2);
+}
+
+TEST_F(OdooReaderTest, AsksForAColumnWhereAPlanWantsIdsOnly) {
+  odoo_.fields["res.partner"]["write_date"] = "datetime";
+  odoo_.fields["res.partner"]["id"] = "integer";
+  FieldPlan fields;
+  fields.fields.push_back({"partner_id", plan({"id"})});
+  const auto read_back = read({1}, fields);
+  ASSERT_TRUE(read_back) << read_back.error().message;
+  EXPECT_EQ(write_json((*read_back)[0].value), R"({"id":1,"partner_id":{"id":1}})");
+  const auto asked = [](const HttpRequest& request) {
+    return request.body.find(R"("res.partner","read",[[1]],{"fields":["write_date"])") !=
+           std::string::npos;
+  };
+  EXPECT_EQ(std::count_if(odoo_.http.requests.begin(), odoo_.http.requests.end(), asked), 1);
 }
 
 TEST_F(OdooReaderTest, ShowsRelatedRecordsItMayNotSeeWithTheirIdOnly) {
