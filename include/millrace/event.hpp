@@ -63,10 +63,13 @@ struct Event {
   std::string_view name() const;
 };
 
-/// The events payload: CloudEvents structured JSON, one object a line.
+/// The events payload: CloudEvents structured JSON, one object a line. The second form takes the data
+/// from elsewhere, so that several events of one change need not copy it.
 std::string encode(const Event& event);
+std::string encode(const Event& event, const Json& data);
 Result<Event> decode_event(std::string_view bytes);
 /// The value `.` sees in routes: the event with `rev` a number and `types` an array.
-Json to_expression_input(const Event& event);
+/// Takes the event's data with it.
+Json to_expression_input(Event& event);
 
 }  // namespace millrace

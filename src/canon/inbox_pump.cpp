@@ -5,7 +5,6 @@
 
 #include <charconv>
 #include <map>
-#include <set>
 
 namespace millrace::canon {
 namespace {
@@ -101,12 +100,12 @@ Awaitable<void> InboxPump::project_batch() {
     co_return;
   }
   counters_.messages += held.size();
-  const auto extra = [this, &pass](const std::vector<ProjectResult>& results) {
-    return finish(pass, results);
+  const auto changes =
+      std::make_shared<const std::vector<SourceChange>>(std::exchange(pass.changes, {}));
+  const auto extra = [this, &pass, changes](const std::vector<ProjectResult>& results) {
+    return finish(pass, *changes, results);
   };
-  auto changes = std::exchange(pass.changes, {});
-  pass.changes = changes;
-  auto results = co_await projector_.project(config_, std::move(changes), extra);
+  auto results = co_await projector_.project(config_, changes, extra);
   if (!results) {
     spdlog::error("the inbox cannot be projected error={}", results.error().message);
     std::abort();
@@ -157,6 +156,12 @@ void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage mes
     }
     version = *std::move(evaluated);
   }
+  std::size_t wanted = 0;
+  for (const auto& [name, entity] : config_->entities) {
+    for (const config::EntitySource& source : entity.from) {
+      wanted += source.connection == message.connection ? 1 : 0;
+    }
+  }
   for (const auto& [name, entity] : config_->entities) {
     for (const config::EntitySource& source : entity.from) {
       if (source.connection != message.connection) continue;
@@ -164,7 +169,7 @@ void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage mes
       change.entity = &entity;
       change.source = &source;
       change.record = message.record;
-      change.value = *body;
+      change.value = wanted == 1 ? std::move(*body) : *body;
       change.version = version;
       change.cause_partition = record.partition;
       change.cause_offset = record.offset;
@@ -237,10 +242,10 @@ void InboxPump::dead_message(Pass& pass, const LogRecord& record, const RawMessa
   pass.announce = true;
 }
 
-Batch InboxPump::finish(Pass& pass, const std::vector<ProjectResult>& results) {
-  std::set<std::string> failed;
+Batch InboxPump::finish(Pass& pass, const std::vector<SourceChange>& changes,
+                        const std::vector<ProjectResult>& results) {
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const SourceChange& change = pass.changes[i];
+    const SourceChange& change = changes[i];
     const ProjectResult& result = results[i];
     switch (result.kind) {
       case ProjectResult::Kind::emitted:
@@ -363,9 +368,8 @@ Awaitable<void> InboxPump::release_parked() {
           }
           return writes;
         };
-        std::vector<SourceChange> one;
-        one.push_back(std::move(change));
-        auto results = co_await projector_.project(config, std::move(one), extra);
+        const auto one = std::make_shared<const std::vector<SourceChange>>(1, std::move(change));
+        auto results = co_await projector_.project(config, one, extra);
         if (!results || stopping_) co_return;
       }
     }

@@ -70,7 +70,8 @@ class InboxPump {
   void take_doorbell(Pass& pass, const LogRecord& record, const RawMessage& message);
   void dead_message(Pass& pass, const LogRecord& record, const RawMessage& message,
                     std::string reason);
-  Batch finish(Pass& pass, const std::vector<ProjectResult>& results);
+  Batch finish(Pass& pass, const std::vector<SourceChange>& changes,
+               const std::vector<ProjectResult>& results);
   void park(Batch& writes, const SourceChange& change, ParkedState state, const Error& error);
 
   ProjectorContext context_;

@@ -61,7 +61,7 @@ Write Projector::fold(const Event& event) {
 }
 
 Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigPtr config,
-                                                                 std::vector<SourceChange> changes,
+                                                                 ChangesPtr changes,
                                                                  ExtraWrites extra) {
   // Two callers share a shard (payloads and collected records); their appends must not interleave.
   while (busy_) co_await free_.wait();
@@ -75,7 +75,7 @@ Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigP
   } release{*this};
 
   std::vector<std::string> missing;
-  for (const SourceChange& change : changes) {
+  for (const SourceChange& change : *changes) {
     std::string key = projection_key(change.entity->name, change.record);
     if (!cache_.contains(key)) missing.push_back(std::move(key));
   }
@@ -86,7 +86,7 @@ Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigP
 
   Pass pass;
   pass.config = config;
-  for (const SourceChange& change : changes) {
+  for (const SourceChange& change : *changes) {
     pass.results.push_back(project_in_order(pass, change));
   }
   while (!pass.entries.empty()) {
@@ -302,7 +302,7 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
   bindings.set("before", &before);
   const ExpressionContext context{&bindings, &host, {}};
   std::vector<std::string> types;
-  if (!change.silent) {
+  if (!change.silent || !first) {
     for (const config::EntityEvent& event : change.entity->events) {
       const auto happened = event.when.compiled->test(data, context);
       if (!happened) return {ProjectResult::Kind::failed, happened.error(), {}};
@@ -358,10 +358,9 @@ void Projector::append_event(Pass& pass, const SourceChange& change, Projection&
   event.cause = fmt::format("{}:{}", change.cause_partition, change.cause_offset);
   event.program = change.source->program;
   event.version = change.version.is_null() ? "" : write_json(change.version);
-  event.data = data;
   event.id = stable_hash(
       {change.entity->name, change.record, fmt::format("{}", event.rev), type, projection.data});
-  pass.entries.push_back({partition_of(change.record), change.entity->name, encode(event)});
+  pass.entries.push_back({partition_of(change.record), change.entity->name, encode(event, data)});
   context_.trail.note(
       {change.record, "project", change.entity->name, type, event.id, event.subject});
 }

@@ -35,9 +35,12 @@ struct SourceChange {
   Partition cause_partition = 0;
   Offset cause_offset = 0;  ///< inbox offset of the message or doorbell behind it
   bool payload = false;     ///< the message is the record: repeats and stale ones are dropped
-  bool silent = false;      ///< first sight during a baseline: store, emit nothing
+  bool silent = false;      ///< its first sight is stored without a word; later changes speak
   bool gone = false;        ///< confirmed delete
 };
+
+/// Shared by the caller and the projector; not changed while projected.
+using ChangesPtr = std::shared_ptr<const std::vector<SourceChange>>;
 
 struct ProjectResult {
   enum class Kind : std::uint8_t {
@@ -86,8 +89,7 @@ class Projector {
   /// one commit, in the order of the calls. Waits as long as the disk is full. Errors are of the
   /// whole call (state unreadable, stopping); a record that cannot be projected is a result.
   Awaitable<Result<std::vector<ProjectResult>>> project(config::ConfigPtr config,
-                                                        std::vector<SourceChange> changes,
-                                                        ExtraWrites extra);
+                                                        ChangesPtr changes, ExtraWrites extra);
 
   /// Writes of the same owner that need no projection, in the same order as the others.
   void save(Batch writes);

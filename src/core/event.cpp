@@ -132,7 +132,9 @@ std::string_view Event::name() const {
   return dot == whole.npos ? whole : whole.substr(dot + 1);
 }
 
-std::string encode(const Event& event) {
+std::string encode(const Event& event) { return encode(event, event.data); }
+
+std::string encode(const Event& event, const Json& data) {
   std::string out;
   out.reserve(768);
   out += R"({"specversion":"1.0","id":)";
@@ -158,7 +160,7 @@ std::string encode(const Event& event) {
   member(out, "program", event.program);
   member(out, "recordversion", event.version);
   out += ",\"data\":";
-  append_json(out, event.data);
+  append_json(out, data);
   out.push_back('}');
   return out;
 }
@@ -192,7 +194,7 @@ Result<Event> decode_event(std::string_view bytes) {
   return event;
 }
 
-Json to_expression_input(const Event& event) {
+Json to_expression_input(Event& event) {
   JsonObject input;
   input.reserve(16);
   input.emplace("id", event.id);
@@ -211,7 +213,8 @@ Json to_expression_input(const Event& event) {
   if (!event.cause.empty()) input.emplace("cause", event.cause);
   if (!event.origin.empty()) input.emplace("origin", event.origin);
   if (!event.correlation_id.empty()) input.emplace("correlationid", event.correlation_id);
-  input.emplace("data", event.data);
+  input.emplace("data", std::move(event.data));
+  event.data = nullptr;
   return Json(std::move(input));
 }
 

@@ -8,7 +8,6 @@ Result<DecodedEventPtr> decode(std::string_view payload) {
   MILLRACE_TRY(event, decode_event(payload));
   auto decoded = std::make_shared<DecodedEvent>();
   decoded->input = to_expression_input(event);
-  event.data = nullptr;  // the input holds it; two trees of one event would double the memory
   decoded->event = std::move(event);
   return DecodedEventPtr(std::move(decoded));
 }
