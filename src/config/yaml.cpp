@@ -13,6 +13,11 @@ namespace {
 constexpr std::string_view kExpressionAdvice =
     "if this is an expression, put `|` after the key and the expression on a new line";
 
+std::string name_in(const unsigned char* text) {
+  std::string name(reinterpret_cast<const char*>(text));
+  return name.size() > 40 ? "..." : name;
+}
+
 struct Event {
   yaml_event_t raw{};
   Event() = default;
@@ -76,8 +81,8 @@ class Parser {
 
   std::string_view line_at(std::size_t index) const {
     if (index >= lines_.size()) return {};
-    const auto rest = text_.substr(lines_[index]);
-    return rest.substr(0, rest.find('\n'));
+    const std::size_t end = index + 1 < lines_.size() ? lines_[index + 1] - 1 : text_.size();
+    return text_.substr(lines_[index], end - lines_[index]);
   }
 
   // What must not be in the text whatever the YAML says. Tabs look like indentation and are not.
@@ -143,12 +148,12 @@ class Parser {
       return fail(event.start_mark,
                   fmt::format("anchors (`&{}`) are not allowed: write the value where it is used, "
                               "or keep it in vars/",
-                              reinterpret_cast<const char*>(anchor)));
+                              name_in(anchor)));
     }
     if (tag != nullptr) {
       return fail(event.start_mark,
                   fmt::format("tags (`{}`) are not allowed: remove it; quote what is a string",
-                              reinterpret_cast<const char*>(tag)));
+                              name_in(tag)));
     }
     return true;
   }
@@ -177,7 +182,7 @@ class Parser {
         return fail(event.start_mark,
                     fmt::format("aliases (`*{}`) are not allowed: write the value out, or quote it "
                                 "when the star is meant",
-                                reinterpret_cast<const char*>(event.data.alias.anchor)));
+                                name_in(event.data.alias.anchor)));
       default:
         return fail(event.start_mark, "not YAML: a value is missing");
     }
@@ -223,16 +228,24 @@ class Parser {
     }
   }
 
-  bool comment_follows(const yaml_mark_t& end) const {
-    // Marks count characters; the rest of the line is found by skipping as many.
-    std::string_view line = line_at(end.line);
-    std::size_t at = 0;
-    for (std::size_t seen = 0; at < line.size(); ++at) {
-      if ((static_cast<unsigned char>(line[at]) & 0xC0) == 0x80) continue;
-      if (seen++ == end.column) break;
+  // Marks count characters; bytes are found by walking on from the last mark asked for, because a
+  // line may hold all of the file.
+  bool comment_follows(const yaml_mark_t& end) {
+    const std::string_view line = line_at(end.line);
+    if (end.line != walked_line_ || end.column < walked_column_) {
+      walked_line_ = end.line;
+      walked_column_ = walked_byte_ = 0;
     }
-    const std::size_t hash = line.find_first_not_of(' ', at);
-    return hash != line.npos && hash > at && line[hash] == '#';
+    while (walked_column_ < end.column && walked_byte_ < line.size()) {
+      ++walked_byte_;
+      while (walked_byte_ < line.size() &&
+             (static_cast<unsigned char>(line[walked_byte_]) & 0xC0) == 0x80) {
+        ++walked_byte_;
+      }
+      ++walked_column_;
+    }
+    const std::size_t hash = line.find_first_not_of(' ', walked_byte_);
+    return hash != line.npos && hash > walked_byte_ && line[hash] == '#';
   }
 
   bool read_sequence(Node& node, std::size_t depth) {
@@ -289,6 +302,9 @@ class Parser {
   std::vector<std::size_t> lines_;  ///< where each line begins
   yaml_parser_t parser_{};
   std::size_t nodes_ = 0;
+  std::size_t walked_line_ = 0;  ///< how far comment_follows has come
+  std::size_t walked_column_ = 0;
+  std::size_t walked_byte_ = 0;
   bool stopped_ = false;
 };
 

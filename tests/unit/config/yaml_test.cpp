@@ -101,6 +101,13 @@ TEST(Yaml, BoundsDepthValuesAndBytes) {
   EXPECT_THAT(problems_of(std::string(kYamlBytesMax + 1, 'a')), HasSubstr("at most 1048576"));
 }
 
+// A line may hold the whole file; looking for what follows a value must not walk it each time.
+TEST(Yaml, ReadsALineOfAMegabyte) {
+  std::string text = "a: { ";
+  for (std::size_t i = 0; i < 40'000; ++i) text += fmt::format("k{}: \u00e9 , ", i);
+  EXPECT_EQ(parse_one(text + "}\n").members[0].value.members.size(), 40'000U);
+}
+
 TEST(Yaml, RefusesBillionLaughsAtTheFirstAnchor) {
   std::string text = "a: &a [ lol, lol ]\n";
   for (char c = 'b'; c < 'n'; ++c) {
