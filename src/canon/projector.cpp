@@ -8,6 +8,8 @@
 #include <map>
 #include <set>
 
+#include "canon/judgement.hpp"
+
 namespace millrace::canon {
 namespace {
 
@@ -242,26 +244,19 @@ ProjectResult Projector::project_one(Pass& pass, const SourceChange& change) {
       return {ProjectResult::Kind::stale, {}, {}};
     }
   }
-  const auto connection = pass.config->connections.find(change.source->connection);
-  const config::ConfigHost host(
-      *pass.config, connection == pass.config->connections.end() ? nullptr : &connection->second);
-  const Json now(to_rfc3339(context_.clock.wall_now()));
-  ExpressionBindings bindings;
-  bindings.set("now", &now);
-  const ExpressionContext context{&bindings, &host, {}};
-  if (change.source->only) {
-    const auto wanted = change.source->only->compiled->test(change.value, context);
-    if (!wanted) return {ProjectResult::Kind::failed, wanted.error(), {}};
-    if (!*wanted) {
-      auto result = emit_deleted(pass, change, *entry);
-      if (result.kind == ProjectResult::Kind::unchanged)
-        result.kind = ProjectResult::Kind::filtered;
-      else
-        keep(pass, entry);
-      return result;
+  const WallTime now = context_.clock.wall_now();
+  const auto wanted = is_wanted(*pass.config, *change.source, change.value, now);
+  if (!wanted) return {ProjectResult::Kind::failed, wanted.error(), {}};
+  if (!*wanted) {
+    auto result = emit_deleted(pass, change, *entry);
+    if (result.kind == ProjectResult::Kind::unchanged) {
+      result.kind = ProjectResult::Kind::filtered;
+    } else {
+      keep(pass, entry);
     }
+    return result;
   }
-  auto data = change.source->map.compiled->evaluate(change.value, context);
+  auto data = map_record(*pass.config, *change.source, change.value, now);
   if (!data) return {ProjectResult::Kind::failed, data.error(), {}};
   if (const auto* schema = validator(*change.entity)) {
     if (auto valid = schema->validate(*data); !valid) {
@@ -291,24 +286,19 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
     remember_cause();
     return {ProjectResult::Kind::unchanged, {}, {}};
   }
-  const config::ConfigHost host(*pass.config, nullptr);
   Json before;
   if (!first) {
     auto parsed = parse_json(last.data);
     MILLRACE_INVARIANT(parsed.has_value());
     before = *std::move(parsed);
   }
-  ExpressionBindings bindings;
-  bindings.set("before", &before);
-  const ExpressionContext context{&bindings, &host, {}};
   std::vector<std::string> types;
-  if (!change.silent || !first) {
-    for (const config::EntityEvent& event : change.entity->events) {
-      const auto happened = event.when.compiled->test(data, context);
-      if (!happened) return {ProjectResult::Kind::failed, happened.error(), {}};
-      if (*happened) types.push_back(change.entity->name + "." + event.name);
-    }
+  if (!change.silent) {
+    auto judged = events_of(*pass.config, *change.entity, before, data);
+    if (!judged) return {ProjectResult::Kind::failed, judged.error(), {}};
+    types = *std::move(judged);
   }
+  const config::ConfigHost host(*pass.config, nullptr);
   const std::string old_name = first ? "" : last.name;
   entry.known = true;
   last.data = std::move(canonical);

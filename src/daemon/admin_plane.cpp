@@ -21,8 +21,11 @@ void Broker::set_config(config::ConfigPtr config) {
 }
 
 void Broker::replace_connections(std::map<std::string, ConnectionUnit> connections) {
-  const std::lock_guard lock(config_mutex_);
-  connections_ = std::move(connections);
+  {
+    const std::lock_guard lock(config_mutex_);
+    connections_ = std::move(connections);
+  }
+  publish_sources();
 }
 
 void Broker::reload(const std::string& author) {

@@ -214,6 +214,13 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
     } else if (sink.error().code != Errc::not_supported) {
       co_return std::unexpected(sink.error());
     }
+    auto reader = type->make_reader(connection.options, context);
+    if (reader) {
+      made.reader = std::make_shared<canon::SourceReader>(home, connection.name, *std::move(reader),
+                                                          connection.limits.in_flight, clock_);
+    } else if (reader.error().code != Errc::not_supported) {
+      co_return std::unexpected(reader.error());
+    }
     co_return Result<void>{};
   };
   result = run_on(home, make);
@@ -229,6 +236,7 @@ Result<void> Broker::make_connections() {
     }
     connections_[name] = *std::move(made);
   }
+  publish_sources();
   return {};
 }
 
@@ -245,6 +253,10 @@ Result<void> Broker::start_shards() {
     MILLRACE_CHECK_OK(start_lanes(route));
     MILLRACE_CHECK_OK(restore_pause(route));
   }
+  // A full read hands its pages to the collectors of all shards.
+  for (const auto& unit : units_) {
+    unit->shard.post([&unit = *unit] { unit.collector->begin_watching(); });
+  }
   Shard& first = shards_->at(0);
   announce_ = std::make_unique<Notifier>(first.context());
   first.spawn("announcer", announce_dead());
@@ -254,9 +266,11 @@ Result<void> Broker::start_shards() {
 
 Awaitable<Result<void>> Broker::start_unit(ShardUnit& unit, PartitionOffsets inbox_from) {
   unit.projector = std::make_unique<canon::Projector>(projector_context(unit));
-  unit.doorbells = make_doorbells(unit);
+  unit.collector = make_collector(unit);
+  auto collecting = co_await unit.collector->start(config_);
+  MILLRACE_CO_CHECK_OK(std::move(collecting));
   unit.pump =
-      std::make_unique<canon::InboxPump>(projector_context(unit), *unit.projector, *unit.doorbells,
+      std::make_unique<canon::InboxPump>(projector_context(unit), *unit.projector, *unit.collector,
                                          *unit.inbox_tail, [this] { wake_announcer(); });
   auto started = co_await unit.pump->start(config_, inbox_from);
   co_return started;
@@ -352,6 +366,7 @@ void Broker::stop(milliseconds deadline) {
     for (const auto& unit : units_) {
       unit->shard.post([&unit = *unit] {
         if (unit.pump) unit.pump->stop();
+        if (unit.collector) unit.collector->stop();
         for (const auto& [name, lane] : unit.lanes) lane->stop();
       });
     }
@@ -372,6 +387,7 @@ void Broker::stop(milliseconds deadline) {
   admin_server_.reset();
   units_.clear();
   connections_.clear();
+  sources_.clear();
   announce_.reset();
   shards_.reset();
   readers_.reset();

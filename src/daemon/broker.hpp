@@ -42,7 +42,8 @@ struct BrokerOptions {
 struct ConnectionUnit {
   std::string fingerprint;
   std::shared_ptr<const EgressGate> gate;
-  std::shared_ptr<deliver::Target> target;  ///< nullptr: not a target
+  std::shared_ptr<deliver::Target> target;      ///< nullptr: not a target
+  std::shared_ptr<canon::SourceReader> reader;  ///< nullptr: not read back
   Shard* home = nullptr;
 };
 
@@ -87,7 +88,8 @@ class Broker {
   config::ConfigPtr config() const;
   void set_config(config::ConfigPtr config);
   void replace_connections(std::map<std::string, ConnectionUnit> connections);
-  std::unique_ptr<canon::DoorbellSink> make_doorbells(ShardUnit& unit);
+  std::unique_ptr<canon::Collector> make_collector(ShardUnit& unit);
+  void publish_sources();
   void replace_doorbells(const config::ConfigPtr& config);
   Awaitable<Json> doorbell_status(Shard& home);
   deliver::TargetStatus source_status(const std::string& connection) const;
@@ -129,6 +131,7 @@ class Broker {
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<ReaderPool> readers_;
   std::map<std::string, ConnectionUnit> connections_;
+  canon::SourceReaders sources_;
   std::vector<std::unique_ptr<ShardUnit>> units_;
   std::unique_ptr<Notifier> announce_;
   std::unique_ptr<HttpServer> data_server_;

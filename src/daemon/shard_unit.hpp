@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "canon/collector.hpp"
 #include "canon/inbox_pump.hpp"
 #include "canon/projector.hpp"
 #include "deliver/lane.hpp"
@@ -26,7 +27,7 @@ struct ShardUnit {
   std::shared_ptr<TailFeed> inbox_feed;
   std::shared_ptr<TailFeed> events_feed;
   std::unique_ptr<canon::Projector> projector;
-  std::unique_ptr<canon::DoorbellSink> doorbells;
+  std::unique_ptr<canon::Collector> collector;
   std::unique_ptr<canon::InboxPump> pump;
   std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route name
 };

@@ -1,34 +1,99 @@
 // Connections that are read back: their readers and collectors.
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "daemon/broker.hpp"
 
 namespace millrace::daemon {
-namespace {
 
-class NoDoorbells final : public canon::DoorbellSink {
- public:
-  void ring(const canon::Doorbell&, Batch&) override {}
-};
-
-}  // namespace
-
-std::unique_ptr<canon::DoorbellSink> Broker::make_doorbells(ShardUnit&) {
-  return std::make_unique<NoDoorbells>();
+void Broker::publish_sources() {
+  canon::SourceReaders::Map readers;
+  for (const auto& [name, unit] : connections_) {
+    if (unit.reader) readers[name] = unit.reader;
+  }
+  sources_.set(std::move(readers));
 }
 
-void Broker::replace_doorbells(const config::ConfigPtr&) {}
-
-Awaitable<Json> Broker::doorbell_status(Shard&) {
-  co_return Json(JsonObject{{"waiting", 0}, {"oldest_at", nullptr}});
+std::unique_ptr<canon::Collector> Broker::make_collector(ShardUnit& unit) {
+  canon::CollectorContext context{
+      .shard = unit.shard,
+      .log = *log_,
+      .state = *state_,
+      .readers = *readers_,
+      .sources = sources_,
+      .clock = clock_,
+      .trail = *unit.trail,
+      .projector = *unit.projector,
+      .shard_count = shards_->size(),
+      .on_peer =
+          [this](std::size_t shard, std::move_only_function<void(canon::Collector&)> work) {
+            ShardUnit& there = *units_.at(shard);
+            there.shard.post(
+                [&there, work = std::move(work)]() mutable { work(*there.collector); });
+          },
+      .wait = {}};
+  return std::make_unique<canon::Collector>(std::move(context));
 }
 
-deliver::TargetStatus Broker::source_status(const std::string&) const {
-  return {};
+void Broker::replace_doorbells(const config::ConfigPtr& config) {
+  for (const auto& unit : units_) {
+    unit->shard.post([&unit = *unit, config] { unit.collector->replace(config); });
+  }
 }
 
-Awaitable<Result<Outcome>> Broker::check_source(std::string name, Shard&) {
-  co_return fail(Errc::not_found, fmt::format("connection '{}' cannot be checked", name));
+Awaitable<Json> Broker::doorbell_status(Shard& home) {
+  canon::CollectorStatus sum;
+  for (const auto& unit : units_) {
+    auto read = [&unit = *unit] { return unit.collector->status(); };
+    const canon::CollectorStatus part = co_await offload(unit->shard, home, std::move(read));
+    sum.waiting += part.waiting;
+    if (part.oldest_at && (!sum.oldest_at || *part.oldest_at < *sum.oldest_at)) {
+      sum.oldest_at = part.oldest_at;
+    }
+    sum.readings += part.readings;
+    sum.unchanged += part.unchanged;
+    sum.phantoms += part.phantoms;
+    sum.deleted += part.deleted;
+    sum.hidden += part.hidden;
+    sum.failed += part.failed;
+    sum.dropped += part.dropped;
+    sum.baselined += part.baselined;
+    sum.swept += part.swept;
+    sum.parked += part.parked;
+  }
+  const Json oldest = sum.oldest_at ? Json(to_rfc3339(*sum.oldest_at)) : Json(nullptr);
+  co_return Json(JsonObject{{"waiting", sum.waiting},
+                            {"oldest_at", oldest},
+                            {"readings_total", sum.readings},
+                            {"unchanged_total", sum.unchanged},
+                            {"phantoms_total", sum.phantoms},
+                            {"deleted_total", sum.deleted},
+                            {"hidden_total", sum.hidden},
+                            {"failed_total", sum.failed},
+                            {"dropped_total", sum.dropped},
+                            {"baselined_total", sum.baselined},
+                            {"swept_total", sum.swept},
+                            {"parked", sum.parked}});
+}
+
+deliver::TargetStatus Broker::source_status(const std::string& connection) const {
+  const canon::SourceStatus source = sources_.status(connection);
+  return {.state = source.state,
+          .reason = source.reason,
+          .since = source.since,
+          .in_flight = source.in_flight,
+          .waiting = source.waiting};
+}
+
+Awaitable<Result<Outcome>> Broker::check_source(std::string name, Shard& home) {
+  auto checked = co_await sources_.check(home, std::move(name));
+  if (!checked && checked.error().code == Errc::not_found) {
+    co_return std::unexpected(checked.error());
+  }
+  Outcome outcome;
+  outcome.kind = checked ? Outcome::Kind::delivered : Outcome::Kind::again;
+  outcome.scope = Outcome::Scope::target;
+  outcome.reason = checked ? *checked : checked.error().message;
+  co_return outcome;
 }
 
 }  // namespace millrace::daemon
