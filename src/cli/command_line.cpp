@@ -98,6 +98,9 @@ void Commands::declare_configure() {
   lint->add_option("DIR", v.directory, "Configuration directory (default: --config)");
   lint->add_flag("--without-secrets", v.without_secrets, "Secrets need not be there");
   lint->add_flag("--strict", v.strict, "Warnings are findings too");
+  auto* test = command(nullptr, "test", "Run the tests of a configuration",
+                       [&] { return run_test(session_, directory()); });
+  test->add_option("DIR", v.directory, "Configuration directory (default: --config)");
   auto* eval = command(nullptr, "eval", "Try an expression on JSON from standard input", [&] {
     return expr::run_eval(v.expression, session_.in, session_.out, session_.err);
   });

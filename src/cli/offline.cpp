@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "cli/config_tests.hpp"
 #include "cli/text.hpp"
 #include "config/load.hpp"
 #include "config/problems.hpp"
@@ -85,6 +86,40 @@ int run_lint(const Session& session, const std::string& directory, bool without_
                                warnings == 1 ? "warning" : "warnings");
   }
   return errors > 0 || (strict && warnings > 0) ? kFindings : kOk;
+}
+
+int run_test(const Session& session, const std::string& directory) {
+  ConnectorRegistry connectors;
+  register_all_connectors(connectors);
+  const auto report = config::load({directory, true, connectors, config::process_environment()});
+  if (!report.config) {
+    session.err << config::render(report.problems);
+    session.err << "the configuration has errors; its tests were not run\n";
+    return kCannotRun;
+  }
+  std::size_t failed = 0;
+  JsonArray list;
+  const auto results = run_config_tests(*report.config);
+  for (const ConfigTestResult& result : results) {
+    if (!result.passed) ++failed;
+    if (session.json) {
+      list.push_back(JsonObject{{"test", result.name},
+                                {"file", result.place.file},
+                                {"line", result.place.line},
+                                {"passed", result.passed},
+                                {"report", result.report}});
+      continue;
+    }
+    session.out << fmt::format("{} {}:{}: {}\n{}", result.passed ? "ok    " : "FAILED",
+                               result.place.file, result.place.line, result.name, result.report);
+  }
+  if (session.json) {
+    session.out << write_json(Json(JsonObject{{"tests", std::move(list)}, {"failed", failed}}))
+                << '\n';
+  } else {
+    session.out << fmt::format("{} of {} tests passed\n", results.size() - failed, results.size());
+  }
+  return failed > 0 ? kFindings : kOk;
 }
 
 int run_log_verify(const Session& session) {

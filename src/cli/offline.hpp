@@ -12,6 +12,8 @@ int run_init(const Session& session, const std::string& directory);
 /// Every problem of the configuration. `strict`: warnings are findings too.
 int run_lint(const Session& session, const std::string& directory, bool without_secrets,
              bool strict);
+/// Runs the `test:` documents of the configuration; secrets need not be there.
+int run_test(const Session& session, const std::string& directory);
 /// Reads every frame of the log.
 int run_log_verify(const Session& session);
 /// Makes a new state store the owner of a log that has records.
