@@ -170,9 +170,42 @@ bool set_number(Evaluation& state, double number, Json& out) {
   return true;
 }
 
+namespace {
+
+constexpr std::size_t kShownBytes = 14;
+
+// Writes the beginning of a value's JSON, so that showing a large value costs no more than a small.
+void append_start(std::string& out, const Json& value) {
+  if (out.size() > kShownBytes) return;
+  if (const auto* text = value.if_string()) {
+    append_json_string(out, std::string_view(*text).substr(0, 2 * kShownBytes));
+  } else if (const auto* array = value.if_array()) {
+    out += '[';
+    for (std::size_t i = 0; i < array->size() && out.size() <= kShownBytes; ++i) {
+      if (i > 0) out += ',';
+      append_start(out, (*array)[i]);
+    }
+    out += ']';
+  } else if (const auto* object = value.if_object()) {
+    out += '{';
+    for (const auto& member : *object) {
+      if (out.size() > kShownBytes) break;
+      if (out.back() != '{') out += ',';
+      append_json_string(out, std::string_view(member.key()).substr(0, 2 * kShownBytes));
+      out += ':';
+      append_start(out, member.value());
+    }
+    out += '}';
+  } else {
+    append_json(out, value);
+  }
+}
+
+}  // namespace
+
 std::string shown(const Json& value) {
-  constexpr std::size_t kShownBytes = 14;
-  std::string text = write_json(value);
+  std::string text;
+  append_start(text, value);
   if (text.size() <= kShownBytes) return text;
   std::size_t cut = kShownBytes - 3;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;

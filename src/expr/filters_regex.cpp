@@ -105,7 +105,7 @@ class Regex final : public Node {
       return frame.state.fail(
           fmt::format("{} cannot be matched, as it is not a string", describe(input)));
     }
-    if (!frame.state.steps(view(input).size() / 64 + 4)) return false;
+    if (!frame.state.steps(view(input).size() / 16 + 4)) return false;
     if (is_constant_) return use(pattern_);
     return for_outputs(*regex_, frame, input, [&](const Json& regex, Json*) {
       return for_outputs(*flags_, frame, input, [&](const Json& flags, Json*) {
@@ -251,8 +251,8 @@ class Regex final : public Node {
       std::size_t index = 0;
       const bool done = for_outputs(*replacement_, frame, groups, [&](const Json& value, Json*) {
         if (!value.is_string()) {
-          return state.fail(fmt::format("string (\"{}\") and {} cannot be added", gap.substr(0, 8),
-                                        describe(value)));
+          return state.fail(fmt::format("string ({}) and {} cannot be added",
+                                        shown(Json(gap.substr(0, 64))), describe(value)));
         }
         if (index == results.size()) results.emplace_back();
         if (!state.charge(gap.size() + view(value).size())) return false;

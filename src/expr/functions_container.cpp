@@ -359,10 +359,12 @@ bool transpose(Evaluation& state, const Json& input, const Json* const*, Json& o
 }
 
 bool error_with(Evaluation& state, const Json&, const Json* const* arguments, Json&) {
-  return state.fail_with(*arguments[0]);
+  Json value;
+  return state.copy(*arguments[0], value) && state.fail_with(std::move(value));
 }
 bool error_of_input(Evaluation& state, const Json& input, const Json* const*, Json&) {
-  return state.fail_with(input);
+  Json value;
+  return state.copy(input, value) && state.fail_with(std::move(value));
 }
 
 bool set_path(Evaluation& state, const Json& input, const Json* const* arguments, Json& out) {

@@ -2,7 +2,6 @@
 #include <date/tz.h>
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -27,13 +26,13 @@ bool format_time(Evaluation& state, const std::tm& time, const Json& format, Jso
     out = "";
     return true;
   }
-  std::array<char, 16 * kFormatBytesMax> buffer{};
+  char buffer[16 * kFormatBytesMax];
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wformat-nonliteral"
-  const std::size_t size = std::strftime(buffer.data(), buffer.size(), pattern.c_str(), &time);
+  const std::size_t size = std::strftime(buffer, sizeof buffer, pattern.c_str(), &time);
 #pragma clang diagnostic pop
   if (!state.charge(size)) return false;
-  out = std::string_view(buffer.data(), size);
+  out = std::string_view(buffer, size);
   return true;
 }
 
@@ -125,6 +124,9 @@ bool parse_time(Evaluation& state, const Json& input, const Json& format, std::t
         fmt::format("strptime/1 requires string inputs and arguments, not {}", describe(input)));
   }
   if (!format.is_string()) return state.fail("strptime/1 requires string inputs and arguments");
+  if (view(input).size() > kFormatBytesMax || view(format).size() > kFormatBytesMax) {
+    return state.fail(fmt::format("a date and its format have at most {} bytes", kFormatBytesMax));
+  }
   const std::string text(view(input));
   const std::string pattern(view(format));
   const char* end = strptime(text.c_str(), pattern.c_str(), &time);
@@ -172,8 +174,9 @@ bool time_from(Evaluation& state, const Json& input, std::int64_t& seconds) {
     return state.fail(
         fmt::format("date needs an RFC 3339 time or a number of seconds, not {}", describe(input)));
   }
-  const auto parsed = parse_rfc3339(view(input));
-  if (!parsed) {
+  constexpr std::size_t kTimeBytesMax = 64;
+  const auto parsed = parse_rfc3339(view(input).substr(0, kTimeBytesMax));
+  if (!parsed || view(input).size() > kTimeBytesMax) {
     return state.fail(fmt::format(
         "date needs an RFC 3339 time such as 2026-11-21T22:05:48Z, not {}", describe(input)));
   }

@@ -157,8 +157,8 @@ bool join(Evaluation& state, const Json& input, const Json* const* arguments, Js
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (i > 0 && separator.is_string()) text += view(separator);
     if (items[i].is_structured()) {
-      return state.fail(fmt::format("string (\"{}\") and {} cannot be added", text.substr(0, 8),
-                                    describe(items[i])));
+      return state.fail(
+          fmt::format("string ({}) and {} cannot be added", shown(Json(text)), describe(items[i])));
     }
     if (!items[i].is_null() && !append_text(state, items[i], text)) return false;
     if (!state.step() || text.size() > state.context().budget.output_bytes_max) {

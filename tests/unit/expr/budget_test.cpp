@@ -23,37 +23,28 @@ std::string repeated(std::string_view part, std::size_t times) {
 
 TEST(ExpressionBudget, EndsWhatWouldNotEnd) {
   for (const std::string_view text :
-       {"last(range(1000000000000))",
-        "[range(1000000000000)]",
-        "[repeat(1)]",
-        "\"a\" * 1e9",
-        "\"ab\" * 1e300",
-        "[recurse(.)]",
-        "last(recurse(. + 1))",
-        "[recurse([.])]",
-        "reduce range(1e9) as $i (0; . + 1)",
-        "reduce range(1e9) as $i (0; [.])",
-        "reduce range(1e9) as $i ([0]; .[0] |= [.])",
-        "reduce range(1e9) as $i (\"a\"; . + .)",
-        "reduce range(1e9) as $i ({}; .[\"k\\($i)\"] = $i)",
-        "until(false; . + 1)",
-        "[while(true; [.])]",
-        "last(while(true; . + (1,2)))",
-        "until(false; .,.)",
-        "[range(1000) | range(1000) | range(1000)] | length",
-        "null | .[100000000] = 1",
-        "[limit(1000000000; repeat(1))] | length",
-        "last(foreach range(1e12) as $x (0; . + $x))",
-        "reduce range(100) as $i ([0]; . + .)",
-        "reduce range(40) as $i (\"x\"; \"\\(.)\\(.)\")",
-        "[range(1000)] | reduce range(1e6) as $i (.; sort)",
-        "[recurse(., .)]",
+       {"last(range(1000000000000))", "[range(1000000000000)]", "[repeat(1)]", "\"a\" * 1e9",
+        "\"ab\" * 1e300", "[recurse(.)]", "last(recurse(. + 1))", "[recurse([.])]",
+        "reduce range(1e9) as $i (0; . + 1)", "reduce range(1e9) as $i (0; [.])",
+        "reduce range(1e9) as $i ([0]; .[0] |= [.])", "reduce range(1e9) as $i (\"a\"; . + .)",
+        "reduce range(1e9) as $i ({}; .[\"k\\($i)\"] = $i)", "until(false; . + 1)",
+        "[while(true; [.])]", "last(while(true; . + (1,2)))", "until(false; .,.)",
+        "[range(1000) | range(1000) | range(1000)] | length", "null | .[100000000] = 1",
+        "[limit(1000000000; repeat(1))] | length", "last(foreach range(1e12) as $x (0; . + $x))",
+        "reduce range(100) as $i ([0]; . + .)", "reduce range(40) as $i (\"x\"; \"\\(.)\\(.)\")",
+        "[range(1000)] | reduce range(1e6) as $i (.; sort)", "[recurse(., .)]",
         "last(range(1e18; 1e18 + 1000; 0.001))",
         "def a(f): f | f; def b(f): a(a(a(f))); def c(f): b(b(b(f))); c(c(. + 1))",
         "reduce range(1e7) as $i ([]; setpath([$i]; 1))",
         "[range(300000)] | tojson | tojson | tojson",
-        "reduce range(1e6) as $i ([0]; [.[0] |= [.]])",
-        "[limit(1e9; repeat(\"a\" * 1000))]"}) {
+        "reduce range(1e6) as $i ([0]; [.[0] |= [.]])", "[limit(1e9; repeat(\"a\" * 1000))]",
+        // Errors about large values are caught again and again: showing one may not cost its size.
+        "(\"ab\" * 400000) as $s | last(range(1e9) | ($s | tonumber)?)",
+        "(\"ab\" * 400000) as $s | last(range(1e9) | ($s + 1)?)",
+        "(\"ab\" * 400000) as $s | last(range(1e9) | ($s | date(\"%Y\"; \"UTC\"))?)",
+        "[range(9000)] as $s | last(range(1e9) | ($s | error)?)",
+        "[range(9000)] as $s | last(range(1e9) | $s == $s)",
+        "(\"ab\" * 400000) as $s | last(range(1e9) | $s | test(\"b{3}\"))"}) {
     const auto result = evaluate_in(text, "0", {});
     ASSERT_FALSE(result) << text;
     EXPECT_EQ(result.error().code, Errc::budget_exceeded) << text << ": " << result.error().message;
@@ -87,6 +78,13 @@ TEST(ExpressionBudget, CountsStepsBytesAndDepthOfTheContext) {
   EXPECT_TRUE(evaluate_in("def a: 1; def b: a; def c: b; c", "null", flat));
   EXPECT_EQ(evaluate_in("def a: 1; def b: a; def c: b; def d: c; d", "null", flat).error().code,
             Errc::budget_exceeded);
+}
+
+TEST(ExpressionBudget, ShowsTheBeginningOfALargeValueOnly) {
+  EXPECT_EQ(failure("\"é\" * 1000 | -(.)").message, "string (\"ééééé...) cannot be negated");
+  EXPECT_EQ(failure("[range(1000)] | -(.)").message, "array ([0,1,2,3,4,...) cannot be negated");
+  EXPECT_EQ(failure("{a: [{b: \"some text\"}]} | -(.)").message,
+            "object ({\"a\":[{\"b\":...) cannot be negated");
 }
 
 TEST(ExpressionBudget, LetsOrdinaryFoldsGrow) {
