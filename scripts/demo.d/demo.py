@@ -37,7 +37,7 @@ def introduce(plant, paper):
 
 
 def play(plant, paper):
-    """Whether the story ended well."""
+    """The story, and whether it ended well."""
     began = time.monotonic()
 
     def say(text):
@@ -57,10 +57,12 @@ def play(plant, paper):
     say("The end")
     report = Report(story, paper)
     report.tell()
-    return report.judge()
+    return story, report.judge()
 
 
-def keep_running(plant, paper):
+def keep_running(plant, story, paper):
+    customer = story.number_of("customer Brauhaus Nord")
+    order = story.look(story.record_of("the first order"))["name"]
     millrace = " ".join(plant.command())
     mes = f"curl -s 127.0.0.1:{plant.mes.control_port}/control -d"
     odoo = f"curl -s 127.0.0.1:{plant.odoo.control_port}/control -d"
@@ -68,14 +70,15 @@ def keep_running(plant, paper):
     for text in (
             f"alias millrace='{millrace}'",
             "millrace status",
-            "millrace where main/S00031              # every hop of an order",
+            f"millrace where {order}              # every hop of an order",
             "millrace connections check odoo",
             "millrace routes pause order-to-mes --reason 'trying it out'",
             "millrace routes resume order-to-mes",
             f"$EDITOR {plant.config}/routes/mes.yaml; millrace plan; millrace reload",
             f"{mes} '{{\"cmd\": \"down\"}}'      # the MES is gone; \"up\" brings it back",
-            f"{odoo} '{{\"cmd\": \"write\", \"model\": \"res.partner\", \"ids\": [21], "
-            "\"values\": {\"city\": \"Kiel\"}}'"):
+            f"{odoo} '{{\"cmd\": \"write\", \"model\": \"res.partner\", \"ids\": [{customer}], "
+            "\"values\": {\"name\": \"Brauhaus Kiel\"}}'      # somebody renames the customer",
+            f"{mes} '{{\"cmd\": \"effects\"}}'   # what the MES was told"):
         paper.line(f"  {text}")
     paper.line()
     paper.line("Ctrl-C ends everything.")
@@ -89,9 +92,9 @@ def run(chosen, plant, paper):
     ended_well = stopped = False
     why = "a check failed"
     try:
-        ended_well = play(plant, paper)
+        story, ended_well = play(plant, paper)
         if ended_well and not chosen.once:
-            keep_running(plant, paper)
+            keep_running(plant, story, paper)
     except Stopped:
         stopped = True
     except (AssertionError, OSError, RuntimeError, LookupError) as problem:

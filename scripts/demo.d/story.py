@@ -3,6 +3,7 @@
 Every step prints what was done; what came of it is read afterwards (report.py).
 """
 
+import datetime
 import subprocess
 import time
 import urllib.parse
@@ -12,6 +13,9 @@ from standin_client import post
 
 SETTLED_WITHIN = 60.0
 OUTAGE_SECONDS = 4.0
+STANDIN_LACKS = {"product.product": ["tracking:selection"],
+                 "mrp.production": ["date_deadline:datetime"]}
+HISTORY_AGE = datetime.timedelta(days=400)
 HISTORY = {"customers": 20, "products": 5, "orders": 30}
 
 
@@ -27,6 +31,12 @@ class Story:
         self.outage = {}
 
     # -- asking --------------------------------------------------------------------------------
+    def record_of(self, words):
+        return next(record for record, known_as in self.records.items() if known_as == words)
+
+    def number_of(self, words):
+        return int(self.record_of(words).rsplit("/", 1)[1])
+
     def look(self, record):
         """What the broker knows of a record: {"hops": [...], "name", ...}, or None."""
         found = self.plant.admin("/admin/v1/where?key=" + urllib.parse.quote(record, safe=""))
@@ -75,29 +85,39 @@ class Story:
                 self.remember("stock.picking", picking, f"shipment of {words}"))
 
     # -- before --------------------------------------------------------------------------------
+    def add_fields(self):
+        """Fields of Odoo that the shipped entities read and the stand-in does not have."""
+        for model, fields in STANDIN_LACKS.items():
+            for field in fields:
+                self.plant.odoo.control("field", model=model, field=field)
+
     def write_history(self):
         """What Odoo holds before there is a broker. Nobody wants to be told of it."""
-        insert = self.plant.odoo.control
-        partners = insert("insert", model="res.partner", rows=[
-            {"name": f"Old customer {n}", "ref": f"OLD-{n}", "is_company": True, "active": True,
-             "lang": "en_US"} for n in range(HISTORY["customers"])])["ids"]
-        products = []
+        self.add_fields()
+        then = (datetime.datetime.now(datetime.timezone.utc) - HISTORY_AGE).strftime(
+            "%Y-%m-%d %H:%M:%S")
+        partners, products, orders, pickings = [], [], [], []
+        for n in range(HISTORY["customers"]):
+            values = {"name": f"Old customer {n}", "ref": f"OLD-{n}", "is_company": True}
+            partners += self.odoo(["create", "res.partner", values], start=then)["results"]
         for n in range(HISTORY["products"]):
             done = self.odoo(
                 ["create", "product.template", {"name": f"Old product {n}", "list_price": 10.0}],
-                ["create", "product.product", {"product_tmpl_id": "$0", "default_code": f"OLD{n}"}])
+                ["create", "product.product", {"product_tmpl_id": "$0", "default_code": f"OLD{n}"}],
+                start=then)
             products.append(done["results"][1])
-        orders, pickings = [], []
         for n in range(HISTORY["orders"]):
-            done = self.odoo(*self.order_operations(partners[n % len(partners)], products[0], 1))
+            customer = partners[n % len(partners)]
+            done = self.odoo(*self.order_operations(customer, products[0], 1), start=then)
             orders.append(done["results"][0])
             pickings += [h["id"] for h in done["hooks"] if h["model"] == "stock.picking"]
-        production = self.odoo(["create", "mrp.production", {"product_id": products[0]}])
+        production = self.odoo(["create", "mrp.production", {"product_id": products[0]}],
+                               start=then)
         for model, ids in (("res.partner", partners), ("product.product", products),
                            ("sale.order", orders), ("stock.picking", pickings),
                            ("mrp.production", production["results"])):
             self.history += [f"odoo/{model}/{number}" for number in ids]
-        insert("hooks_sent", clear=True)  # nobody listened yet
+        self.plant.odoo.control("hooks_sent", clear=True)  # nobody listened yet
 
     def await_baseline(self):
         """Every record that was there before has been read."""
