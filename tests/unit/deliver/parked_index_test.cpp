@@ -1,0 +1,85 @@
+#include "deliver/parked_index.hpp"
+
+#include <gtest/gtest.h>
+
+namespace millrace::deliver {
+namespace {
+
+const WallTime kNow = *parse_rfc3339("2026-11-21T22:00:00Z");
+
+ParkedIndex::Ref ref(std::string key, ParkedState state, milliseconds due = milliseconds{0}) {
+  return {std::move(key), state, kNow + due, {}};
+}
+
+TEST(ParkedIndex, WhatComesLaterParksBehind) {
+  ParkedIndex index(false);
+  EXPECT_FALSE(index.blocks(1));
+  index.put(1, ref("a", ParkedState::retrying, milliseconds(100)));
+  EXPECT_EQ(index.blocks(1), ParkedState::behind);
+  EXPECT_FALSE(index.blocks(2));
+}
+
+TEST(ParkedIndex, RowsOfOneRecordAreTriedInTheirOrder) {
+  ParkedIndex index(false);
+  index.put(1, ref("b", ParkedState::behind));
+  index.put(1, ref("a", ParkedState::retrying, milliseconds(100)));
+  EXPECT_FALSE(index.take_due(kNow));
+  const auto first = index.take_due(kNow + milliseconds(100));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->second, "a");
+  EXPECT_FALSE(index.take_due(kNow + milliseconds(200)));
+  index.erase(1, "a");
+  const auto second = index.take_due(kNow + milliseconds(200));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->second, "b");
+  index.erase(1, "b");
+  EXPECT_FALSE(index.blocks(1));
+  EXPECT_EQ(index.size(), 0u);
+}
+
+TEST(ParkedIndex, ADeadRowBlocksOnlyUnderHold) {
+  ParkedIndex carry_on(false);
+  carry_on.put(1, ref("a", ParkedState::dead));
+  EXPECT_FALSE(carry_on.blocks(1));
+  ParkedIndex hold(true);
+  hold.put(1, ref("a", ParkedState::dead));
+  EXPECT_EQ(hold.blocks(1), ParkedState::held);
+  hold.put(1, ref("b", ParkedState::held));
+  EXPECT_FALSE(hold.take_due(kNow + milliseconds(1000)));
+  hold.put(1, ref("a", ParkedState::discarded));
+  const auto released = hold.take_due(kNow + milliseconds(1000));
+  ASSERT_TRUE(released);
+  EXPECT_EQ(released->second, "b");
+}
+
+TEST(ParkedIndex, WhatWaitsForAPersonIsNotTried) {
+  ParkedIndex index(false);
+  index.put(1, ref("a", ParkedState::unknown));
+  index.put(1, ref("b", ParkedState::behind));
+  EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
+  EXPECT_EQ(index.blocks(1), ParkedState::behind);
+  EXPECT_EQ(index.count(ParkedState::unknown), 1u);
+}
+
+TEST(ParkedIndex, AnIdentityReleasesWhoWaitsForIt) {
+  ParkedIndex index(false);
+  auto waiting = ref("a", ParkedState::waiting_reference, milliseconds(300'000));
+  waiting.waits_for = "key";
+  index.put(1, waiting);
+  EXPECT_EQ(index.reference_bound("other", kNow), 0u);
+  EXPECT_FALSE(index.take_due(kNow));
+  EXPECT_EQ(index.reference_bound("key", kNow), 1u);
+  EXPECT_TRUE(index.take_due(kNow));
+}
+
+TEST(ParkedIndex, AResubmittedRowMakesWayForItsSuccessor) {
+  ParkedIndex index(false);
+  index.put(1, ref("a00", ParkedState::resubmitted));
+  index.put(1, ref("a01", ParkedState::retrying));
+  const auto due = index.take_due(kNow);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->second, "a01");
+}
+
+}  // namespace
+}  // namespace millrace::deliver
