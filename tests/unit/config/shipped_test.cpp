@@ -33,7 +33,8 @@ constexpr std::string_view kProduct = R"({"id":70,"default_code":"LEG-CAP001","b
 constexpr std::string_view kOrder = R"({"id":55,"name":"S00055","state":"sale","company_id":1,
   "partner_id":{"id":1286,"ref":"CUST-CAP001","name":"Acme"},"order_line":[
   {"id":80,"display_type":null,"product_uom_qty":3.0,"price_unit":120.0,
-   "product_uom":{"id":1,"name":"Units"},"product_id":{"id":71,"default_code":"TABLE","type":"consu"}},
+   "product_uom":{"id":1,"name":"Units"},
+   "product_id":{"id":71,"default_code":"TABLE","type":"consu"}},
   {"id":81,"display_type":"line_note","product_uom_qty":0.0,"price_unit":0.0,"product_uom":null,
    "product_id":null}]})";
 constexpr std::string_view kProduction = R"({"id":12,"name":"WH/MO/00012","state":"confirmed",
