@@ -130,6 +130,7 @@ class Story:
         product = self.new_product()
         kept, kept_picking = self.confirmed_order(customer, product)
         self.await_quiet()
+        self.renamed_old_customer()
         self.rolled_back_order(customer, product)
         self.repeated_webhook(kept)
         self.cancelled_order(customer, product)
@@ -166,6 +167,15 @@ class Story:
         self.await_delivery(order, "order-to-mes")
         self.await_delivery(picking, "shipment-to-wms")
         return order, picking
+
+    def renamed_old_customer(self):
+        self.say("A customer that was there before is renamed")
+        record = next(record for record in self.history if "res.partner" in record)
+        self.history.remove(record)
+        self.records[record] = "the old customer"
+        self.odoo(["write", "res.partner", [int(record.rsplit("/", 1)[1])],
+                   {"name": "Renamed customer"}])
+        self.await_delivery(record, "customer-to-mes")
 
     def rolled_back_order(self, customer, product):
         self.say("An order is confirmed, Odoo rings, and the transaction is rolled back: a phantom")
