@@ -123,20 +123,15 @@ Awaitable<Result<void>> Collector::baseline_batch(PassPtr pass) {
       std::make_shared<const std::vector<SourceChange>>(std::exchange(pass->changes, {}));
   auto results = co_await context_.projector.project(pass->plan->config, changes, ExtraWrites{});
   if (!results) co_return std::unexpected(results.error());
-  std::vector<bool> changed(pass->records.size(), false);
   for (std::size_t i = 0; i < results->size(); ++i) {
     const ProjectResult::Kind kind = (*results)[i].kind;
     const ReadRecord& record = pass->records[pass->of[i].record];
     if (kind == ProjectResult::Kind::failed) pass->moved.insert(record.id);
     if (kind == ProjectResult::Kind::baselined) ++counters_.baselined;
-    changed[pass->of[i].record] = changed[pass->of[i].record] ||
-                                  kind == ProjectResult::Kind::baselined ||
-                                  kind == ProjectResult::Kind::emitted;
   }
-  for (std::size_t i = 0; i < pass->records.size(); ++i) {
-    const ReadRecord& record = pass->records[i];
+  for (const ReadRecord& record : pass->records) {
     if (record.state == ReadRecord::State::found) {
-      remember(*pass, record, changed[i]);
+      remember(*pass, record, false);
     } else if (record.state != ReadRecord::State::absent) {
       pass->moved.insert(record.id);
     }

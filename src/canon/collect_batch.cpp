@@ -88,7 +88,7 @@ Awaitable<Result<void>> Collector::check_domains(PassPtr pass) {
     if (!target.source->domain) continue;
     ListRequest request;
     request.model = pass->model->model;
-    JsonArray domain{JsonArray{"id", "in", ids}};
+    JsonArray domain(1, Json(JsonArray{"id", "in", ids}));
     if (const JsonArray* terms = target.source->domain->if_array()) {
       domain.insert(domain.end(), terms->begin(), terms->end());
     }
@@ -185,11 +185,11 @@ void Collector::build_changes_of(Pass& pass, std::size_t index) {
     if (!fresh) {
       if (!change.gone && pass.changes[known->second].gone) {
         pass.changes[known->second] = std::move(change);
-        pass.of[known->second] = {index, target, false};
+        pass.of[known->second] = {index, target, false, pass.changes[known->second].silent};
       }
       continue;
     }
-    pass.of.push_back({index, target, change.gone});
+    pass.of.push_back({index, target, change.gone, change.silent});
     pass.changes.push_back(std::move(change));
   }
 }
@@ -233,7 +233,7 @@ void Collector::finish_record(Pass& pass, std::size_t index,
   bool deleted = false;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (pass.of[i].record != index) continue;
-    const bool moved = apply_result(pass, *row, pass.of[i].target, results[i], writes);
+    const bool moved = apply_result(pass, *row, pass.of[i], results[i], writes);
     changed = changed || moved;
     deleted = deleted || (moved && pass.of[i].gone);
   }
@@ -246,14 +246,15 @@ void Collector::finish_record(Pass& pass, std::size_t index,
   settle_row(pass, *row, record, changed, deleted, writes);
 }
 
-// Whether the record is not what it was under this entity.
-bool Collector::apply_result(Pass& pass, DoorbellRow& row, const CollectTarget& target,
+// Whether the reading showed what the doorbell announced. A silent first sight does not: the row
+// may be the one before its change.
+bool Collector::apply_result(Pass& pass, DoorbellRow& row, const PassChange& change,
                              const ProjectResult& result, Batch& writes) {
-  const std::string& entity = target.entity->name;
+  const std::string& entity = change.target.entity->name;
   if (result.kind != ProjectResult::Kind::failed) {
     parked_.clear("project", entity, row.record, writes);
     return result.kind == ProjectResult::Kind::emitted ||
-           result.kind == ProjectResult::Kind::baselined;
+           (result.kind == ProjectResult::Kind::baselined && !change.silent);
   }
   ++counters_.failed;
   const bool waits = result.error->code == Errc::missing_reference;

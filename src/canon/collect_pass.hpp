@@ -11,6 +11,14 @@
 
 namespace millrace::canon {
 
+/// Where a change of a batch comes from.
+struct Collector::PassChange {
+  std::size_t record = 0;  ///< index in Pass::records
+  CollectTarget target;
+  bool gone = false;
+  bool silent = false;
+};
+
 struct Collector::Pass {
   CollectPlanPtr plan;
   const ModelPlan* model = nullptr;  ///< in `plan`
@@ -24,13 +32,8 @@ struct Collector::Pass {
   std::map<const config::EntitySource*, std::set<std::int64_t>> inside;
   std::set<std::int64_t> moved;  ///< changed between reading and domain check: read again
 
-  struct Change {
-    std::size_t record = 0;  ///< index in `records`
-    CollectTarget target;
-    bool gone = false;
-  };
   std::vector<SourceChange> changes;
-  std::vector<Change> of;       ///< one per change
+  std::vector<PassChange> of;   ///< one per change
   std::set<std::int64_t> last;  ///< absent, and no later reading can find them
 
   bool baseline = false;  ///< part of a full read: no doorbell row behind it

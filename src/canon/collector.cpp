@@ -170,7 +170,7 @@ DoorbellRow* Collector::take_up(const Doorbell& doorbell) {
   fresh.suspect = parked_.any(fresh.record);
   fresh.baseline = fresh.baseline || parked_.baseline(fresh.record);
   const SeenRecord* seen = seen_.find(fresh.record);
-  const bool told = seen != nullptr && seen->changed_at && seen->changed_issued >= fresh.rung &&
+  const bool told = seen != nullptr && seen->changed_at && seen->changed_issued > fresh.rung &&
                     seen->changed_write_date >= fresh.write_date;
   if (told && !fresh.committed) {
     // The doorbell waited in the inbox while its change was read for an earlier one.

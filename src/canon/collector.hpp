@@ -108,6 +108,7 @@ class Collector final : public DoorbellSink {
  private:
   friend class SourceWatch;
   struct Pass;
+  struct PassChange;
   using PassPtr = std::shared_ptr<Pass>;
 
   /// After an error: nothing is read before `until`.
@@ -147,7 +148,7 @@ class Collector final : public DoorbellSink {
   Batch finish(Pass& pass, const std::vector<ProjectResult>& results);
   void finish_record(Pass& pass, std::size_t index, const std::vector<ProjectResult>& results,
                      Batch& writes);
-  bool apply_result(Pass& pass, DoorbellRow& row, const CollectTarget& target,
+  bool apply_result(Pass& pass, DoorbellRow& row, const PassChange& change,
                     const ProjectResult& result, Batch& writes);
   void park_reading(Pass& pass, DoorbellRow& row, const ReadRecord& record, Batch& writes);
   void settle_row(Pass& pass, DoorbellRow& row, const ReadRecord& record, bool changed, bool gone,

@@ -68,7 +68,7 @@ void ring_again(DoorbellRow& row, const Doorbell& doorbell, const Clock& clock) 
   row.committed = false;
   row.rung_at = doorbell.received_at;
   row.rung = rung_on_boot_clock(doorbell.received_at, clock);
-  if (row.changed_at && row.changed_issued < row.rung) row.changed_at.reset();
+  if (row.changed_at && row.changed_issued <= row.rung) row.changed_at.reset();
   row.due = std::min(row.due, first_due(row, clock));
 }
 

@@ -293,7 +293,8 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
     before = *std::move(parsed);
   }
   std::vector<std::string> types;
-  if (!change.silent) {
+  // A full read is silent at first sight only: what changed since then is news.
+  if (!change.silent || entry.known) {
     auto judged = events_of(*pass.config, *change.entity, before, data);
     if (!judged) return {ProjectResult::Kind::failed, judged.error(), {}};
     types = *std::move(judged);

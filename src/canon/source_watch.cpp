@@ -31,13 +31,13 @@ bool SourceWatch::outdated(const CollectPlanPtr& plan) const {
 
 void SourceWatch::replace(const CollectPlanPtr& plan) {
   Shard& shard = collector_.context_.shard;
+  for (const auto& [key, watch] : watches_) watch->wake.notify();
   for (const auto& [key, model] : plan->models) {
     if (model.targets.empty() || !watches(key) || watches_.contains(key)) continue;
     auto watch = std::make_shared<Watch>(key, shard.context());
     watches_[key] = watch;
     shard.spawn("watch a source", run(watch));
   }
-  for (const auto& [key, watch] : watches_) watch->wake.notify();
 }
 
 void SourceWatch::stop() {

@@ -56,7 +56,8 @@ Awaitable<Result<void>> SourceWatch::sweep_model(WatchPtr watch, CollectPlanPtr 
     ListRequest request;
     request.model = touching.empty() ? model.model : touching;
     if (!touching.empty()) request.touched_field = model.touched_by.at(touching);
-    request.domain = JsonArray{JsonArray{"write_date", ">=", from}};
+    JsonArray since{"write_date", ">=", from};
+    request.domain = JsonArray(1, Json(std::move(since)));
     request.after_id = after_id;
     request.limit = kPageRows;
     auto rows = co_await collector_.context_.sources.list(collector_.context_.shard,
