@@ -14,7 +14,6 @@ pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
 pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
 find_package(date REQUIRED)
 
-# Headers of the distribution are not ours to warn about. valijson aborts the process on a bad schema
-# unless it may throw; Boost.Asio is used with its compiled JSON only.
-add_compile_definitions(VALIJSON_USE_EXCEPTIONS=1 BOOST_ASIO_NO_DEPRECATED
-  BOOST_ASIO_DISABLE_BOOST_ARRAY BOOST_ASIO_DISABLE_BOOST_BIND)
+# Asio without its deprecated and optional parts.
+add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_ARRAY
+  BOOST_ASIO_DISABLE_BOOST_BIND)

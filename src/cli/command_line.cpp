@@ -155,7 +155,7 @@ int Commands::release() {
   const int decisions = int{values_.applied} + int{values_.not_applied} + int{values_.absent};
   if (decisions > 1 || (values_.not_applied && values_.reason.empty())) {
     return cannot(session_, Error(Errc::invalid_argument,
-                                  "say one of --applied [--external-id ID], --not-applied --reason "
+                                  "say one of --applied [EXTERNAL_ID], --not-applied --reason "
                                   "TEXT, --absent"));
   }
   JsonObject arguments{{"id", values_.id}};
@@ -177,8 +177,16 @@ void Commands::declare_parked() {
   list->add_option("--route", v.route, "Of this route only");
   auto* release =
       command(parked, "release", "Decide, and let it go on", [&] { return this->release(); });
-  release->add_flag("--applied", v.applied, "The target has it");
-  release->add_option("--external-id", v.external_id, "Under this id; with --applied");
+  release
+      ->add_option_function<std::vector<std::string>>(
+          "--applied",
+          [&v](const std::vector<std::string>& ids) {
+            v.applied = true;
+            if (!ids.empty()) v.external_id = ids.front();
+          },
+          "The target has it, under this id")
+      ->expected(0, 1)
+      ->type_name("[EXTERNAL_ID]");
   release->add_flag("--not-applied", v.not_applied, "The target does not have it; needs --reason");
   release->add_flag("--absent", v.absent, "Nothing to decide: just try again now");
   release->add_option("--reason", v.reason, "Why; kept in the audit");

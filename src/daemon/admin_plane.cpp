@@ -28,6 +28,15 @@ void Broker::replace_connections(std::map<std::string, ConnectionUnit> connectio
   publish_sources();
 }
 
+void Broker::audit(std::string_view what, std::string_view object, std::string_view reason) {
+  const WallTime now = clock_.wall_now();
+  Batch batch;
+  batch.put(Table::audit, fmt::format("{:020}", now.time_since_epoch().count()),
+            write_json(Json(JsonObject{
+                {"at", to_rfc3339(now)}, {"what", what}, {"object", object}, {"reason", reason}})));
+  state_->commit(std::move(batch), Urgency::soon, shards_->at(0), [](const Result<void>&) {});
+}
+
 void Broker::reload(const std::string& author) {
   const auto answer = Reload(*this).run(author, true);
   if (!answer) spdlog::error("reload failed error={}", answer.error().message);

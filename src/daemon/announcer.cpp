@@ -115,9 +115,12 @@ Awaitable<void> Broker::trim_journals() {
         events[partition] = std::min(events[partition], progress.cursor());
       }
     }
-    MILLRACE_CHECK_OK(log_->trim(Journal::inbox, now - keep.inbox, inbox));
-    MILLRACE_CHECK_OK(log_->trim(Journal::events, now - keep.events, events));
-    return log_->trim(Journal::trail, now - keep.trail, log_->ends(Journal::trail));
+    // Beyond the size limit age no longer counts; a cursor still does.
+    const bool crowded = 1 - log_->usage().disk_free_fraction > keep.size_fraction;
+    const auto older_than = [&](std::chrono::hours age) { return crowded ? now : now - age; };
+    MILLRACE_CHECK_OK(log_->trim(Journal::inbox, older_than(keep.inbox), inbox));
+    MILLRACE_CHECK_OK(log_->trim(Journal::events, older_than(keep.events), events));
+    return log_->trim(Journal::trail, older_than(keep.trail), log_->ends(Journal::trail));
   };
   auto trimmed = co_await offload(readers_->next(), shard, std::move(trim));
   if (!trimmed) spdlog::warn("old segments cannot be dropped error={}", trimmed.error().message);

@@ -370,14 +370,14 @@ void Broker::stop(milliseconds deadline) {
         for (const auto& [name, lane] : unit.lanes) lane->stop();
       });
     }
+    for (const auto& [name, connection] : connections_) {
+      if (connection.target) connection.target->stop();
+    }
     // What is on the wire may still be answered; what is answered is recorded.
     while (clock_.boot_now() < until && !drained()) {
       std::this_thread::sleep_for(milliseconds(10));
     }
     for (const auto& unit : units_) unit->shard.post([&unit = *unit] { unit.trail->flush(); });
-    for (const auto& [name, connection] : connections_) {
-      if (connection.target) connection.target->stop();
-    }
   }
   if (state_) state_->close();
   if (log_) log_->close();
@@ -397,6 +397,9 @@ void Broker::stop(milliseconds deadline) {
 // Whether every lane has recorded what it had on the wire. Asks each shard and waits for it.
 bool Broker::drained() {
   bool all = true;
+  for (const auto& [name, connection] : connections_) {
+    all = all && (!connection.target || connection.target->in_flight() == 0);
+  }
   for (const auto& unit : units_) {
     std::promise<bool> answer;
     auto future = answer.get_future();
@@ -404,7 +407,7 @@ bool Broker::drained() {
       bool idle = !unit.projector || unit.projector->saved();
       for (const auto& [name, lane] : unit.lanes) {
         lane->flush();
-        idle = idle && lane->idle();
+        idle = idle && lane->recorded();
       }
       answer.set_value(idle);
     });

@@ -103,6 +103,8 @@ class Broker {
   bool drained();
 
   /// Runs a coroutine on a shard and waits for it; never from a shard.
+  /// Keeps what an operator did, in order. Rides with the next commit.
+  void audit(std::string_view what, std::string_view object, std::string_view reason);
   static Result<void> run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work);
   static Awaitable<void> run_and_tell(std::function<Awaitable<Result<void>>()> work,
                                       std::shared_ptr<std::promise<Result<void>>> outcome);
@@ -142,7 +144,6 @@ class Broker {
   std::mutex reload_mutex_;              ///< one reload at a time
   mutable std::mutex config_mutex_;      ///< guards the pointer config_ alone
   std::atomic<std::uint64_t> generation_{1};
-  std::map<std::string, WallTime> unreadable_;
   std::atomic<bool> ready_{false};
   bool stopped_ = false;
 };

@@ -31,8 +31,9 @@ class Operations {
   Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
   Json route_json(const config::Route& route, const RouteSum& sum) const;
   Json connections_json() const;
-  JsonArray problems(const std::map<std::string, RouteSum>& sums,
-                     const EventLog::Usage& usage) const;
+  JsonArray problems(const std::map<std::string, RouteSum>& sums, const EventLog::Usage& usage,
+                     const std::map<std::string, std::size_t>& stuck) const;
+  Result<std::map<std::string, std::size_t>> count_stuck();
 
   // operations_parked.cpp
   Awaitable<Result<Json>> list(Json args, bool dead);

@@ -117,8 +117,7 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
   if (kind == deliver::Decision::Kind::applied) {
     const Json* applied = find(args, "applied");
     if (applied == nullptr || !applied->is_bool()) {
-      decision.kind = deliver::Decision::Kind::resubmit;
-      decision.again = true;
+      decision.kind = deliver::Decision::Kind::retry_now;
     } else if (!applied->get_bool()) {
       decision.kind = deliver::Decision::Kind::not_applied;
     }
@@ -126,7 +125,7 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
   const bool needs_reason = decision.kind == deliver::Decision::Kind::discard ||
                             decision.kind == deliver::Decision::Kind::skip ||
                             decision.kind == deliver::Decision::Kind::not_applied || decision.again;
-  if (needs_reason && decision.reason.empty() && find(args, "applied") != nullptr) {
+  if (needs_reason && decision.reason.empty()) {
     co_return fail(Errc::invalid_argument, "say why: --reason TEXT");
   }
   const std::string owner = id.substr(0, id.find(':'));
@@ -140,9 +139,11 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
       return decide_there(unit, owner, key, decision);
     };
     auto decided = co_await ask<Result<Json>>(unit->shard, home_, std::move(work));
+    if (decided) broker_.audit("decide", id, decision.reason);
     if (decided || decided.error().code != Errc::not_supported) co_return decided;
   }
   auto elsewhere = co_await decide_elsewhere(*key, decision);
+  if (elsewhere) broker_.audit("decide", id, decision.reason);
   co_return elsewhere;
 }
 

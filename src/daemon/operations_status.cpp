@@ -8,6 +8,8 @@
 namespace millrace::daemon {
 namespace {
 
+constexpr std::size_t kStuckRowsMax = 1000;  // counted for status; beyond it the number is enough
+
 Json problem(std::string what, const std::optional<WallTime>& since, std::string_view owner,
              std::string_view object, std::string next) {
   return JsonObject{{"what", std::move(what)},
@@ -109,7 +111,8 @@ Json Operations::connections_json() const {
 }
 
 JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
-                               const EventLog::Usage& usage) const {
+                               const EventLog::Usage& usage,
+                               const std::map<std::string, std::size_t>& stuck) const {
   JsonArray list;
   const auto config = broker_.config();
   const WallTime now = broker_.clock_.wall_now();
@@ -164,11 +167,37 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
         problem(fmt::format("the disk has {:.1f} % left: nothing is accepted", free * 100), {}, "",
                 "disk", "free space on the log's file system"));
   }
-  for (const auto& [connection, waiting] : broker_.unreadable_) {
-    list.push_back(problem(fmt::format("messages of connection {} could not be read", connection),
-                           waiting, "", connection, "millrace dead list"));
+  for (const auto& [owner, count] : stuck) {
+    const bool unreadable = owner.starts_with("collect.");
+    list.push_back(problem(
+        unreadable ? fmt::format("{} messages of {} wait for a person", count, owner.substr(8))
+                   : fmt::format("{} records cannot be projected as {}", count, owner.substr(8)),
+        {}, "", owner, unreadable ? "millrace dead list" : "millrace parked list"));
   }
   return list;
+}
+
+// Rows before any route: messages that could not be read, records that could not be projected.
+Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
+  std::map<std::string, std::size_t> stuck;
+  const auto config = broker_.config();
+  std::vector<std::string> owners;
+  for (const auto& [name, connection] : config->connections) {
+    owners.push_back(parked_owner("collect", name));
+  }
+  for (const auto& [name, entity] : config->entities) {
+    owners.push_back(parked_owner("project", name));
+  }
+  for (const std::string& owner : owners) {
+    MILLRACE_TRY(rows, broker_.state_->scan(Table::parked, owner + '\0', "", kStuckRowsMax));
+    for (const Row& stored : rows) {
+      MILLRACE_TRY(row, decode_parked_row(stored.value));
+      const bool done =
+          row.state == ParkedState::discarded || row.state == ParkedState::resubmitted;
+      if (!done) ++stuck[owner];
+    }
+  }
+  return stuck;
 }
 
 Awaitable<Result<Json>> Operations::status(Json) {
@@ -177,6 +206,9 @@ Awaitable<Result<Json>> Operations::status(Json) {
   auto measure = [this] { return Result<EventLog::Usage>(broker_.log_->usage()); };
   auto usage = co_await offload(broker_.readers_->next(), home_, std::move(measure));
   if (!usage) co_return std::unexpected(usage.error());
+  auto count = [this] { return count_stuck(); };
+  auto stuck = co_await offload(broker_.readers_->next(), home_, std::move(count));
+  if (!stuck) co_return std::unexpected(stuck.error());
   const auto config = broker_.config();
   JsonArray routes;
   std::string holder;
@@ -195,7 +227,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"version", MILLRACE_VERSION},
                   {"generation", broker_.generation_.load()},
                   {"started_at", to_rfc3339(broker_.started_at_)},
-                  {"problems", problems(*sums, *usage)},
+                  {"problems", problems(*sums, *usage, *stuck)},
                   {"routes", std::move(routes)},
                   {"connections", connections_json()},
                   {"disk", JsonObject{{"log_bytes", usage->bytes},

@@ -86,6 +86,7 @@ Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
   if (!paused && connection != broker_.connections_.end() && connection->second.target) {
     connection->second.target->resume();
   }
+  broker_.audit(paused ? "pause route" : "resume route", name, reason);
   spdlog::info("route {} route={} reason=\"{}\"", paused ? "paused" : "resumed", name, reason);
   co_return Json(JsonObject{{"route", name}, {"state", paused ? "paused" : "running"}});
 }
@@ -121,7 +122,7 @@ Awaitable<Result<Json>> Operations::fetch(Json args) {
   message.record = fmt::format("{}/{}/{}", message.connection, model, id);
   message.origin = "fetch";
   message.received_at = broker_.clock_.wall_now();
-  message.body = fmt::format(R"({{"_model":"{}","_id":{}}})", model, id);
+  message.body = write_json(Json(JsonObject{{"_model", model}, {"_id", id}}));
   std::vector<LogEntry> group;
   group.push_back({partition_of(message.record), message.connection, encode(message)});
   auto start = [this, group = std::move(group)](EventLog::AppendDone done) mutable {
@@ -148,6 +149,7 @@ Awaitable<Result<Json>> Operations::create_key(Json args) {
       co_await broker_.keys_->create_key(texts(args, "sources"), texts(args, "types"),
                                          std::string(string_or(args, "note", "")), home_);
   if (!created) co_return std::unexpected(created.error());
+  broker_.audit("create key", created->id, string_or(args, "note", ""));
   co_return Json(JsonObject{{"id", created->id}, {"key", created->key}});
 }
 
@@ -155,6 +157,7 @@ Awaitable<Result<Json>> Operations::revoke_key(Json args) {
   const std::string id(string_or(args, "id", ""));
   auto revoked = co_await broker_.keys_->revoke_key(id, home_);
   if (!revoked) co_return std::unexpected(revoked.error());
+  broker_.audit("revoke key", id, "");
   co_return Json(JsonObject{{"id", id}, {"revoked", true}});
 }
 

@@ -155,6 +155,11 @@ void Lane::take_decoded(ItemPtr item) {
     return;
   }
   item->request = selection->request;
+  if (event.rev == 0 && !event.subject.empty()) {
+    // Sent to /events: no projection gave it a name to be found by.
+    writes_.put(Table::names, row_key(event.subject, event.entity, event.record),
+                fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
+  }
   enqueue(std::move(item));
 }
 
@@ -249,8 +254,10 @@ void Lane::submit(const ItemPtr& item) {
   const Event& event = item->event->event;
   DeliveryJob job;
   job.delivery.request = item->bytes;
-  job.delivery.idempotency_key = stable_hash({context_.installation_uuid, id_, event.id,
-                                              item->request->event, fmt::format("{}", item->send)});
+  // Ids of events sent by others are unique per source only, so the record is part of the key.
+  job.delivery.idempotency_key =
+      stable_hash({context_.installation_uuid, id_, event.id, event.record, item->request->event,
+                   fmt::format("{}", item->send)});
   job.delivery.event_id = event.id;
   job.delivery.attempt = item->attempts;
   job.delivery.timeout = item->request->timeout;

@@ -63,7 +63,7 @@ struct LaneStatus {
 
 /// What an operator decided about a parked row.
 struct Decision {
-  enum class Kind : std::uint8_t { resubmit, discard, applied, not_applied, skip };
+  enum class Kind : std::uint8_t { resubmit, discard, applied, not_applied, skip, retry_now };
   Kind kind = Kind::resubmit;
   std::string external_id;  ///< for `applied`
   std::string reason;
@@ -91,7 +91,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   const std::string& id() const { return id_; }
   LaneStatus status() const;
-  bool idle() const { return outstanding_ == 0 && !commit_under_way_; }
+  /// Whether everything that was answered is recorded.
+  bool recorded() const { return !commit_under_way_ && finished_.empty(); }
   /// Commits what is settled now, without waiting for company.
   void flush();
 

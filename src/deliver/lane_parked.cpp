@@ -118,7 +118,7 @@ void Lane::announce_dead(const ParkedRow& row) {
   spdlog::warn("dead letter route={} id={} record={} attempts={} reason=\"{}\"", id_, row.id(),
                row.record, row.attempts, row.reason);
   const std::string event_id(string_or(row.payload, "id", ""));
-  const std::string id = stable_hash({id_, event_id, fmt::format("{}", row.send)});
+  const std::string id = stable_hash({id_, row.record, event_id, fmt::format("{}", row.send)});
   JsonObject announcement{{"id", id},
                           {"parked", row.id()},
                           {"route", id_},
@@ -255,6 +255,16 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
       row.reason = "a person said that it was applied";
       batch.put(Table::parked, row.key(), encode(row));
       return batch;
+    case Kind::retry_now:
+      if (was_sent_unanswered || row.state == ParkedState::dead) {
+        return fail(Errc::conflict, fmt::format("it is {}: say --applied [ID] or --not-applied "
+                                                "--reason TEXT, or resubmit it",
+                                                to_string(row.state)));
+      }
+      // Not sent, or known not to be applied: the same key, only sooner.
+      row.next_at = context_.clock.wall_now();
+      batch.put(Table::parked, row.key(), encode(row));
+      return batch;
     case Kind::not_applied:
     case Kind::resubmit:
       break;
@@ -262,7 +272,7 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
   if (decision.kind == Kind::resubmit && was_sent_unanswered && !decision.again) {
     return fail(
         Errc::conflict,
-        "its outcome is unknown: say `millrace parked release ID --applied | --not-applied`, "
+        "its outcome is unknown: say `millrace parked release ID --applied [ID] | --not-applied`, "
         "or resubmit with --again --reason TEXT");
   }
   // The last outcome said "not applied", or a person does: a new key, or the target would answer a

@@ -4,6 +4,7 @@
 // when a probe succeeds.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -58,6 +59,7 @@ class Target : public std::enable_shared_from_this<Target> {
   Shard& home() { return home_; }
   const std::string& name() const { return name_; }
   int in_flight_max() const { return in_flight_max_; }
+  int in_flight() const { return in_flight_; }
   bool idempotent() const { return idempotent_; }
 
  private:
@@ -77,7 +79,7 @@ class Target : public std::enable_shared_from_this<Target> {
   Clock& clock_;
   Breaker breaker_;
   std::deque<DeliveryJob> queue_;
-  int in_flight_ = 0;
+  std::atomic<int> in_flight_{0};
   std::uint64_t last_probed_ = 0;
   BootTime next_start_{};  ///< pace
   bool wake_pending_ = false;

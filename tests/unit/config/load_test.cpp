@@ -7,7 +7,6 @@
 #include <random>
 #include <set>
 
-#include "config/initial_config.hpp"
 #include "support.hpp"
 
 namespace millrace::config {
@@ -99,20 +98,6 @@ TEST(Load, ShipsAConfigurationThatLintsClean) {
     });
     EXPECT_TRUE(tested) << name << " has no test";
   }
-}
-
-TEST(Load, InitWritesAConfigurationThatWorksWithItsSecrets) {
-  Directory directory;
-  const std::string path = directory.path() + "/new";
-  const auto written = write_initial_config(path);
-  ASSERT_TRUE(written) << written.error().message;
-  const LoadReport report = load_directory(path, false);
-  EXPECT_THAT(render(report.problems), IsEmpty());
-  ASSERT_TRUE(report.config);
-  EXPECT_EQ(report.config->connections.at("odoo").hook_tokens.at(0).size(), 48U);
-  const auto again = write_initial_config(path);
-  ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, Errc::conflict);
 }
 
 TEST(Load, ReportsAllProblemsOfADirectoryInOneGo) {
