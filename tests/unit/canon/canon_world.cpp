@@ -154,8 +154,6 @@ void CanonWorld::start(std::size_t shards) {
     for (const auto& unit : units_) unit->feed->deliver(batch);
   });
   shards_->start();
-  found_ = 0;
-  for (const Offset end : log_->ends(Journal::inbox)) found_ += end;
   for (const auto& unit : units_) {
     run_on(unit->shard, [this, &unit = *unit]() -> Awaitable<Result<void>> {
       ProjectorContext context{.shard = unit.shard,
@@ -279,22 +277,34 @@ void CanonWorld::post_payload(const std::string& record, const Json& body) {
   settle();
 }
 
-// Everything appended was popped, nothing is read or projected, and all of it is durable.
+// The inbox cursors stand at its end, nothing is read or projected, and all of it is durable.
 bool CanonWorld::is_settled() {
-  std::uint64_t popped = 0;
   bool idle = true;
   for (const auto& unit : units_) {
-    idle = on_shard(*unit,
-                    [&] {
-                      popped += unit->pump->counters().messages;
-                      const bool held = source_.held() > 0;
-                      return (held || unit->collector->status().idle) && unit->projector->saved();
-                    }) &&
-           idle;
+    const bool resting = on_shard(*unit, [&] {
+      const bool held = source_.held() > 0;
+      return (held || unit->collector->status().idle) && unit->projector->saved();
+    });
+    idle = idle && resting;
   }
-  std::uint64_t ends = 0;
-  for (const Offset end : log_->ends(Journal::inbox)) ends += end;
-  return idle && popped + found_ == ends;
+  if (!idle) return false;
+  const PartitionOffsets ends = log_->ends(Journal::inbox);
+  std::vector<std::string> cursors;
+  std::vector<Offset> wanted;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (ends[p] == 0 || ends[p] == reached_[p]) continue;
+    cursors.push_back(row_key(std::string("inbox"), fmt::format("{:02x}", p)));
+    wanted.push_back(ends[p]);
+  }
+  if (cursors.empty()) return true;
+  const auto rows = state_->get_many(Table::cursors, cursors);
+  for (std::size_t i = 0; i < cursors.size(); ++i) {
+    if (!rows || !(*rows)[i]) return false;
+    const auto cursor = parse_json(*(*rows)[i]);
+    if (int_or(*cursor, "next", 0) != static_cast<std::int64_t>(wanted[i])) return false;
+  }
+  reached_ = ends;
+  return true;
 }
 
 void CanonWorld::settle() {

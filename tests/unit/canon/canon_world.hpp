@@ -106,7 +106,7 @@ class CanonWorld : public ::testing::Test {
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<ShardSet> shards_;
   std::vector<std::unique_ptr<Unit>> units_;
-  std::uint64_t found_ = 0;  ///< messages in the inbox when this start began behind them
+  PartitionOffsets reached_{};  ///< durable inbox cursors, as last seen
 };
 
 }  // namespace millrace::canon::test
