@@ -37,8 +37,9 @@ TEST(CollectPlan, ReadsTheUnionOfWhatAllEntitiesOfAModelNeed) {
 }
 
 TEST(CollectPlan, ARelationThatOnlyOthersFollowIsAnIdAgain) {
-  const Json value = *parse_json(
-      R"({"id":7,"partner_id":{"id":3,"ref":"R"},"lines":[{"id":1},{"id":2}],"tags":[4],"none":null})");
+  const Json value =
+      *parse_json(R"({"id":7,"partner_id":{"id":3,"ref":"R"},"lines":[{"id":1},{"id":2}],)"
+                  R"("tags":[4],"none":null})");
   FieldPlan own;
   own.fields = {{"partner_id", {}}, {"lines", {}}, {"tags", {}}, {"none", {}}};
   EXPECT_EQ(canonical_json(reshaped(value, own)),
