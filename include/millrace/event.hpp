@@ -63,8 +63,8 @@ struct Event {
   std::string_view name() const;
 };
 
-/// The events payload: CloudEvents structured JSON, one object a line. The second form takes the data
-/// from elsewhere, so that several events of one change need not copy it.
+/// The events payload: CloudEvents structured JSON, one object a line. The second form takes the
+/// data from elsewhere, so that several events of one change need not copy it.
 std::string encode(const Event& event);
 std::string encode(const Event& event, const Json& data);
 Result<Event> decode_event(std::string_view bytes);

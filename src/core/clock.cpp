@@ -29,16 +29,25 @@ Clock& system_clock() {
   return clock;
 }
 
+// Written by hand: every event and every hop carries a time.
 std::string to_rfc3339(WallTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
-  std::string text =
-      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-  if (clock.subseconds().count() != 0) text += fmt::format(".{:06}", clock.subseconds().count());
-  text.push_back('Z');
+  char text[] = "0000-00-00T00:00:00.000000Z";
+  const auto put = [&text](std::size_t at, std::size_t digits, std::int64_t value) {
+    for (std::size_t i = digits; i > 0; --i, value /= 10) {
+      text[at + i - 1] = static_cast<char>('0' + value % 10);
+    }
+  };
+  put(0, 4, static_cast<int>(date.year()));
+  put(5, 2, static_cast<unsigned>(date.month()));
+  put(8, 2, static_cast<unsigned>(date.day()));
+  put(11, 2, clock.hours().count());
+  put(14, 2, clock.minutes().count());
+  put(17, 2, clock.seconds().count());
+  if (clock.subseconds().count() == 0) return std::string(text, 19) + 'Z';
+  put(20, 6, clock.subseconds().count());
   return text;
 }
 

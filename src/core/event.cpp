@@ -132,7 +132,9 @@ std::string_view Event::name() const {
   return dot == whole.npos ? whole : whole.substr(dot + 1);
 }
 
-std::string encode(const Event& event) { return encode(event, event.data); }
+std::string encode(const Event& event) {
+  return encode(event, event.data);
+}
 
 std::string encode(const Event& event, const Json& data) {
   std::string out;

@@ -14,6 +14,10 @@
 namespace millrace {
 namespace {
 
+// Most objects have at most so many members; growing one by one moves them again and again.
+constexpr std::size_t kMembersExpected = 16;
+constexpr std::size_t kMembersExpectedDeeper = 4;
+
 class Parser {
  public:
   Parser(std::string_view text, JsonLimits limits)
@@ -82,6 +86,7 @@ class Parser {
     skip_space();
     if (at_ != end_ && *at_ == '}') return ++at_, true;
     boost::json::string key;
+    object.reserve(depth <= 2 ? kMembersExpected : kMembersExpectedDeeper);
     for (;;) {
       skip_space();
       if (at_ == end_ || *at_ != '"') return report(Errc::malformed, "expected a quoted key");

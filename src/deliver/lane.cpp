@@ -4,30 +4,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <random>
 
 #include "deliver/item.hpp"
 
 namespace millrace::deliver {
 namespace {
 
-constexpr std::size_t kItemsMax = 512;               // taken up per lane and shard
-constexpr std::size_t kWaitingBehindMax = 128;       // behind one retried record, before it parks
-constexpr Offset kBeyondBeforeParking = 2048;        // semantics 5
-constexpr std::size_t kRetriesBeforeParking = 2048;  // half a window
-constexpr int kAttemptsBeforeParking = 3;
-constexpr seconds kTimeBeforeParking{30};
-constexpr milliseconds kRetryAfterMax{3'600'000};
-
-std::mt19937_64& random_source() {
-  thread_local std::mt19937_64 source{std::random_device{}()};
-  return source;
-}
-
-bool is_idempotent_method(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-         method == "OPTIONS";
-}
+constexpr std::size_t kItemsMax = 512;          // taken up per lane and shard
+constexpr std::size_t kWaitingBehindMax = 128;  // behind one retried record, before it parks
 
 }  // namespace
 
@@ -287,155 +271,6 @@ void Lane::submit(const ItemPtr& item) {
     if (const auto self = weak.lock()) self->on_result(item, std::move(result));
   };
   target_->submit(std::move(job));
-}
-
-void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
-  --outstanding_;
-  if (item->row) --parked_outstanding_;
-  if (result.outcome.answer) {
-    item->answer_status = result.outcome.answer->status;
-    item->answer_body = result.outcome.answer->body.substr(0, kParkedAnswerBytesMax);
-  }
-  const Outcome& outcome = result.outcome;
-  switch (outcome.kind) {
-    case Outcome::Kind::delivered:
-      on_delivered(item, outcome);
-      break;
-    case Outcome::Kind::again:
-      on_again(item, result);
-      break;
-    case Outcome::Kind::unknown:
-      on_unknown(item, result);
-      break;
-    case Outcome::Kind::rejected:
-      park(item, ParkedState::dead, outcome.reason,
-           item->answer_status != 0 ? fmt::format("rejected {}", item->answer_status)
-                                    : std::string("rejected"));
-      break;
-    case Outcome::Kind::needs_decision:
-      park(item, ParkedState::needs_decision, outcome.reason, "needs_decision");
-      break;
-  }
-  start_ready();
-  pump();
-  retry_parked();
-}
-
-void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
-  const Event& event = item->event->event;
-  if (item->request->remember && outcome.answer) {
-    const config::ConfigHost host(*item->config, nullptr);
-    const auto external = route::remember(*item->request->remember, host, *item->event,
-                                          *outcome.answer, item->appended_at);
-    if (!external) {
-      park(item, ParkedState::needs_decision,
-           "delivered, but the answer has nothing to `remember`; say which id it got: "
-           "millrace parked release ID --applied EXTERNAL_ID",
-           "empty remember");
-      return;
-    }
-    const std::string& system = item->config->connections.find(item->route->to)->second.system;
-    std::string key = row_key(event.entity, system, event.record);
-    writes_.put(Table::xref, key, *external);
-    writes_.put(Table::xref_by_id, row_key(event.entity, system, *external, event.record), "{}");
-    bound_.push_back(std::move(key));
-  }
-  ++counts_.delivered;
-  context_.trail.note(
-      {event.record, "deliver", id_, "delivered", event.id,
-       fmt::format("{} {} {}", item->bytes.method, item->bytes.target, item->answer_status)});
-  item->row_is_final = item->row.has_value();
-  finish(item);
-}
-
-void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
-  ++counts_.retries;
-  if (!item->odometer_first) item->odometer_first = result.odometer;
-  const auto spent = item->spent_before + std::chrono::duration_cast<milliseconds>(
-                                              result.odometer - *item->odometer_first);
-  const config::RetryPolicy& retry = item->route->retry;
-  if (spent >= retry.give_up_after) {
-    park(item, ParkedState::dead,
-         fmt::format("given up after {} attempts: {}", item->attempts, result.outcome.reason),
-         "given up");
-    return;
-  }
-  const milliseconds delay = backoff(item->attempts, result.outcome.retry_after);
-  const bool long_enough = item->attempts >= kAttemptsBeforeParking ||
-                           context_.clock.boot_now() - item->first_attempt >= kTimeBeforeParking ||
-                           progress_.at(item->partition).beyond() >= kBeyondBeforeParking ||
-                           retries_.size() >= kRetriesBeforeParking;
-  if (item->row || (long_enough && result.target_answers)) {
-    item->spent_before = spent;
-    item->odometer_first.reset();
-    park(item, ParkedState::retrying, result.outcome.reason,
-         item->answer_status != 0 ? fmt::format("again {}", item->answer_status)
-                                  : std::string("again"),
-         delay);
-    return;
-  }
-  retry_later(item, delay);
-}
-
-bool Lane::retries_unknown(const Item& item) const {
-  switch (item.request->unknown) {
-    case config::UnknownPolicy::retry:
-      return true;
-    case config::UnknownPolicy::ask:
-      return false;
-    case config::UnknownPolicy::by_method:
-      break;
-  }
-  return target_->idempotent() || is_idempotent_method(item.bytes.method);
-}
-
-void Lane::on_unknown(const ItemPtr& item, const DeliveryResult& result) {
-  if (retries_unknown(*item)) {
-    ++counts_.repeated_unknown;
-    on_again(item, result);
-    return;
-  }
-  park(item, ParkedState::unknown,
-       fmt::format("sent, and no answer came ({}); look there, then: millrace parked release ID "
-                   "--applied [EXTERNAL_ID] | --not-applied --reason TEXT",
-                   result.outcome.reason),
-       "unknown");
-}
-
-milliseconds Lane::backoff(int attempts, std::optional<milliseconds> retry_after) {
-  const config::RetryPolicy& retry = route().retry;
-  auto bound = retry.initial;
-  for (int i = 1; i < attempts && bound < retry.max_interval; ++i) bound *= 2;
-  bound = std::min(bound, retry.max_interval);
-  // Full jitter: the delay lies anywhere in [0, bound], so that a crowd does not come back at once.
-  std::uniform_int_distribution<std::int64_t> pick(0, bound.count());
-  const milliseconds jittered(pick(random_source()));
-  return std::max(jittered, std::min(retry_after.value_or(milliseconds{0}), kRetryAfterMax));
-}
-
-void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
-  item->retry_at = context_.clock.boot_now() + delay;
-  retries_.emplace(item->retry_at, item);
-  if (retry_timer_running_) return;
-  retry_timer_running_ = true;
-  context_.shard.spawn("retry", retry_timer(shared_from_this()));
-}
-
-Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
-  while (!retries_.empty() && !stopping_) {
-    const BootTime now = context_.clock.boot_now();
-    const auto first = retries_.begin();
-    if (first->first <= now) {
-      const ItemPtr item = first->second;
-      retries_.erase(first);
-      ready_.push_front(item);
-      start_ready();
-      continue;
-    }
-    const auto wait = std::chrono::ceil<milliseconds>(first->first - now);
-    co_await sleep_for(std::min<milliseconds>(wait, milliseconds(100)));
-  }
-  retry_timer_running_ = false;
 }
 
 LaneStatus Lane::status() const {
