@@ -99,6 +99,8 @@ void SourceReader::count(int in_flight, int waiting) {
 }
 
 void SourceReader::note(const Error* error) {
+  // A call that a reload or a stop cut off says nothing about the source.
+  if (retired_) return;
   const std::lock_guard lock(status_mutex_);
   const std::string state = error == nullptr ? "up" : "down";
   const std::string reason = error == nullptr ? "" : error->message;
@@ -124,11 +126,6 @@ void SourceReaders::set(Map readers) {
     const auto kept = readers.find(name);
     if (kept == readers.end() || kept->second != reader) reader->retire();
   }
-}
-
-void SourceReaders::clear() {
-  const std::lock_guard lock(mutex_);
-  readers_.clear();
 }
 
 std::shared_ptr<SourceReader> SourceReaders::find(std::string_view connection) const {

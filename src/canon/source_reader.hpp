@@ -82,8 +82,6 @@ class SourceReaders final : public ReadService {
 
   /// Thread-safe. Readers that are no longer named retire.
   void set(Map readers);
-  /// Lets go of all of them; when their shards have stopped.
-  void clear();
   /// Thread-safe; `unknown` for a connection that is not read back.
   SourceStatus status(std::string_view connection) const;
 

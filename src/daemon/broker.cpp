@@ -363,6 +363,7 @@ void Broker::stop(milliseconds deadline) {
   if (data_server_) data_server_->stop(deadline / 2);
   if (admin_server_) admin_server_->stop(milliseconds(500));
   if (shards_ && !units_.empty()) {
+    sources_.set({});
     for (const auto& unit : units_) {
       unit->shard.post([&unit = *unit] {
         if (unit.pump) unit.pump->stop();
@@ -387,7 +388,6 @@ void Broker::stop(milliseconds deadline) {
   admin_server_.reset();
   units_.clear();
   connections_.clear();
-  sources_.clear();
   announce_.reset();
   shards_.reset();
   readers_.reset();
