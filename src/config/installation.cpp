@@ -95,7 +95,7 @@ const Spec<InstallationYaml>& spec() {
           .option("min_free", &Retention::min_free_fraction,
                   "Free share of the file system below which ingress answers 503.")
           .percent()
-          .bounds(0.001, 0.5);
+          .bounds(0.001, 0.99);
   static const auto dedupe =
       Spec<DedupeYaml>("dedupe", "How far back repeats of a sender's id are known.")
           .option("window", &DedupeYaml::window, "How long ids are remembered.")
