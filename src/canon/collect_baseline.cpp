@@ -78,7 +78,7 @@ Awaitable<Result<void>> Collector::take_baseline(BaselinePage page) {
   for (const ListedRecord& row : page.rows) {
     const auto created = parse_source_time(row.create_date);
     const bool rang = lane.rows.find(row.id) != nullptr;
-    if (created && *created >= page.mark) {
+    if (created && *created > page.mark) {
       if (!rang) doorbells.push_back(baseline_doorbell(page, row.id, "check"));
     } else if (!created || !rang || *created < page.mark - model->longest_transaction) {
       ids.push_back(row.id);

@@ -23,7 +23,8 @@ class OdooSweeps(OdooScenario):
         self.odoo.write_order(second, state="sent")
         self.await_sent([f"POST /changed S{second:05} sent"], within=60)
         self.odoo.control("commit", tx=transaction)
-        self.await_sent([f"POST /changed S{second:05} sent", f"POST /changed S{first:05} sale"], within=60)
+        self.await_sent([f"POST /changed S{second:05} sent", f"POST /changed S{first:05} sale"],
+                        within=60)
 
     def test_an_order_is_found_by_its_line(self):
         self.neighbours(more="    sweep: 10s\n")
