@@ -245,14 +245,20 @@ void Commands::declare_keep() {
   revoke->add_option("ID", v.id, "The key's id (mk_<id>_...)")->required();
   command(keys, "list", "Keys without their secrets",
           [&] { return call("keys.list", {}, print_keys); });
-  CLI::App* state = group("state", "The state store, while millraced is stopped");
-  auto* adopt = command(state, "adopt", "Make a new state the owner of a log that has records",
-                        [&] { return run_state_adopt(session_, v.routes_from, v.reason); });
+  CLI::App* state = group("state", "The state store");
+  command(state, "verify", "Check every page and every value",
+          [&] { return run_state_verify(session_); });
+  auto* adopt =
+      command(state, "adopt", "With millraced stopped: make a new state the owner of a log",
+              [&] { return run_state_adopt(session_, v.routes_from, v.reason); });
   adopt->add_option("--routes-from", v.routes_from, "end, beginning, or an RFC 3339 time")
       ->required();
   adopt->add_option("--reason", v.reason, "Why; kept in the state")->required();
   CLI::App* log = group("log", "The log");
   command(log, "verify", "Read every frame", [&] { return run_log_verify(session_); });
+  auto* quarantine = command(log, "quarantine", "Move the damaged part of a journal aside",
+                             [&] { return run_log_quarantine(session_, v.name); });
+  quarantine->add_option("JOURNAL", v.name, "inbox, events or trail")->required();
 }
 
 std::string default_config_directory() {

@@ -136,6 +136,32 @@ int run_log_verify(const Session& session) {
   return report->problems.empty() ? kOk : kFindings;
 }
 
+int run_log_quarantine(const Session& session, const std::string& journal) {
+  const auto installation = read_installation(session.config_directory);
+  if (!installation) return cannot(session, installation.error());
+  PosixDisk disk;
+  for (const Journal one : {Journal::inbox, Journal::events, Journal::trail}) {
+    if (to_string(one) != journal) continue;
+    const auto report = log::quarantine(disk, installation->log_directory, one);
+    if (!report) return cannot(session, report.error());
+    for (const std::string& name : report->moved) session.out << fmt::format("kept {}\n", name);
+    session.out << fmt::format("{} ends at byte {} now\n", journal, report->end_position);
+    return kOk;
+  }
+  return cannot(session, Error(Errc::invalid_argument,
+                               fmt::format("'{}' is no journal: inbox, events or trail", journal)));
+}
+
+int run_state_verify(const Session& session) {
+  const auto installation = read_installation(session.config_directory);
+  if (!installation) return cannot(session, installation.error());
+  const auto findings = verify_sqlite_state(installation->state_path);
+  if (!findings) return cannot(session, findings.error());
+  for (const std::string& finding : *findings) session.out << finding << '\n';
+  if (findings->empty()) session.out << "the state store is sound\n";
+  return findings->empty() ? kOk : kFindings;
+}
+
 int run_state_adopt(const Session& session, const std::string& routes_from,
                     const std::string& reason) {
   const auto adopted = adopt_offline(session, {routes_from, reason, {}});

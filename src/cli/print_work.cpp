@@ -131,7 +131,7 @@ int print_parked_list(std::ostream& out, const Json& answer, WallTime now) {
   table.print(out, 0);
   if (undecided) {
     out << "needs_decision: look at the target, then millrace parked release ID --applied "
-           "[--external-id X], or --not-applied --reason TEXT\n";
+           "[EXTERNAL_ID], or --not-applied --reason TEXT\n";
   }
   return 0;
 }
