@@ -16,7 +16,7 @@ int run_lint(const Session& session, const std::string& directory, bool without_
 int run_test(const Session& session, const std::string& directory);
 /// Reads every frame of the log.
 int run_log_verify(const Session& session);
-/// Cuts a damaged journal ("inbox", "events" or "trail") at its first damage and keeps what it cuts.
+/// Cuts a damaged journal ("inbox", "events" or "trail") at its first damage; keeps what it cuts.
 int run_log_quarantine(const Session& session, const std::string& journal);
 /// Checks every page and every value of the state store; also beside a running daemon.
 int run_state_verify(const Session& session);
