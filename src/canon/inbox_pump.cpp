@@ -142,8 +142,12 @@ void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage mes
     return;
   }
   const auto connection = config_->connections.find(message.connection);
+  if (connection == config_->connections.end()) {
+    dead_message(pass, record, message, "its connection is no longer configured");
+    return;
+  }
   Json version;
-  if (connection != config_->connections.end() && connection->second.version) {
+  if (connection->second.version) {
     const Json headers = headers_json(message);
     ExpressionBindings bindings;
     bindings.set("headers", &headers);

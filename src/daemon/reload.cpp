@@ -55,6 +55,16 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
   compare(running.entities, wanted.entities, "entity", changes);
   compare(running.tables, wanted.tables, "table", changes);
   compare(running.routes, wanted.routes, "route", changes);
+  for (Change& change : changes) {
+    if (change.kind != "route" || change.change != "changed") continue;
+    // A lane follows one entity, under one id, and its index of parked rows knows what blocks.
+    const config::Route& before = running.routes.find(change.object)->second;
+    const config::Route& after = wanted.routes.find(change.object)->second;
+    if (before.entity != after.entity || before.id() != after.id() ||
+        before.after_dead_letter != after.after_dead_letter) {
+      change.change = "needs a restart";
+    }
+  }
   return changes;
 }
 
@@ -82,8 +92,8 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
     answer["problems"].as_array().push_back(JsonObject{
         {"level", "error"},
         {"message",
-         "`name`, `environment`, `listen`, `admin`, `log`, `state` and `data` change only "
-         "with a restart; nothing was replaced"}});
+         "`name`, `environment`, `listen`, `admin`, `log`, `state`, `data`, and a route's `from`, "
+         "`was` and `after_dead_letter` change only with a restart; nothing was replaced"}});
     return Json(std::move(answer));
   }
   if (!apply_it) return Json(std::move(answer));
