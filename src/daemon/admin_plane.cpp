@@ -21,10 +21,14 @@ void Broker::set_config(config::ConfigPtr config) {
 }
 
 void Broker::replace_connections(std::map<std::string, ConnectionUnit> connections) {
-  {
-    const std::lock_guard lock(config_mutex_);
-    connections_ = std::move(connections);
-  }
+  // The admin plane reads the map on the first shard, so it changes there; the other shards read it
+  // only while a start or a reload waits for them.
+  auto swap = [this, &connections]() -> Awaitable<Result<void>> {
+    connections_.swap(connections);
+    co_return Result<void>{};
+  };
+  const auto swapped = run_on(shards_->at(0), swap);
+  if (!swapped) spdlog::error("connections not replaced error={}", swapped.error().message);
   publish_sources();
 }
 
