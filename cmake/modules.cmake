@@ -9,6 +9,7 @@ function(millrace_module name)
   target_include_directories(millrace_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
     ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(millrace_${name} PUBLIC ${arg_LINK} Boost::json fmt::fmt Threads::Threads)
+  millrace_use_precompiled(millrace_${name} precompiled)
 endfunction()
 
 # millrace_unit_tests(<name> [LINK <targets>...]) makes the test program <name>_test from every .cpp in
@@ -20,6 +21,7 @@ function(millrace_unit_tests name)
   target_link_libraries(${name}_test PRIVATE ${arg_LINK} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE
     MILLRACE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  millrace_use_precompiled(${name}_test precompiled_tests)
   add_test(NAME unit_${name} COMMAND ${name}_test)
   set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()
