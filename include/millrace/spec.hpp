@@ -66,6 +66,10 @@ class AnySpec {
   const std::vector<SpecOption>& options() const { return options_; }
   /// Keys that the design knows and this version refuses.
   const std::vector<std::string>& keys_not_yet() const { return not_yet_; }
+  /// Groups of keys of which exactly one must be given.
+  const std::vector<std::vector<std::string>>& exactly_one_of() const { return exactly_one_of_; }
+  /// What a mapping without any key holds, secrets hidden.
+  virtual Json defaults() const = 0;
 
   /// Reads a mapping into a new T; every problem goes to the reader.
   virtual std::any parse(const config::Node& node, config::SpecReader& reader,
@@ -75,7 +79,7 @@ class AnySpec {
 
   /// draft-07, for editors; unknown keys are refused.
   Json json_schema() const;
-  /// A table of the options: key, type, default, what it is for.
+  /// A table of the options, those of nested mappings too: key, type, default, what it is for.
   std::string reference_markdown() const;
 
   /// Parses a YAML text by itself; the error lists every problem, one a line.
@@ -87,7 +91,6 @@ class AnySpec {
   void read_members(const config::Node& node, config::SpecReader& reader, const SpecBeside& beside,
                     void* target) const;
   Json show_members(const void* source) const;
-  virtual Json defaults() const = 0;
 
   std::string name_;
   std::string summary_;
@@ -152,6 +155,7 @@ class Spec final : public AnySpec {
   /// Known to the design, not built: refused as "not supported yet", never accepted and ignored.
   Spec& not_yet(std::string key) { return not_yet_.push_back(std::move(key)), *this; }
   /// Exactly one of these keys must be given.
+  using AnySpec::exactly_one_of;
   Spec& exactly_one_of(std::vector<std::string> keys) {
     return exactly_one_of_.push_back(std::move(keys)), *this;
   }
@@ -182,6 +186,10 @@ class Spec final : public AnySpec {
     const T* typed = std::any_cast<T>(&value);
     return typed ? show_members(typed) : Json();
   }
+  Json defaults() const override {
+    const T value{};
+    return show_members(&value);
+  }
   Result<T> from_yaml(std::string_view yaml) const {
     auto parsed = parse_yaml(yaml);
     if (!parsed) return std::unexpected(std::move(parsed).error());
@@ -192,6 +200,7 @@ class Spec final : public AnySpec {
     auto self = std::make_shared<const Spec>(*this);
     SpecCodec<T> made;
     made.type = "`" + name_ + "`";
+    made.nested = self;
     made.read = [self](const config::Node& n, config::SpecReader& r, const SpecOption&, T& out) {
       return self->read(n, r, out);
     };
@@ -207,6 +216,9 @@ class Spec final : public AnySpec {
     made.key = std::move(key);
     made.doc = std::move(doc);
     made.type = codec.type;
+    made.one_of = codec.one_of;
+    made.nested = codec.nested;
+    made.within = codec.within;
     made.schema = codec.schema;
     made.read = [member, read = codec.read](const config::Node& n, config::SpecReader& r,
                                             const SpecOption& o, void* target) {
@@ -225,6 +237,7 @@ class Spec final : public AnySpec {
     for (const auto& [text, value] : names) texts.push_back(text);
     SpecCodec<E> made;
     made.type = "name";
+    made.one_of = texts;
     made.read = [names, texts](const config::Node& n, config::SpecReader& r, const SpecOption&,
                                E& out) {
       std::size_t index = 0;
@@ -240,11 +253,6 @@ class Spec final : public AnySpec {
     };
     made.schema = [texts](const SpecOption&) { return spec_detail::schema_of_names(texts); };
     return made;
-  }
-
-  Json defaults() const override {
-    const T value{};
-    return show_members(&value);
   }
 
   std::vector<std::function<std::string(const T&)>> checks_;

@@ -20,6 +20,8 @@
 
 namespace millrace {
 
+class AnySpec;
+
 namespace config {
 struct Node;       ///< a parsed value with its place (src/config/node.hpp)
 class SpecReader;  ///< collects problems, resolves ${...} (src/config/spec_reader.hpp)
@@ -41,6 +43,8 @@ struct SpecOption {
   std::optional<double> min;  ///< durations in seconds
   std::optional<double> max;
   std::vector<std::string> one_of;
+  std::shared_ptr<const AnySpec> nested;  ///< the keys inside it; null: a plain value
+  std::string within;                     ///< where they stand: "" in it, "[]", ".<name>"
   std::function<void(const config::Node&, config::SpecReader&, const SpecOption&, void*)> read;
   std::function<Json(const SpecOption&, const void*)> show;
   std::function<Json(const SpecOption&)> schema;
@@ -54,6 +58,9 @@ struct SpecCodec {
   std::function<Json(const SpecOption&, const M&)> show;
   std::function<Json(const SpecOption&)> schema;
   std::string type;
+  std::vector<std::string> one_of;
+  std::shared_ptr<const AnySpec> nested;
+  std::string within;
 };
 
 /// The names of an enum's values, in the order they are offered.
@@ -186,6 +193,17 @@ struct SpecValue {
 
 namespace spec_detail {
 
+/// What a container says of itself: `type` is its own, the rest is that of what it holds.
+template <typename M, typename Inner>
+SpecCodec<M> described(std::string type, std::string_view within, const Inner& inner) {
+  SpecCodec<M> made;
+  made.type = std::move(type);
+  made.one_of = inner.one_of;
+  made.nested = inner.nested;
+  made.within = std::string(within) + inner.within;
+  return made;
+}
+
 /// Lifts the codec of the innermost type to the container that holds it.
 template <typename M>
 struct Wrap {
@@ -196,8 +214,7 @@ template <typename M>
 struct Wrap<std::optional<M>> {
   static SpecCodec<std::optional<M>> of(SpecCodec<typename Shape<M>::Leaf> leaf) {
     auto inner = std::make_shared<const SpecCodec<M>>(Wrap<M>::of(std::move(leaf)));
-    SpecCodec<std::optional<M>> made;
-    made.type = inner->type;
+    auto made = described<std::optional<M>>(inner->type, "", *inner);
     made.schema = inner->schema;
     made.read = [inner](const Node& n, SpecReader& r, const SpecOption& o, std::optional<M>& out) {
       return inner->read(n, r, o, out.emplace());
@@ -213,8 +230,7 @@ template <typename M>
 struct Wrap<std::vector<M>> {
   static SpecCodec<std::vector<M>> of(SpecCodec<typename Shape<M>::Leaf> leaf) {
     auto inner = std::make_shared<const SpecCodec<M>>(Wrap<M>::of(std::move(leaf)));
-    SpecCodec<std::vector<M>> made;
-    made.type = "list of " + inner->type;
+    auto made = described<std::vector<M>>("list of " + inner->type, "[]", *inner);
     made.schema = [inner](const SpecOption& o) { return schema_of_list(inner->schema(o)); };
     made.read = [inner](const Node& n, SpecReader& r, const SpecOption& o, std::vector<M>& out) {
       out.clear();
@@ -240,8 +256,7 @@ struct Wrap<std::vector<std::pair<K, M>>> {
   using Entries = std::vector<std::pair<K, M>>;
   static SpecCodec<Entries> of(SpecCodec<typename Shape<M>::Leaf> leaf) {
     auto inner = std::make_shared<const SpecCodec<M>>(Wrap<M>::of(std::move(leaf)));
-    SpecCodec<Entries> made;
-    made.type = "map of " + inner->type;
+    auto made = described<Entries>("map of " + inner->type, ".<name>", *inner);
     made.schema = [inner](const SpecOption& o) { return schema_of_map(inner->schema(o)); };
     made.read = [inner](const Node& n, SpecReader& r, const SpecOption& o, Entries& out) {
       out.clear();
@@ -281,8 +296,7 @@ struct Wrap<std::map<std::string, M, C>> {
   static SpecCodec<Map> of(SpecCodec<typename Shape<M>::Leaf> leaf) {
     using Entries = std::vector<std::pair<std::string, M>>;
     auto inner = std::make_shared<const SpecCodec<Entries>>(Wrap<Entries>::of(std::move(leaf)));
-    SpecCodec<Map> made;
-    made.type = inner->type;
+    auto made = described<Map>(inner->type, "", *inner);
     made.schema = inner->schema;
     made.read = [inner](const Node& n, SpecReader& r, const SpecOption& o, Map& out) {
       Entries entries;

@@ -105,6 +105,9 @@ void Commands::declare_configure() {
     return expr::run_eval(v.expression, session_.in, session_.out, session_.err);
   });
   eval->add_option("EXPR", v.expression, "jq expression")->required();
+  CLI::App* docs = group("docs", "Documents that are made of the program itself");
+  command(docs, "reference", "Every key of the configuration, as Markdown",
+          [&] { return run_docs_reference(session_); });
   command(nullptr, "plan", "Say what a reload would change",
           [&] { return call("plan", {}, print_plan); });
   command(nullptr, "reload", "Take the configuration in, whole or not at all",

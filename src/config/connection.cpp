@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 
 #include "config/loading.hpp"
 #include "config/nearest.hpp"
@@ -134,44 +133,49 @@ const Spec<Breaker>& breaker_spec() {
 const Spec<ConnectionYaml>& spec() {
   using namespace std::chrono_literals;
   static const auto made =
-      Spec<ConnectionYaml>("connection", "A system the broker speaks with.")
+      Spec<ConnectionYaml>(
+          "connection",
+          "A system the broker speaks with. Keys of every type; those of one type follow.")
           .option("connection", &ConnectionYaml::connection, "Its name.")
           .required()
+          .example("mes")
           .option("type", &ConnectionYaml::type, "Which connector speaks with it.")
           .required()
           .example("http")
           .option("system", &ConnectionYaml::system,
                   "Its name in the identity map; default: the connection's.")
-          .option("url", &ConnectionYaml::url, "Address, http or https.")
+          .option("url", &ConnectionYaml::url, "Address, http or https; not for hooks.")
           .example("https://mes.example.com")
           .option("hook_tokens", &ConnectionYaml::hook_tokens,
-                  "Tokens for POST /hooks/<connection>/<token>; two while one is rotated.")
+                  "Tokens for `POST /hooks/<connection>/<token>`; two while one is rotated.")
           .secret()
-          .option("verify", &ConnectionYaml::verify, "How a hook proves its origin.", verify_spec())
+          .option("verify", &ConnectionYaml::verify,
+                  "Hooks: how the sender proves who it is, instead of a token.", verify_spec())
           .option("limits", &ConnectionYaml::limits, "What it may take.", limits_spec())
           .option("breaker", &ConnectionYaml::breaker, "When it counts as down.", breaker_spec())
           .option("idempotent", &ConnectionYaml::idempotent,
-                  "It honours Idempotency-Key: an unanswered POST may be sent again.")
+                  "The target honours Idempotency-Key: an unanswered POST may be sent again.")
           .option("record", &ConnectionYaml::record,
-                  "Hooks: whose news a message is; ordering and identity hang on it.")
-          .option("version", &ConnectionYaml::version,
-                  "Hooks: what grows with each change; older than the last applied is stale.")
-          .option("id", &ConnectionYaml::id, "Hooks: the message's own id, to drop repeats.")
+                  "Hooks: whose news a message is, from its body (`$headers` too); ordering and "
+                  "identity hang on it.")
+          .option(
+              "version", &ConnectionYaml::version,
+              "Hooks: what grows with each change of the record; a message that is older than the "
+              "last applied is dropped and counted as stale.")
+          .option("id", &ConnectionYaml::id, "Hooks: the message's own id; a repeat is dropped.")
           .option("companies", &ConnectionYaml::companies,
                   "Sources that are read back: company id to the code used everywhere else.")
+          .example("{ 1: lyon, 3: turin }")
           .option("settle", &ConnectionYaml::settle,
-                  "How long after a change a read must begin to count as settled.")
+                  "Sources that are read back: a read begun so long after a change settles it.")
           .bounds(0s, 60s)
           .option("longest_transaction", &ConnectionYaml::longest_transaction,
-                  "How late a commit may come after its doorbell.")
+                  "Sources that are read back: how late a commit may come after its doorbell.")
           .bounds(1s, 3600s)
           .not_yet("proxy")
           .not_yet("egress");
   return made;
 }
-
-constexpr std::array<std::string_view, 8> kTypesNotYet{"kafka", "mqtt", "postgresql", "files",
-                                                       "file",  "sftp", "smtp",       "amqp"};
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) {

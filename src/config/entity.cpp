@@ -45,17 +45,21 @@ const Spec<EntityYaml>& entity() {
                   "Models whose change is a change of this one: model to the field that names it.")
           .example("{ sale.order.line: order_id }")
           .option("read", &SourceYaml::read,
-                  "The fields to read; a nested field follows the relation.")
+                  "Sources that are read back: the fields; a nested field follows the relation.")
           .example("{ name: , partner_id: { ref: } }")
-          .option("domain", &SourceYaml::domain, "Odoo domain: which records count.")
-          .option("only", &SourceYaml::only, "Which records count, on the source record.")
-          .option("map", &SourceYaml::map, "The canonical data, made of the source record.")
+          .option("domain", &SourceYaml::domain, "Which records count: an Odoo domain.")
+          .option("only", &SourceYaml::only,
+                  "Which records count: an expression on the source record.")
+          .option("map", &SourceYaml::map,
+                  "The canonical data: an expression on the source record, `$now` too.")
           .required()
-          .option("sweep", &SourceYaml::sweep, "How often changes without a doorbell are sought.")
+          .option("sweep", &SourceYaml::sweep,
+                  "Sources that are read back: how often changes without a doorbell are sought.")
           .bounds(10s, 604800s)
           .option(
               "first_seen", &SourceYaml::first_seen,
-              "Whether a record seen for the first time is silent.",
+              "What a record seen for the first time is: silent, or news. Default: `baseline` for "
+              "sources that are read back, `emit` for hooks.",
               SpecNames<FirstSeen>{{"baseline", FirstSeen::baseline}, {"emit", FirstSeen::emit}});
   static const auto made =
       Spec<EntityYaml>("entity", "A kind of business record in its canonical form.")
@@ -63,14 +67,17 @@ const Spec<EntityYaml>& entity() {
           .required()
           .option("version", &EntityYaml::version, "Major version of its data.")
           .bounds(1, 1'000'000)
-          .option("key", &EntityYaml::key, "The name people search by, made of the data.")
-          .option("from", &EntityYaml::from, "Its sources; none when others send it to /events.",
-                  source)
+          .option("key", &EntityYaml::key, "The name people search by: an expression on the data.")
+          .option("from", &EntityYaml::from,
+                  "Its sources; none when others send it to `POST /events`.", source)
           .option("events", &EntityYaml::events,
-                  "Event names and when each happened, in this order; $before is the old data.")
+                  "Event names and when each happened: expressions on the data, `$before` is the "
+                  "old data "
+                  "or null. In this order; `deleted` is reserved.")
           .required()
           .example("{ changed: true }")
-          .option("schema", &EntityYaml::schema, "JSON Schema (draft-07) of its data.")
+          .option("schema", &EntityYaml::schema,
+                  "File with the JSON Schema (draft-07) of its data, below the directory.")
           .example("schemas/sales_order.v1.json")
           .not_yet("retention")
           .not_yet("classification");
@@ -79,12 +86,14 @@ const Spec<EntityYaml>& entity() {
 
 const Spec<TableYaml>& table() {
   static const auto made =
-      Spec<TableYaml>("table", "A translation table for lookup().")
+      Spec<TableYaml>("table", "A translation table for `lookup(\"table\"; key)`.")
           .option("table", &TableYaml::table, "Its name.")
           .required()
-          .option("missing", &TableYaml::missing, "What lookup() does with an unknown key.",
-                  SpecNames<Missing>{
-                      {"park", Missing::park}, {"error", Missing::error}, {"null", Missing::null}})
+          .option(
+              "missing", &TableYaml::missing,
+              "What `lookup()` does with an unknown key: park the record, fail, or return null.",
+              SpecNames<Missing>{
+                  {"park", Missing::park}, {"error", Missing::error}, {"null", Missing::null}})
           .option("rows", &TableYaml::rows, "Key to value.")
           .required()
           .example("{ Units: C62 }")

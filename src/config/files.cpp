@@ -13,19 +13,13 @@
 
 #include "config/loading.hpp"
 #include "config/nearest.hpp"
+#include "config/object_specs.hpp"
 #include "config/yaml.hpp"
 
 namespace millrace::config {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 6> kKinds{"name",  "connection", "entity",
-                                                 "table", "route",      "test"};
-/// Objects that the design knows and this version refuses.
-constexpr std::array<std::string_view, 12> kKindsNotYet{
-    "schedule", "flow",    "template", "defaults", "identity", "policy",
-    "api",      "silence", "calendar", "promise",  "partner",  "alert"};
 
 bool among(const auto& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -79,16 +73,21 @@ std::vector<Node> read_yaml(Loading& loading, const std::string& file) {
   return documents;
 }
 
+bool is_kind(std::string_view key) {
+  return std::ranges::find(kObjectKinds, key, &ObjectKind::key) != kObjectKinds.end();
+}
+
 // The leading key says what a document is; it may stand behind others.
 std::string kind_of(const Node& node) {
   for (const Node::Member& member : node.members) {
-    if (among(kKinds, member.key) || among(kKindsNotYet, member.key)) return member.key;
+    if (is_kind(member.key) || among(kKindsNotYet, member.key)) return member.key;
   }
   return {};
 }
 
 void refuse_document(Loading& loading, const std::string& file, const Node& node) {
-  std::vector<std::string> kinds(kKinds.begin(), kKinds.end());
+  std::vector<std::string> kinds;
+  for (const ObjectKind& kind : kObjectKinds) kinds.emplace_back(kind.key);
   const std::string first = node.members.empty() ? "" : node.members.front().key;
   loading.error({file, node.line, node.column}, "",
                 fmt::format("this document is no object: it needs one of the keys {}{}",

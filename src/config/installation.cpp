@@ -89,7 +89,8 @@ const Spec<InstallationYaml>& spec() {
           .bounds(1h, 87600h)
           .option("trail", &Retention::trail, "Hops of every record.")
           .bounds(1h, 87600h)
-          .option("size", &Retention::size_fraction, "Share of the file system the log may fill.")
+          .option("size", &Retention::size_fraction,
+                  "Share of the file system in use above which there is an alarm.")
           .percent()
           .bounds(0.01, 0.99)
           .option("min_free", &Retention::min_free_fraction,
@@ -102,13 +103,15 @@ const Spec<InstallationYaml>& spec() {
           .bounds(1h, 8760h)
           .option("max_ids", &DedupeYaml::max_ids, "At most so many ids.", count_codec());
   static const auto made =
-      Spec<InstallationYaml>("installation", "The broker itself, in whatever file.")
+      Spec<InstallationYaml>("installation",
+                             "The broker itself; one document, in whatever file. Relative paths "
+                             "begin at the directory.")
           .option("name", &InstallationYaml::name, "Name of the installation; part of event ids.")
           .required()
           .example("plant-lyon")
           .option("environment", &InstallationYaml::environment,
                   "Written into the state; another value refuses to start. "
-                  "vars/<environment>.yaml holds ${var.name}.")
+                  "`vars/<environment>.yaml` holds `${var.name}`.")
           .example("prod")
           .option("listen", &InstallationYaml::listen, "Address of the data plane.")
           .example("0.0.0.0:8480")

@@ -23,13 +23,8 @@ void read_document(Loading& loading, Document& document) {
   if (document.kind == "test") read_test(loading, document);
 }
 
-const AnySpec* spec_of(std::string_view kind) {
-  if (kind == "name") return &installation_spec();
-  if (kind == "connection") return &connection_spec();
-  if (kind == "entity") return &entity_spec();
-  if (kind == "table") return &table_spec();
-  if (kind == "route") return &route_spec();
-  return &test_spec();
+const AnySpec& spec_of(std::string_view kind) {
+  return std::ranges::find(kObjectKinds, kind, &ObjectKind::key)->spec();
 }
 
 void read_installation_document(Loading& loading) {
@@ -86,7 +81,7 @@ LoadReport load(const LoadOptions& options) {
   read_installation_document(loading);
   for (Document& document : loading.documents) {
     if (!document.usable || document.kind == "name") continue;
-    if (refuse_not_yet(loading, document, spec_of(document.kind)->keys_not_yet())) continue;
+    if (refuse_not_yet(loading, document, spec_of(document.kind).keys_not_yet())) continue;
     read_document(loading, document);
   }
   read_schemas(loading);

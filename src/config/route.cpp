@@ -64,7 +64,8 @@ const SpecNames<UnknownPolicy>& unknown_names() {
 const Spec<RequestYaml>& request_spec() {
   using namespace std::chrono_literals;
   static const auto treat =
-      Spec<TreatYaml>("treat", "What an answer means; the first that is true wins.")
+      Spec<TreatYaml>(
+          "treat", "What an answer means: expressions, `.answer` too; the first that is true wins.")
           .option("delivered", &TreatYaml::delivered, "It is applied.")
           .example(".answer.status == 409")
           .option("again", &TreatYaml::again, "Not applied; try again later.")
@@ -80,15 +81,19 @@ const Spec<RequestYaml>& request_spec() {
           .example("/orders/${ .data.number }")
           .option("query", &RequestYaml::query, "Query parameters.")
           .option("headers", &RequestYaml::headers, "Further headers.")
-          .option("body", &RequestYaml::body, "The JSON body.")
+          .option("body", &RequestYaml::body, "The JSON body: an expression on the event.")
           .option("remember", &RequestYaml::remember,
-                  "The target's id of this record, from `.answer`; binds it in the identity map.")
-          .option("treat", &RequestYaml::treat, "What an answer means.", treat)
-          .option("missing", &RequestYaml::missing, "What xref() does when it finds nothing.",
+                  "The target's id of this record, from `.answer` (`{ status, headers, body }`); "
+                  "bound to "
+                  "the record in the identity map.")
+          .option("treat", &RequestYaml::treat,
+                  "What an answer means: expressions, `.answer` too; the first that is true wins.",
+                  treat)
+          .option("missing", &RequestYaml::missing, "What `xref()` does when it finds nothing.",
                   SpecNames<Missing>{
                       {"park", Missing::park}, {"skip", Missing::skip}, {"error", Missing::error}})
-          .option("unknown", &RequestYaml::unknown,
-                  "What to do when a request was sent and not answered.", unknown_names())
+          .option("unknown", &RequestYaml::unknown, "The route's `unknown:`, for this request.",
+                  unknown_names())
           .option("timeout", &RequestYaml::timeout, "Time for one attempt.")
           .bounds(100ms, 600s)
           .not_yet("probe")
@@ -131,7 +136,8 @@ Spec<RouteYaml> make_route_spec() {
   made.option("to", &RouteYaml::to, "The connection that gets the requests.")
       .required()
       .example("mes");
-  made.option("when", &RouteYaml::when, "Which events are sent.");
+  made.option("when", &RouteYaml::when,
+              "Which events are sent: an expression on the event; without it, all.");
   made.option("requests", &RouteYaml::requests,
               "Event names and what is sent for each; on one change the first named is sent.",
               request_spec())
@@ -148,8 +154,11 @@ Spec<RouteYaml> make_route_spec() {
   made.option("was", &RouteYaml::was, "Its first name, after it was renamed: keeps its cursor.");
   made.option("parked_max", &RouteYaml::parked_max, "Parked events beyond which it pauses.")
       .bounds(1, 100'000'000);
-  made.option("unknown", &RouteYaml::unknown,
-              "What to do when a request was sent and not answered.", unknown_names());
+  made.option(
+      "unknown", &RouteYaml::unknown,
+      "What to do when a request was sent and not answered: by the method and the connection's "
+      "`idempotent`, send it again, or ask a person.",
+      unknown_names());
   for (const auto* key : {"exclusive", "probe", "steps", "batch", "refs", "file", "approve",
                           "answer", "request", "company", "use", "with", "shadow"}) {
     made.not_yet(key);
@@ -164,13 +173,20 @@ const Spec<RouteYaml>& route() {
 
 const Spec<TestYaml>& test() {
   static const auto made =
-      Spec<TestYaml>("test", "What must come out when something goes in.")
+      Spec<TestYaml>("test",
+                     "What must come out when something goes in; `millrace test` runs them all, "
+                     "without a daemon.")
           .option("test", &TestYaml::test, "What it shows, in a sentence.")
           .required()
           .option("given", &TestYaml::given,
-                  "An event with its data, or an Odoo record; also answer, xref, now.")
+                  "`event` with `data`, or records of a connection (`odoo: { sale.order: { … }, "
+                  "before: "
+                  "{ … } }`); also `answer`, `xref`, `now`.")
           .required()
-          .option("expect", &TestYaml::expect, "The requests that must be sent.")
+          .option(
+              "expect", &TestYaml::expect,
+              "All that must come out: `{ route, sends: { method, path, body } }` and `{ emits }`; "
+              "members of `sends` that are left out are not looked at.")
           .required();
   return made;
 }

@@ -67,16 +67,6 @@ Json shown_secret(const Json& value) {
   return value.is_null() ? value : Json("***");
 }
 
-// Markdown tables break at a bar and at a line's end.
-std::string cell(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out;
-}
-
 }  // namespace
 
 void AnySpec::read_members(const Node& node, SpecReader& reader, const SpecBeside& beside,
@@ -149,34 +139,6 @@ Json AnySpec::json_schema() const {
   if (!required.empty()) schema["required"] = std::move(required);
   schema["additionalProperties"] = false;
   return schema;
-}
-
-std::string AnySpec::reference_markdown() const {
-  std::string text = fmt::format("### `{}`\n\n{}\n\n", name_, summary_);
-  text += "| key | type | default | what it is for |\n|---|---|---|---|\n";
-  const Json values = defaults();
-  for (const SpecOption& option : options_) {
-    const Json* value = find(values, option.key);
-    std::string standard = option.required ? "required" : "";
-    if (!option.required && value && !value->is_null() && !value->is_object()) {
-      const bool empty = (value->is_string() && value->get_string().empty()) ||
-                         (value->is_array() && value->get_array().empty());
-      if (!empty) {
-        standard = value->is_string() ? std::string(value->get_string()) : write_json(*value);
-        standard = "`" + standard + "`";
-      }
-    }
-    std::string doc = option.doc;
-    if (!option.one_of.empty()) {
-      doc += fmt::format(" One of {}.", config::list_names(option.one_of));
-    }
-    if (!option.example.empty()) doc += fmt::format(" Example: `{}`.", option.example);
-    if (!option.deprecated.empty()) doc += fmt::format(" Deprecated: {}.", option.deprecated);
-    if (option.secret) doc += " A secret: never printed.";
-    text += fmt::format("| `{}` | {} | {} | {} |\n", option.key, option.type, cell(standard),
-                        cell(doc));
-  }
-  return text;
 }
 
 Result<std::any> AnySpec::parse_yaml(std::string_view yaml) const {

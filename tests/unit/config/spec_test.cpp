@@ -150,9 +150,14 @@ TEST(Spec, PrintsJsonSchemaAndReference) {
                             HasSubstr(R"("additionalProperties":false)"),
                             HasSubstr(R"("pace":{"enum":["slow","fast"])")));
   const std::string text = spec().reference_markdown();
-  EXPECT_THAT(text, AllOf(HasSubstr("| `timeout` | duration | `10s` | How long. |"),
+  EXPECT_THAT(text, AllOf(HasSubstr("| `timeout` | duration, 1s to 5m | `10s` | How long. |"),
                           HasSubstr("| `url` | string | required | Where. Example: `http://a`. |"),
-                          HasSubstr("| `body` | integer | `1KiB` |")));
+                          HasSubstr("| `body` | size | `1KiB` |"),
+                          HasSubstr("| `pace` | one of `slow`, `fast` | `slow` | How fast. |"),
+                          HasSubstr("| `login.user` | string | required | Name. |"),
+                          HasSubstr("| `logins[].password` | string | required | Password. A "
+                                    "secret: never printed. |"),
+                          HasSubstr("Not supported yet: `qos`.")));
 }
 
 TEST(Spec, ChecksTheWhole) {
