@@ -108,6 +108,8 @@ void Commands::declare_configure() {
   CLI::App* docs = group("docs", "Documents that are made of the program itself");
   command(docs, "reference", "Every key of the configuration, as Markdown",
           [&] { return run_docs_reference(session_); });
+  command(nullptr, "schema", "JSON Schema of the configuration, for editors",
+          [&] { return run_schema(session_); });
   command(nullptr, "plan", "Say what a reload would change",
           [&] { return call("plan", {}, print_plan); });
   command(nullptr, "reload", "Take the configuration in, whole or not at all",

@@ -14,4 +14,11 @@ int run_docs_reference(const Session& session) {
   return kOk;
 }
 
+int run_schema(const Session& session) {
+  ConnectorRegistry connectors;
+  register_all_connectors(connectors);
+  session.out << write_json(config::editor_schema(connectors)) << '\n';
+  return kOk;
+}
+
 }  // namespace millrace::cli

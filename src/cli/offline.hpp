@@ -16,6 +16,8 @@ int run_lint(const Session& session, const std::string& directory, bool without_
 int run_test(const Session& session, const std::string& directory);
 /// Prints the reference of the configuration's keys as Markdown.
 int run_docs_reference(const Session& session);
+/// Prints the JSON Schema of the configuration's documents.
+int run_schema(const Session& session);
 /// Reads every frame of the log.
 int run_log_verify(const Session& session);
 /// Cuts a damaged journal ("inbox", "events" or "trail") at its first damage; keeps what it cuts.

@@ -53,7 +53,8 @@ SpecCodec<std::vector<std::string>> secrets_codec() {
     return Json(std::move(shown));
   };
   made.schema = [](const SpecOption&) {
-    return Json(JsonObject{{"type", JsonArray{"string", "array"}}});
+    return Json(JsonObject{{"type", JsonArray{"string", "array"}},
+                           {"items", JsonObject{{"type", "string"}}}});
   };
   return made;
 }

@@ -122,25 +122,6 @@ Json AnySpec::show_members(const void* source) const {
   return shown;
 }
 
-Json AnySpec::json_schema() const {
-  JsonObject properties;
-  JsonArray required;
-  for (const SpecOption& option : options_) {
-    Json schema = option.schema(option);
-    if (JsonObject* object = schema.if_object()) {
-      (*object)["description"] = option.doc;
-      if (!option.deprecated.empty()) (*object)["deprecated"] = true;
-    }
-    properties[option.key] = std::move(schema);
-    if (option.required) required.emplace_back(option.key);
-  }
-  JsonObject schema{{"type", "object"}, {"description", summary_}};
-  schema["properties"] = std::move(properties);
-  if (!required.empty()) schema["required"] = std::move(required);
-  schema["additionalProperties"] = false;
-  return schema;
-}
-
 Result<std::any> AnySpec::parse_yaml(std::string_view yaml) const {
   std::vector<config::Problem> problems;
   const auto documents = config::parse_yaml(yaml, name_ + ".yaml", problems);
@@ -195,43 +176,6 @@ Json show_duration(std::chrono::nanoseconds value) {
     if (count % unit.size == 0) return Json(fmt::format("{}{}", count / unit.size, unit.name));
   }
   return Json(fmt::format("{}ns", count));
-}
-
-Json schema_of(std::string_view type, const SpecOption& option) {
-  if (type == "any value") return JsonObject{};
-  JsonObject schema;
-  if (type == "duration") {
-    schema["type"] = "string";
-    schema["pattern"] = R"(^([0-9.]+(ms|us|s|m|h|d|w)|\$\{.*\})$)";
-  } else if (option.unit != SpecUnit::none && type != "string" && type != "boolean") {
-    schema["type"] = "string";
-  } else {
-    schema["type"] = type;
-  }
-  if (schema["type"] == "integer" || schema["type"] == "number") {
-    if (option.min) schema["minimum"] = *option.min;
-    if (option.max) schema["maximum"] = *option.max;
-  }
-  if (!option.one_of.empty()) {
-    JsonArray values;
-    for (const auto& value : option.one_of) values.emplace_back(value);
-    schema["enum"] = std::move(values);
-  }
-  return schema;
-}
-
-Json schema_of_names(const std::vector<std::string>& names) {
-  JsonArray values;
-  for (const auto& name : names) values.emplace_back(name);
-  return JsonObject{{"enum", std::move(values)}};
-}
-
-Json schema_of_list(Json items) {
-  return JsonObject{{"type", "array"}, {"items", std::move(items)}};
-}
-
-Json schema_of_map(Json values) {
-  return JsonObject{{"type", "object"}, {"additionalProperties", std::move(values)}};
 }
 
 }  // namespace spec_detail

@@ -215,7 +215,11 @@ SpecCodec<FieldPlan> SpecValue<FieldPlan>::codec() {
     return config::read_plan(n, r, out);
   };
   made.show = [](const SpecOption&, const FieldPlan& value) { return config::show_plan(value); };
-  made.schema = [](const SpecOption&) { return Json(JsonObject{{"type", "object"}}); };
+  made.schema = [](const SpecOption&) {
+    return Json(
+        JsonObject{{"type", "object"},
+                   {"additionalProperties", JsonObject{{"type", JsonArray{"object", "null"}}}}});
+  };
   return made;
 }
 

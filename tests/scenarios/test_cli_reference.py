@@ -16,7 +16,7 @@ Written from `--help` by `tests/scenarios/test_cli_reference.py --write`; the sa
 differ.
 
 Exit codes of `millrace`: 0 ok, 1 findings (something is wrong, refused, or not there), 2 usage or cannot
-run. `--json` prints the admin API's answer as it is, with the same exit code. `lint`, `test`, `init`,
+run. `--json` prints the admin API's answer as it is, with the same exit code. `lint`, `test`, `init`, `docs`, `schema`,
 `eval`, `log` and `state` work without a daemon; all others ask the running one over its admin address, as the user who
 may read `admin.token`.
 

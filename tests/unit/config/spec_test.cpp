@@ -148,7 +148,8 @@ TEST(Spec, PrintsJsonSchemaAndReference) {
   const std::string schema = write_json(spec().json_schema());
   EXPECT_THAT(schema, AllOf(HasSubstr(R"("required":["url"])"),
                             HasSubstr(R"("additionalProperties":false)"),
-                            HasSubstr(R"("pace":{"enum":["slow","fast"])")));
+                            HasSubstr(R"("pace":{"anyOf":[{"enum":["slow","fast"]})"),
+                            HasSubstr(R"("default":"slow")")));
   const std::string text = spec().reference_markdown();
   EXPECT_THAT(text, AllOf(HasSubstr("| `timeout` | duration, 1s to 5m | `10s` | How long. |"),
                           HasSubstr("| `url` | string | required | Where. Example: `http://a`. |"),
