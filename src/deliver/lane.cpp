@@ -59,7 +59,10 @@ void Lane::replace(config::ConfigPtr config, std::shared_ptr<Target> target) {
   MILLRACE_INVARIANT(found != config->routes.end());
   config_ = std::move(config);
   route_ = &found->second;
-  target_ = std::move(target);
+  if (target_ == target) return;
+  // What waits there may never go out any more; it comes back and goes where the route goes now.
+  const auto before = std::exchange(target_, std::move(target));
+  before->recall(this);
 }
 
 void Lane::pause(std::string reason) {
@@ -80,7 +83,10 @@ void Lane::pump() {
     if (!held_back_) held_back_ = follower_->pop();
     if (!held_back_) return;
     const LogRecord& record = *held_back_->record;
-    if (!progress_.at(record.partition).has_room_for(record.offset)) return;
+    route::Progress& progress = progress_.at(record.partition);
+    // Between the last one and this nothing concerns the route, however far apart they are.
+    progress.see(record.offset);
+    if (!progress.has_room_for(record.offset)) return;
     const FollowedRecord followed = *std::exchange(held_back_, std::nullopt);
     take(followed);
   }
@@ -248,6 +254,7 @@ void Lane::submit(const ItemPtr& item) {
   job.record = item->record;
   job.first_attempt = item->first_attempt;
   job.home = &context_.shard;
+  job.owner = this;
   if (!item->request->treat.rules.empty()) {
     job.classify = [item](Outcome& outcome) {
       if (!outcome.answer) return;

@@ -31,6 +31,12 @@ bool is_idempotent_method(std::string_view method) {
 void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
   --outstanding_;
   if (item->row) --parked_outstanding_;
+  if (result.recalled) {
+    --item->attempts;
+    ready_.push_back(item);
+    start_ready();
+    return;
+  }
   if (result.outcome.answer) {
     item->answer_status = result.outcome.answer->status;
     item->answer_body = result.outcome.answer->body.substr(0, kParkedAnswerBytesMax);

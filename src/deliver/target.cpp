@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace millrace::deliver {
 namespace {
@@ -24,14 +25,18 @@ Target::Target(Shard& home, const config::Connection& connection, std::unique_pt
 
 void Target::submit(DeliveryJob job) {
   if (home_.on_thread()) {
-    queue_.push_back(std::move(job));
-    pump();
+    enqueue(std::move(job));
     return;
   }
   home_.post([self = shared_from_this(), job = std::move(job)]() mutable {
-    self->queue_.push_back(std::move(job));
-    self->pump();
+    self->enqueue(std::move(job));
   });
+}
+
+void Target::enqueue(DeliveryJob job) {
+  if (!recalled_.empty()) recalled_.erase(job.owner);  // it is back
+  queue_.push_back(std::move(job));
+  pump();
 }
 
 void Target::stop() {
@@ -39,6 +44,37 @@ void Target::stop() {
     self->stopping_ = true;
     self->queue_.clear();
   });
+}
+
+void Target::recall(const void* owner) {
+  home_.post([self = shared_from_this(), owner] {
+    self->recalled_.insert(owner);
+    std::deque<DeliveryJob> others;
+    std::vector<DeliveryJob> back;
+    for (DeliveryJob& job : self->queue_) {
+      if (job.owner == owner) {
+        back.push_back(std::move(job));
+      } else {
+        others.push_back(std::move(job));
+      }
+    }
+    self->queue_ = std::move(others);
+    for (DeliveryJob& job : back) {
+      tell(std::move(job), {.outcome = {}, .recalled = true}, self->home_);
+    }
+    self->publish();
+  });
+}
+
+void Target::tell(DeliveryJob job, DeliveryResult result, Executor& here) {
+  Executor* home = job.home;
+  auto done = std::move(job.done);
+  if (home == &here) {
+    done(std::move(result));
+    return;
+  }
+  home->post(
+      [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
 }
 
 void Target::resume() {
@@ -155,21 +191,17 @@ Awaitable<void> Target::settle(std::shared_ptr<Target> self, DeliveryJob job, Ou
   const bool interesting = before != breaker_.state() || breaker_.state() != Breaker::State::closed;
   if (interesting || status_.state == "unknown") publish();
   if (absorbed && !stopping_) {
-    queue_.push_back(std::move(job));
+    if (recalled_.contains(job.owner)) {
+      tell(std::move(job), {.outcome = {}, .recalled = true}, home_);
+    } else {
+      queue_.push_back(std::move(job));
+    }
     pump();
     co_return;
   }
   result.odometer = breaker_.odometer(now);
   result.outcome = std::move(outcome);
-  Executor* home = job.home;
-  auto done = std::move(job.done);
-  if (home == &home_) {
-    done(std::move(result));
-  } else {
-    home->post([done = std::move(done), result = std::move(result)]() mutable {
-      done(std::move(result));
-    });
-  }
+  tell(std::move(job), std::move(result), home_);
   pump();
 }
 

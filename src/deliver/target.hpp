@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "config/model.hpp"
@@ -22,13 +23,15 @@ struct DeliveryResult {
   Outcome outcome;
   bool target_answers = false;  ///< others are answered, or the check is: the fault is the record's
   microseconds odometer{0};     ///< of the connection, at the outcome
+  bool recalled = false;        ///< taken back by `recall`: there is no outcome
 };
 
 struct DeliveryJob {
   Delivery delivery;
   std::uint64_t record = 0;  ///< hash
   BootTime first_attempt{};
-  Executor* home = nullptr;  ///< where `done` runs
+  Executor* home = nullptr;     ///< where `done` runs
+  const void* owner = nullptr;  ///< whose job it is, for `recall`
   /// The route's `treat` rules, applied before the breaker judges. Pure; runs on the home shard.
   std::function<void(Outcome&)> classify;
   std::move_only_function<void(DeliveryResult)> done;
@@ -51,6 +54,9 @@ class Target : public std::enable_shared_from_this<Target> {
   void submit(DeliveryJob job);
   /// Thread-safe: takes jobs that have not started back out; their `done` is never called.
   void stop();
+  /// Thread-safe: gives back what waits here for this owner, now and once it comes off the wire
+  /// with a failure of the target; `done` says `recalled`.
+  void recall(const void* owner);
   void resume();
   TargetStatus status() const;
   /// On the home shard.
@@ -63,7 +69,9 @@ class Target : public std::enable_shared_from_this<Target> {
   bool idempotent() const { return idempotent_; }
 
  private:
+  void enqueue(DeliveryJob job);
   void pump();
+  static void tell(DeliveryJob job, DeliveryResult result, Executor& here);
   Awaitable<void> run(std::shared_ptr<Target> self, DeliveryJob job);
   Awaitable<void> settle(std::shared_ptr<Target> self, DeliveryJob job, Outcome outcome);
   void wake_at(BootTime at);
@@ -79,6 +87,7 @@ class Target : public std::enable_shared_from_this<Target> {
   Clock& clock_;
   Breaker breaker_;
   std::deque<DeliveryJob> queue_;
+  std::set<const void*> recalled_;  ///< owners that went elsewhere
   std::atomic<int> in_flight_{0};
   std::uint64_t last_probed_ = 0;
   BootTime next_start_{};  ///< pace
