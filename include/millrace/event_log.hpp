@@ -16,6 +16,7 @@
 #include "millrace/clock.hpp"
 #include "millrace/executor.hpp"
 #include "millrace/ids.hpp"
+#include "millrace/record_id.hpp"
 #include "millrace/result.hpp"
 
 namespace millrace {
@@ -93,6 +94,14 @@ class EventLog {
   virtual PartitionOffsets ends(Journal journal) const = 0;
   /// Per partition, the oldest retained offset.
   virtual PartitionOffsets begins(Journal journal) const = 0;
+
+  /// Which of the ids side files hold since `since`; those in an IdMemory are not looked for.
+  /// Blocking: reader threads only. Errc::overloaded while a side file is made anew.
+  virtual Result<std::vector<bool>> known_ids(Journal, std::span<const RecordId> ids, WallTime) {
+    return std::vector<bool>(ids.size());
+  }
+  /// Whether there is anything for `known_ids` to look into; cheap, from any thread.
+  virtual bool archives_ids(Journal) const { return false; }
 
   /// Opaque text of all journals' durable ends, stored with each state commit; `verify_ends`
   /// refuses (Errc::corrupt) a log that ends before them: acknowledged frames were cut off.

@@ -25,6 +25,8 @@ Json report_json(const log::VerifyReport& report) {
                                      {"segments", journal.segments},
                                      {"frames", journal.frames},
                                      {"records", journal.records},
+                                     {"side_files", journal.side_files},
+                                     {"ids", journal.ids},
                                      {"first_position", journal.first_position},
                                      {"end_position", journal.end_position},
                                      {"torn_tail", journal.torn_tail}});
@@ -37,10 +39,11 @@ Json report_json(const log::VerifyReport& report) {
 
 void print_report(std::ostream& out, const log::VerifyReport& report) {
   for (const std::string& problem : report.problems) out << "  ! " << printable(problem) << '\n';
-  TextTable table({"JOURNAL", "SEGMENTS", "FRAMES", "RECORDS", "TAIL"});
+  TextTable table({"JOURNAL", "SEGMENTS", "FRAMES", "RECORDS", "SIDE FILES", "IDS", "TAIL"});
   for (const log::JournalReport& journal : report.journals) {
     table.add({std::string(to_string(journal.journal)), std::to_string(journal.segments),
                std::to_string(journal.frames), std::to_string(journal.records),
+               std::to_string(journal.side_files), std::to_string(journal.ids),
                journal.torn_tail ? "torn: the next start cuts it" : "whole"});
   }
   table.print(out, 0);

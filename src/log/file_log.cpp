@@ -10,6 +10,7 @@
 #include "log/journal_reader.hpp"
 #include "log/journal_writer.hpp"
 #include "log/manifest.hpp"
+#include "log/side_keeper.hpp"
 #include "millrace/json.hpp"
 
 namespace millrace {
@@ -44,6 +45,8 @@ class FileLog final : public EventLog {
   FileLog& operator=(const FileLog&) = delete;
 
   Result<void> start(std::array<std::vector<SegmentPtr>, kJournalCount> segments);
+  Result<void> start_keeper(
+      const std::array<std::unique_ptr<JournalAppender>, kJournalCount>& appenders);
 
   void append(Journal journal, std::vector<LogEntry> group, Executor& home,
               AppendDone done) override {
@@ -62,6 +65,14 @@ class FileLog final : public EventLog {
   }
   PartitionOffsets ends(Journal journal) const override { return catalog(journal).ends(); }
   PartitionOffsets begins(Journal journal) const override { return catalog(journal).begins(); }
+  Result<std::vector<bool>> known_ids(Journal journal, std::span<const RecordId> ids,
+                                      WallTime since) override {
+    if (!keeper_) return std::vector<bool>(ids.size());
+    return keeper_->known_ids(journal, ids, since);
+  }
+  bool archives_ids(Journal journal) const override {
+    return keeper_ && keeper_->archives_ids(journal);
+  }
   std::string durable_ends() const override;
   Result<void> verify_ends(std::string_view stored) const override;
   std::string uuid() const override { return uuid_; }
@@ -73,6 +84,7 @@ class FileLog final : public EventLog {
     for (auto& writer : writers_) {
       if (writer) writer->close();
     }
+    if (keeper_) keeper_->close();
     lock_.reset();
   }
 
@@ -85,6 +97,7 @@ class FileLog final : public EventLog {
   FileLogOptions options_;
   std::string uuid_;
   std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<log::SideKeeper> keeper_;  ///< before the writers, which tell it
   std::array<std::unique_ptr<JournalWriter>, kJournalCount> writers_;
 };
 
@@ -105,15 +118,40 @@ Result<void> FileLog::start(std::array<std::vector<SegmentPtr>, kJournalCount> s
                                                   .log_uuid = uuid_,
                                                   .segment_bytes = options_.segment_bytes,
                                                   .index_bytes = options_.index_bytes,
-                                                  .sync_each_batch = journal != Journal::trail},
+                                                  .sync_each_batch = journal != Journal::trail,
+                                                  .memory = options_.id_memories[index]},
                                                  std::move(segments[index])));
     appenders[index] = std::move(appender);
   }
+  if (options_.side_files) MILLRACE_CHECK_OK(start_keeper(appenders));
   for (std::size_t i = 0; i < kJournalCount; ++i) {
     writers_[i] = std::make_unique<JournalWriter>(
         std::move(appenders[i]), log::WriterOptions{.idle_mark = options_.idle_mark,
                                                     .sync_every = options_.trail_sync,
                                                     .fatal = options_.fatal});
+  }
+  return {};
+}
+
+Result<void> FileLog::start_keeper(
+    const std::array<std::unique_ptr<JournalAppender>, kJournalCount>& appenders) {
+  log::SideKeeper::Catalogs catalogs;
+  for (std::size_t i = 0; i < kJournalCount; ++i) catalogs[i] = appenders[i]->catalog();
+  MILLRACE_TRY(keeper, log::SideKeeper::open({.disk = &options_.disk,
+                                              .clock = &options_.clock,
+                                              .directory = options_.directory,
+                                              .log_uuid = uuid_,
+                                              .index_bytes = options_.index_bytes,
+                                              .window = options_.ids_window,
+                                              .ids_max = options_.ids_max,
+                                              .memories = options_.id_memories},
+                                             std::move(catalogs)));
+  keeper_ = std::move(keeper);
+  for (const Journal journal : kJournals) {
+    appenders[static_cast<std::size_t>(journal)]->set_sealed(
+        [keeper = keeper_.get(), journal](SegmentPtr segment) {
+          keeper->seal(journal, std::move(segment));
+        });
   }
   return {};
 }
@@ -177,12 +215,16 @@ EventLog::Usage FileLog::usage() const {
 Result<void> FileLog::trim(Journal journal, WallTime older_than,
                            const PartitionOffsets& keep_from) {
   std::size_t removed = 0;
-  while (const auto path = catalog(journal).take_oldest(older_than, keep_from)) {
+  const auto may_drop = [&](std::uint64_t base) {
+    return !keeper_ || keeper_->may_drop(journal, base);
+  };
+  while (const auto path = catalog(journal).take_oldest(older_than, keep_from, may_drop)) {
     MILLRACE_CHECK_OK(options_.disk.remove(*path));
     // One by one: a power cut must not bring an older segment back behind a gap.
     MILLRACE_CHECK_OK(options_.disk.sync_directory(path->parent_path()));
     ++removed;
   }
+  if (keeper_) MILLRACE_CHECK_OK(keeper_->expire(journal));
   if (removed > 0) {
     spdlog::info("Old segments were dropped: journal={} segments={}", to_string(journal), removed);
   }

@@ -2,6 +2,7 @@
 // docs/reference/log-format.md). Promises what EventLog promises.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -20,6 +21,12 @@ struct FileLogOptions {
   std::uint64_t index_bytes = std::uint64_t{4} << 20;  ///< distance of sparse index entries
   milliseconds idle_mark{100};    ///< after this long without an append the mark is written
   milliseconds trail_sync{1000};  ///< at most this much of the trail is lost in a power cut
+  /// Whether sealed segments get side files. Off for commands that open a log for a moment.
+  bool side_files = false;
+  std::chrono::seconds ids_window{7 * 24 * 3600};  ///< side files of dropped segments stay so long
+  std::uint64_t ids_max = 50'000'000;
+  /// Per journal, who keeps the ids that no side file has yet; outlives the log. nullptr: no ids.
+  std::array<IdMemory*, kJournalCount> id_memories{};
   /// Runs on the writer thread when a write or sync failed; nothing is acknowledged any more. The
   /// default logs the error and ends the process with code 70.
   std::function<void(Error)> fatal;

@@ -25,13 +25,14 @@ Result<bool> has_bytes_after(const File& file, std::uint64_t file_offset) {
 }
 
 /// Counts a sound frame's records in. False when they do not follow what came before.
-bool take_records(const FrameReader::Frame& frame, SegmentScan& scan) {
+bool take_records(const FrameReader::Frame& frame, SegmentScan& scan, const RecordVisitor& visit) {
   RecordCursor cursor(frame.bytes, frame.header);
   LogRecord record;
   while (cursor.next(record)) {
     if (record.offset != scan.ends[record.partition]) return false;
     ++scan.ends[record.partition];
     ++scan.records;
+    if (visit) visit(record);
   }
   return !cursor.malformed();
 }
@@ -71,7 +72,8 @@ Error damage(const Segment& segment, std::uint64_t position) {
                            to_string(segment.header.journal)));
 }
 
-Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t index_bytes) {
+Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t index_bytes,
+                                 const RecordVisitor& visit) {
   MILLRACE_TRY(file, disk.open(segment.path, OpenMode::read));
   FrameReader reader(std::move(file), segment.header);
   const std::uint64_t base = segment.header.base_position;
@@ -92,7 +94,7 @@ Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t ind
       segment.index.push_back({scan.end, scan.ends});
       indexed = scan.end;
     }
-    if (!take_records(*frame, scan)) {
+    if (!take_records(*frame, scan, visit)) {
       scan.damaged = true;
       return scan;
     }

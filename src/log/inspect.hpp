@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,8 +26,12 @@ struct SegmentScan {
   bool damaged = false;            ///< acknowledged frames follow `end`
 };
 
-/// Scans and fills the segment's index. Expected failures are I/O only: damage is in the scan.
-Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t index_bytes);
+using RecordVisitor = std::function<void(const LogRecord&)>;
+
+/// Scans and fills the segment's index; `visit`, if any, sees every record. Expected failures are
+/// I/O only: damage is in the scan.
+Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t index_bytes,
+                                 const RecordVisitor& visit = {});
 
 /// The journal's segments in order, their headers checked against each other and the log's UUID.
 /// Empty when there are none. Errc::newer_format, corrupt or wrong_environment name the file.

@@ -8,6 +8,7 @@
 
 #include "log/inspect.hpp"
 #include "millrace/ids.hpp"
+#include "millrace/record_id.hpp"
 
 namespace millrace::log {
 namespace {
@@ -235,8 +236,10 @@ Result<void> JournalAppender::roll() {
     }
   }
   file_ = std::move(spare_);
-  segment_ = segment;
+  SegmentPtr before = std::exchange(segment_, segment);
   if (catalog_) catalog_->add(std::move(segment));
+  if (options_.memory != nullptr) options_.memory->begin_segment(write_position_);
+  if (sealed_ && before) sealed_(std::move(before));
   return {};
 }
 
@@ -246,6 +249,18 @@ Result<std::unique_ptr<JournalAppender>> JournalAppender::open(AppenderOptions o
   std::unique_ptr<JournalAppender> appender(new JournalAppender(std::move(options)));
   MILLRACE_CHECK_OK(appender->recover(std::move(segments)));
   return appender;
+}
+
+/// What the scan at start tells of the records of the active segment.
+RecordVisitor JournalAppender::remember_ids() {
+  if (options_.memory == nullptr) return {};
+  options_.memory->begin_segment(segment_->header.base_position);
+  return
+      [memory = options_.memory, ids = std::vector<RecordId>()](const LogRecord& record) mutable {
+        ids.clear();
+        memory->ids_of(record, ids);
+        for (const RecordId& id : ids) memory->remember(id, record.appended_at);
+      };
 }
 
 Result<void> JournalAppender::recover(std::vector<SegmentPtr> segments) {
@@ -258,7 +273,7 @@ Result<void> JournalAppender::recover(std::vector<SegmentPtr> segments) {
     return {};
   }
   segment_ = segments.back();
-  MILLRACE_TRY(scan, scan_segment(disk, *segment_, options_.index_bytes));
+  MILLRACE_TRY(scan, scan_segment(disk, *segment_, options_.index_bytes, remember_ids()));
   if (scan.damaged) return std::unexpected(damage(*segment_, scan.end));
   MILLRACE_TRY(file, disk.open(segment_->path, OpenMode::write));
   file_ = std::move(file);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -34,6 +35,7 @@ struct AppenderOptions {
   std::uint64_t segment_bytes = 0;
   std::uint64_t index_bytes = 0;
   bool sync_each_batch = true;
+  IdMemory* memory = nullptr;  ///< told the ids of the segment that is written
 };
 
 class JournalAppender {
@@ -50,6 +52,9 @@ class JournalAppender {
   /// Appends the whole batch of groups, setting their offsets. The result's `records` are filled
   /// in only when wanted.
   Result<RecordBatchPtr> append(std::span<Group* const> groups, bool want_records);
+
+  /// Told of each segment that is sealed from now on, on the appending thread; must not block.
+  void set_sealed(std::function<void(SegmentPtr)> sealed) { sealed_ = std::move(sealed); }
 
   /// Whether the last frame holds records, so that nothing on disk says yet that it is durable.
   bool wants_mark() const { return wants_mark_; }
@@ -71,6 +76,7 @@ class JournalAppender {
   explicit JournalAppender(AppenderOptions options) : options_(std::move(options)) {}
 
   Result<void> recover(std::vector<SegmentPtr> segments);
+  std::function<void(const LogRecord&)> remember_ids();
   Layout lay_out(std::span<const Group* const> groups) const;
   std::uint64_t room() const;
   std::uint64_t file_offset(std::uint64_t position) const;
@@ -83,6 +89,7 @@ class JournalAppender {
   std::filesystem::path spare_path() const { return options_.directory / "spare"; }
 
   AppenderOptions options_;
+  std::function<void(SegmentPtr)> sealed_;
   std::shared_ptr<SegmentCatalog> catalog_;
   SegmentPtr segment_;
   std::unique_ptr<File> file_;

@@ -36,6 +36,16 @@ void SegmentCatalog::note(Segment& segment, std::uint64_t position,
   if (position >= last + index_bytes_) segment.index.push_back({position, offsets});
 }
 
+void SegmentCatalog::set_index(Segment& segment, std::vector<IndexEntry> index) {
+  std::lock_guard guard(mutex_);
+  segment.index = std::move(index);
+}
+
+std::vector<SegmentPtr> SegmentCatalog::segments() const {
+  std::lock_guard guard(mutex_);
+  return segments_;
+}
+
 PartitionOffsets SegmentCatalog::ends() const {
   std::lock_guard guard(mutex_);
   return ends_;
@@ -106,11 +116,13 @@ SegmentPtr SegmentCatalog::beginning_at(std::uint64_t position) const {
 }
 
 std::optional<std::filesystem::path> SegmentCatalog::take_oldest(
-    WallTime older_than, const PartitionOffsets& keep_from) {
+    WallTime older_than, const PartitionOffsets& keep_from,
+    const std::function<bool(std::uint64_t)>& may_drop) {
   std::lock_guard guard(mutex_);
   if (segments_.size() < 2) return std::nullopt;
   const SegmentHeader& following = segments_[1]->header;
-  if (following.base_time >= older_than || !covers(following.base_offsets, keep_from)) {
+  if (following.base_time >= older_than || !covers(following.base_offsets, keep_from) ||
+      !may_drop(segments_.front()->header.base_position)) {
     return std::nullopt;
   }
   std::filesystem::path path = segments_.front()->path;

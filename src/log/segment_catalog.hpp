@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,6 +40,10 @@ class SegmentCatalog {
   /// Remembers a frame boundary of `segment` if the last one known lies far enough before it.
   void note(Segment& segment, std::uint64_t position, const PartitionOffsets& offsets);
 
+  /// The index of a segment as its side file has it.
+  void set_index(Segment& segment, std::vector<IndexEntry> index);
+  std::vector<SegmentPtr> segments() const;
+
   PartitionOffsets ends() const;
   PartitionOffsets begins() const;
   std::uint64_t data_end() const;
@@ -61,9 +66,11 @@ class SegmentCatalog {
   /// The segment that begins at `position`; nullptr when it was trimmed.
   SegmentPtr beginning_at(std::uint64_t position) const;
 
-  /// Takes the oldest sealed segment out if all its records are older and below `keep_from`.
-  std::optional<std::filesystem::path> take_oldest(WallTime older_than,
-                                                   const PartitionOffsets& keep_from);
+  /// Takes the oldest sealed segment out if all its records are older and below `keep_from`, and
+  /// `may_drop` agrees to its base position.
+  std::optional<std::filesystem::path> take_oldest(
+      WallTime older_than, const PartitionOffsets& keep_from,
+      const std::function<bool(std::uint64_t)>& may_drop);
 
  private:
   mutable std::mutex mutex_;

@@ -9,6 +9,7 @@
 
 #include "log/inspect.hpp"
 #include "log/manifest.hpp"
+#include "log/side_file.hpp"
 
 namespace millrace::log {
 namespace {
@@ -35,6 +36,33 @@ struct Walk {
 std::string mismatch(const Segment& segment) {
   return fmt::format("{}: its offsets do not go on where the segment before it ends",
                      segment.path.string());
+}
+
+Result<void> check_side_file(Disk& disk, const fs::path& path, const Walk& walk,
+                             JournalReport& report) {
+  MILLRACE_TRY(side, SideFile::open(disk, path));
+  MILLRACE_CHECK_OK(side->load_bloom());
+  MILLRACE_CHECK_OK(side->verify());
+  const SideHeader& header = side->header();
+  for (const SegmentPtr& segment : walk.segments) {
+    if (segment->header.base_position != header.base_position) continue;
+    if (segment->header.salt == header.salt && segment->end == header.end_position) continue;
+    return fail(Errc::corrupt, fmt::format("{} belongs to another segment", path.string()));
+  }
+  ++report.side_files;
+  report.ids += header.ids;
+  return {};
+}
+
+Result<void> check_side_files(Disk& disk, const fs::path& folder, Walk& walk) {
+  MILLRACE_TRY(names, disk.list(folder));
+  for (const std::string& name : names) {
+    if (!parse_side_name(name)) continue;
+    auto checked = check_side_file(disk, folder / name, walk, walk.report);
+    if (!checked && checked.error().code == Errc::disk_failed) return checked;
+    if (!checked) walk.problems.push_back(checked.error().message);
+  }
+  return {};
 }
 
 Result<Walk> walk(Disk& disk, const fs::path& directory, Journal journal, const std::string& uuid) {
@@ -67,6 +95,7 @@ Result<Walk> walk(Disk& disk, const fs::path& directory, Journal journal, const 
     }
     before = scan.damaged ? std::nullopt : std::optional(scan.ends);
   }
+  MILLRACE_CHECK_OK(check_side_files(disk, directory / std::string(to_string(journal)), walk));
   return walk;
 }
 
@@ -112,6 +141,13 @@ Result<QuarantineReport> quarantine(Disk& disk, const fs::path& directory, Journ
   }
   QuarantineReport report{.end_position = walked.damaged_at};
   const fs::path folder = directory / std::string(to_string(journal));
+  // What they know of is moved aside.
+  for (std::size_t i = *walked.first_damaged; i < walked.segments.size(); ++i) {
+    auto removed = disk.remove(folder / side_name(walked.segments[i]->header.base_position));
+    if (!removed && removed.error().code != Errc::not_found) {
+      return std::unexpected(std::move(removed).error());
+    }
+  }
   // From the newest back, so that a crash in between leaves no gap.
   for (std::size_t i = walked.segments.size(); i-- > *walked.first_damaged;) {
     const Segment& segment = *walked.segments[i];

@@ -17,6 +17,8 @@ struct JournalReport {
   std::uint64_t segments = 0;
   std::uint64_t frames = 0;
   std::uint64_t records = 0;
+  std::uint64_t side_files = 0;  ///< sound ones; a sealed segment without one gets it at start
+  std::uint64_t ids = 0;         ///< that they know
   std::uint64_t first_position = 0;
   std::uint64_t end_position = 0;  ///< after the last sound frame
   bool torn_tail = false;          ///< unacknowledged bytes at the end; the next start cuts them
@@ -28,8 +30,8 @@ struct VerifyReport {
   std::vector<std::string> problems;  ///< sentences with file and byte; empty: all is well
 };
 
-/// Reads every frame. Changes nothing and takes no lock: beside a running log the end of the active
-/// segment may look torn. Errc::not_found when there is no log; newer_format.
+/// Reads every frame and every side file. Changes nothing and takes no lock: beside a running log
+/// the end of the active segment may look torn. Errc::not_found when there is no log; newer_format.
 Result<VerifyReport> verify(Disk& disk, const std::filesystem::path& directory);
 
 struct QuarantineReport {

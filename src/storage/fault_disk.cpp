@@ -21,6 +21,7 @@ class FaultDisk::OpenFile final : public File {
     const std::size_t size =
         std::min(buffer.size(), contents.size() - static_cast<std::size_t>(offset));
     std::memcpy(buffer.data(), contents.data() + offset, size);
+    disk_.bytes_read_[path_.string()] += size;
     return size;
   }
 
@@ -253,6 +254,12 @@ std::uint64_t FaultDisk::count(Operation operation) const {
   std::lock_guard guard(mutex_);
   const auto found = counts_.find(operation);
   return found == counts_.end() ? 0 : found->second;
+}
+
+std::uint64_t FaultDisk::bytes_read(const fs::path& path) const {
+  std::lock_guard guard(mutex_);
+  const auto found = bytes_read_.find(path.string());
+  return found == bytes_read_.end() ? 0 : found->second;
 }
 
 void FaultDisk::overwrite(const fs::path& path, std::uint64_t offset, std::string_view bytes) {

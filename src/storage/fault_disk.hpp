@@ -52,6 +52,8 @@ class FaultDisk final : public Disk {
 
   /// How many operations of a kind succeeded since the start.
   std::uint64_t count(Operation operation) const;
+  /// Bytes read from the file since the start.
+  std::uint64_t bytes_read(const std::filesystem::path& path) const;
   /// Changes a file's durable and current bytes behind everyone's back.
   void overwrite(const std::filesystem::path& path, std::uint64_t offset, std::string_view bytes);
   std::string contents(const std::filesystem::path& path) const;
@@ -96,6 +98,7 @@ class FaultDisk final : public Disk {
   std::set<std::string> locks_;
   std::map<Operation, std::pair<std::uint64_t, Errc>> failures_;
   std::map<Operation, std::uint64_t> counts_;
+  std::map<std::string, std::uint64_t> bytes_read_;
   std::uint64_t capacity_ = ~std::uint64_t{0};
   std::optional<std::uint64_t> operations_left_;
   std::uint64_t life_ = 0;  ///< rises with each power cut; older files and locks are dead

@@ -1,0 +1,351 @@
+// Side files: what they answer, and that a damaged or missing one is made again and never believed.
+#include "log/side_file.hpp"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <random>
+#include <set>
+
+#include "log/verify.hpp"
+#include "log_test_support.hpp"
+
+namespace millrace::test {
+namespace {
+
+const std::filesystem::path kPath = "/log/inbox/00000000000000000000.side";
+const std::string kUuid = "01234567-89ab-4def-8123-456789abcdef";
+
+RecordId id_of(std::uint64_t number) {
+  std::mt19937_64 random(number);
+  return {random(), random()};
+}
+
+log::SideContents contents_with(std::uint64_t ids) {
+  log::SideContents contents;
+  contents.header.log_uuid = kUuid;
+  contents.header.end_position = 10'000;
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    PartitionOffsets offsets{};
+    offsets.fill(i);
+    contents.index.push_back({i * 1000, offsets});
+  }
+  for (std::uint64_t i = 0; i < ids; ++i) {
+    contents.ids.push_back({id_of(i), static_cast<std::uint32_t>(1000 + i)});
+  }
+  return contents;
+}
+
+TEST(SideFile, HoldsWhatWasWrittenAndNothingElse) {
+  for (const std::uint64_t count : {0, 1, 203, 204, 205, 5000}) {
+    FaultDisk disk;
+    ASSERT_TRUE(disk.create_directories("/log/inbox"));
+    ASSERT_TRUE(write_side_file(disk, kPath, contents_with(count)));
+    auto side = log::SideFile::open(disk, kPath);
+    ASSERT_TRUE(side) << side.error().message;
+    EXPECT_EQ((*side)->header().ids, count);
+    EXPECT_EQ((*side)->header().end_position, 10'000u);
+    const auto index = (*side)->read_index();
+    ASSERT_TRUE(index);
+    ASSERT_EQ(index->size(), 10u);
+    EXPECT_EQ(index->back().position, 9000u);
+    EXPECT_EQ(index->back().offsets[63], 9u);
+    for (const bool in_memory : {false, true}) {
+      if (in_memory) ASSERT_TRUE((*side)->load_bloom());
+      for (std::uint64_t i = 0; i < count; ++i) {
+        EXPECT_TRUE(*(*side)->holds(id_of(i), WallTime(seconds(1000 + i)))) << i;
+        EXPECT_FALSE(*(*side)->holds(id_of(i), WallTime(seconds(1001 + i)))) << "too old";
+      }
+      for (std::uint64_t i = count; i < count + 3000; ++i) {
+        EXPECT_FALSE(*(*side)->holds(id_of(i), WallTime())) << i;
+      }
+    }
+    EXPECT_TRUE((*side)->verify());
+  }
+}
+
+TEST(SideFile, KeepsTheLatestTimeOfAnIdThatCameTwice) {
+  FaultDisk disk;
+  ASSERT_TRUE(disk.create_directories("/log/inbox"));
+  log::SideContents contents = contents_with(3);
+  contents.ids.push_back({id_of(1), 5000});
+  contents.ids.push_back({id_of(1), 3000});
+  ASSERT_TRUE(write_side_file(disk, kPath, contents));
+  auto side = log::SideFile::open(disk, kPath);
+  ASSERT_TRUE(side);
+  EXPECT_EQ((*side)->header().ids, 3u);
+  EXPECT_TRUE(*(*side)->holds(id_of(1), WallTime(seconds(5000))));
+}
+
+TEST(SideFile, AFlippedBitNeverChangesAnAnswer) {
+  FaultDisk disk;
+  ASSERT_TRUE(disk.create_directories("/log/inbox"));
+  ASSERT_TRUE(write_side_file(disk, kPath, contents_with(500)));
+  const std::string intact = disk.contents(kPath);
+  std::mt19937_64 random(7);
+  int noticed = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const std::uint64_t byte = random() % intact.size();
+    const char flipped = static_cast<char>(intact[byte] ^ (1 << random() % 8));
+    disk.overwrite(kPath, byte, std::string_view(&flipped, 1));
+    auto side = log::SideFile::open(disk, kPath);
+    bool damaged = !side;
+    if (side) {
+      const std::uint64_t one = random() % 1000;
+      const auto held = (*side)->holds(id_of(one), WallTime());
+      if (held) EXPECT_EQ(*held, one < 500) << "byte " << byte;
+      damaged = !(*side)->load_bloom() || !(*side)->verify();
+    }
+    EXPECT_TRUE(damaged) << "byte " << byte;
+    noticed += damaged ? 1 : 0;
+    disk.overwrite(kPath, byte, std::string_view(&intact[byte], 1));
+  }
+  EXPECT_EQ(noticed, 1000);
+}
+
+/// Ids are the payloads' first eight bytes; waits until told that they are archived.
+class Memory final : public IdMemory {
+ public:
+  void ids_of(const LogRecord& record, std::vector<RecordId>& out) const override {
+    out.push_back(id_of(std::stoull(std::string(record.payload.substr(0, 8)))));
+  }
+  void remember(RecordId id, WallTime) override {
+    std::lock_guard guard(mutex);
+    active.insert(id);
+  }
+  void begin_segment(std::uint64_t position) override {
+    std::lock_guard guard(mutex);
+    segment = position;
+  }
+  void archived_below(std::uint64_t position) override {
+    std::lock_guard guard(mutex);
+    archived = position;
+    changed.notify_all();
+  }
+  /// All sealed segments have their side files.
+  void await_archive() {
+    std::unique_lock guard(mutex);
+    EXPECT_TRUE(changed.wait_for(guard, seconds(60), [this] { return archived == segment; }));
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::set<RecordId> active;
+  std::uint64_t segment = 0;
+  std::uint64_t archived = 0;
+};
+
+class SideFiles : public ::testing::Test {
+ protected:
+  std::unique_ptr<EventLog> open() {
+    memory_ = std::make_unique<Memory>();
+    FileLogOptions options = options_on(disk_, clock_);
+    options.side_files = true;
+    options.id_memories[0] = memory_.get();
+    options.fatal = [](const Error& error) { ADD_FAILURE() << error.message; };
+    auto log = open_file_log(std::move(options));
+    EXPECT_TRUE(log) << log.error().message;
+    return log ? std::move(*log) : nullptr;
+  }
+  /// Ids 0 to `count` - 1, a second apart; 24 of them fill a segment.
+  void fill(EventLog& log, int count) {
+    for (int i = 0; i < count; ++i) {
+      std::string payload = std::to_string(100'000'000 + i).substr(1) + std::string(400, 'p');
+      ASSERT_TRUE(append_and_wait(log, Journal::inbox, one(std::move(payload))));
+      clock_.advance(seconds(1));
+    }
+  }
+  std::vector<std::filesystem::path> names(std::string_view ending) {
+    std::vector<std::filesystem::path> found;
+    const auto all = disk_.list("/log/inbox");
+    for (const std::string& name : *all) {
+      if (name.ends_with(ending)) found.push_back("/log/inbox/" + name);
+    }
+    return found;
+  }
+  bool knows(EventLog& log, std::uint64_t number, WallTime since = {}) {
+    const RecordId id = id_of(number);
+    const auto known = log.known_ids(Journal::inbox, std::span(&id, 1), since);
+    EXPECT_TRUE(known) << known.error().message;
+    return known && known->front();
+  }
+
+  FaultDisk disk_;
+  ManualClock clock_;
+  std::unique_ptr<Memory> memory_;
+};
+
+TEST_F(SideFiles, EveryIdIsInMemoryOrInASideFileAlsoAfterARestart) {
+  auto log = open();
+  EXPECT_FALSE(log->archives_ids(Journal::inbox));
+  fill(*log, 200);
+  memory_->await_archive();
+  EXPECT_TRUE(log->archives_ids(Journal::inbox));
+  log.reset();
+  EXPECT_EQ(names(".side").size(), names(".log").size() - 1);
+  log = open();
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    EXPECT_NE(knows(*log, i), memory_->active.contains(id_of(i))) << i;
+  }
+  EXPECT_FALSE(knows(*log, 200));
+  EXPECT_GT(memory_->active.size(), 0u);
+  EXPECT_LT(memory_->active.size(), 40u);
+}
+
+TEST_F(SideFiles, AStartReadsHeadersOfSealedSegmentsOnly) {
+  {
+    auto log = open();
+    fill(*log, 300);
+    memory_->await_archive();
+  }
+  const auto segments = names(".log");
+  ASSERT_GT(segments.size(), 5u);
+  std::vector<std::uint64_t> before;
+  for (const auto& path : segments) before.push_back(disk_.bytes_read(path));
+  auto log = open();
+  for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
+    EXPECT_EQ(disk_.bytes_read(segments[i]) - before[i], log::kSegmentHeaderBytes) << segments[i];
+  }
+  // With the index of the side file, a reader begins near its offset.
+  PartitionOffsets from;
+  from.fill(kSkipPartition);
+  from[1] = 20;
+  const std::uint64_t begun = disk_.bytes_read(segments[0]);
+  auto reader = log->open_reader(Journal::inbox, from);
+  ASSERT_TRUE(reader);
+  const auto batch = (*reader)->next(1, 1);
+  ASSERT_TRUE(batch);
+  EXPECT_EQ((*batch)->records.front().offset, 20u);
+  EXPECT_LT(disk_.bytes_read(segments[0]) - begun, disk_.contents(segments[0]).size() / 2);
+}
+
+TEST_F(SideFiles, AMissingOrDamagedOneIsMadeAgain) {
+  {
+    auto log = open();
+    fill(*log, 200);
+    memory_->await_archive();
+  }
+  const auto sides = names(".side");
+  ASSERT_GE(sides.size(), 4u);
+  const std::string intact = disk_.contents(sides[1]);
+  ASSERT_TRUE(disk_.remove(sides[0]));
+  disk_.overwrite(sides[1], 100, "x");                                     // its header
+  disk_.overwrite(sides[2], disk_.contents(sides[2]).size() - 4000, "x");  // its ids
+  auto log = open();
+  // Until they are made again nobody is told that an id is new.
+  for (;;) {
+    std::vector<RecordId> ids;
+    for (std::uint64_t i = 0; i < 200; ++i) ids.push_back(id_of(i));
+    const auto known = log->known_ids(Journal::inbox, ids, {});
+    if (!known) {
+      EXPECT_EQ(known.error().code, Errc::overloaded);
+      std::this_thread::yield();
+      continue;
+    }
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      EXPECT_NE((*known)[i], memory_->active.contains(id_of(i))) << i;
+    }
+    break;
+  }
+  EXPECT_EQ(disk_.contents(sides[1]), intact);
+  const auto report = log::verify(disk_, "/log");
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->problems.empty()) << report->problems.front();
+}
+
+TEST_F(SideFiles, VerifyNamesADamagedOne) {
+  {
+    auto log = open();
+    fill(*log, 60);
+    memory_->await_archive();
+  }
+  auto report = log::verify(disk_, "/log");
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->problems.empty());
+  EXPECT_EQ(report->journals[0].side_files, report->journals[0].segments - 1);
+  EXPECT_GT(report->journals[0].ids, 20u);
+  const auto side = names(".side").front();
+  disk_.overwrite(side, disk_.contents(side).size() - 4090, "x");
+  report = log::verify(disk_, "/log");
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->problems.size(), 1u);
+  EXPECT_NE(report->problems[0].find(side.string()), std::string::npos) << report->problems[0];
+}
+
+TEST_F(SideFiles, OutliveTheirSegmentsForTheWindow) {
+  auto log = open();
+  fill(*log, 200);
+  memory_->await_archive();
+  const std::size_t sides = names(".side").size();
+  PartitionOffsets all;
+  all.fill(~Offset{1});
+  ASSERT_TRUE(log->trim(Journal::inbox, clock_.wall_now() + seconds(1), all));
+  EXPECT_EQ(names(".log").size(), 1u);
+  EXPECT_EQ(names(".side").size(), sides);
+  EXPECT_TRUE(knows(*log, 0));
+  log.reset();
+  log = open();
+  EXPECT_TRUE(knows(*log, 0));
+  EXPECT_TRUE(knows(*log, 100));
+  clock_.advance(std::chrono::hours(7 * 24) - seconds(100));
+  EXPECT_FALSE(knows(*log, 0, clock_.wall_now() - std::chrono::hours(7 * 24)));
+  EXPECT_TRUE(knows(*log, 110, clock_.wall_now() - std::chrono::hours(7 * 24)));
+  clock_.advance(seconds(100));
+  ASSERT_TRUE(log->trim(Journal::inbox, clock_.wall_now(), all));
+  EXPECT_TRUE(names(".side").empty());
+}
+
+TEST_F(SideFiles, APowerCutWhileOneIsMadeOnlyMeansItIsMadeAgain) {
+  spdlog::set_level(spdlog::level::off);
+  for (std::uint64_t operations = 1; operations < 60; ++operations) {
+    FaultDisk disk;
+    const auto options = [&](Memory& memory) {
+      FileLogOptions made = options_on(disk, clock_);
+      made.side_files = true;
+      made.id_memories[0] = &memory;
+      made.fatal = [](const Error&) {};
+      return made;
+    };
+    std::set<std::uint64_t> acknowledged;
+    {
+      Memory memory;
+      auto log = open_file_log(options(memory));
+      ASSERT_TRUE(log);
+      disk.power_off_after(operations * 3);
+      TestExecutor executor;
+      for (std::uint64_t i = 0; i < 120; ++i) {
+        std::string payload = std::to_string(100'000'000 + i).substr(1) + std::string(400, 'p');
+        (*log)->append(Journal::inbox, one(std::move(payload)), executor,
+                       [&, i](const AppendResult& result) {
+                         if (result) acknowledged.insert(i);
+                       });
+        std::this_thread::yield();
+      }
+      (*log)->close();
+      while (executor.run_one()) {
+      }
+    }
+    disk.power_cut(operations);
+    Memory memory;
+    auto log = open_file_log(options(memory));
+    ASSERT_TRUE(log) << log.error().message;
+    for (const std::uint64_t i : acknowledged) {
+      const RecordId id = id_of(i);
+      for (;;) {
+        const auto known = (*log)->known_ids(Journal::inbox, std::span(&id, 1), {});
+        if (!known) {
+          std::this_thread::yield();
+          continue;
+        }
+        EXPECT_TRUE(known->front() || memory.active.contains(id)) << operations << " " << i;
+        break;
+      }
+    }
+  }
+  spdlog::set_level(spdlog::level::info);
+}
+
+}  // namespace
+}  // namespace millrace::test
