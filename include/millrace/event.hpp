@@ -56,6 +56,7 @@ struct Event {
   std::string correlation_id;
   std::string traceparent;
   std::string program;  ///< hash of the program that projected it; empty for /events
+  std::string request;  ///< of /events: the Idempotency-Key it came under, hashed; may be empty
   std::string version;  ///< the source's version of the record, as text; may be empty
   Json data;
 

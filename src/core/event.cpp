@@ -161,6 +161,7 @@ std::string encode(const Event& event, const Json& data) {
   member(out, "traceparent", event.traceparent);
   member(out, "program", event.program);
   member(out, "recordversion", event.version);
+  member(out, "request", event.request);
   out += ",\"data\":";
   append_json(out, data);
   out.push_back('}');
@@ -192,6 +193,7 @@ Result<Event> decode_event(std::string_view bytes) {
   event.traceparent = text_of(json, "traceparent");
   event.program = text_of(json, "program");
   event.version = text_of(json, "recordversion");
+  event.request = text_of(json, "request");
   if (Json* data = json.get_object().if_contains("data")) event.data = std::move(*data);
   return event;
 }

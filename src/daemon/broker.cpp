@@ -64,9 +64,19 @@ Result<void> Broker::open_stores() {
     }
   }
   disk_ = std::make_unique<PosixDisk>();
+  const auto make_ids = [&](Journal journal) {
+    return std::make_unique<ingress::DedupeIndex>(
+        ingress::DedupeIndex::Options{.journal = journal, .window = installation.dedupe_window});
+  };
+  inbox_ids_ = make_ids(Journal::inbox);
+  event_ids_ = make_ids(Journal::events);
   FileLogOptions log_options{.directory = installation.log_directory,
                              .disk = *disk_,
                              .clock = clock_,
+                             .side_files = true,
+                             .ids_window = installation.dedupe_window,
+                             .ids_max = installation.dedupe_ids_max,
+                             .id_memories = {inbox_ids_.get(), event_ids_.get(), nullptr},
                              .fatal = [](const Error& cause) { die("the log", cause); }};
   MILLRACE_TRY(log, open_file_log(std::move(log_options)));
   log_ = std::move(log);
@@ -86,17 +96,6 @@ Result<void> Broker::recover() {
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
   MILLRACE_TRY(from, inbox_start(*state_, *log_));
   inbox_from_ = from;
-  dedupe_ = std::make_unique<ingress::DedupeIndex>(
-      ingress::DedupeIndex::Options{.window = config_->installation.dedupe_window,
-                                    .ids_max = config_->installation.dedupe_ids_max});
-  for (const Journal journal : {Journal::inbox, Journal::events}) {
-    MILLRACE_TRY(reader, log_->open_reader(journal, log_->begins(journal)));
-    for (;;) {
-      MILLRACE_TRY(batch, reader->next(4096, std::size_t{4} << 20));
-      if (batch->records.empty()) break;
-      for (const LogRecord& record : batch->records) dedupe_->feed(journal, record);
-    }
-  }
   return {};
 }
 
@@ -331,10 +330,10 @@ Result<void> Broker::start_ingress() {
   limits.min_free_fraction = installation.retention.min_free_fraction;
   intake_ = std::make_unique<ingress::Intake>(*log_, *counters_, limits);
   intake_->set_disk_free(log_->usage().disk_free_fraction);
-  hooks_ = std::make_unique<ingress::HookEndpoint>(*intake_, *dedupe_, *counters_, clock_);
+  hooks_ = std::make_unique<ingress::HookEndpoint>(*intake_, *inbox_ids_, *counters_, clock_);
   hooks_->set_table(std::make_shared<const ingress::HookTable>(*config_));
   events_ =
-      std::make_unique<ingress::EventsEndpoint>(*intake_, *dedupe_, *keys_, *counters_, clock_);
+      std::make_unique<ingress::EventsEndpoint>(*intake_, *event_ids_, *keys_, *counters_, clock_);
   events_->set_table(std::make_shared<const ingress::EventsTable>(*config_));
   plane_ = std::make_unique<ingress::DataPlane>(*hooks_, *events_);
   HttpServerOptions options;

@@ -117,6 +117,8 @@ class Broker {
   WallTime started_at_;
 
   std::unique_ptr<Disk> disk_;
+  std::unique_ptr<ingress::DedupeIndex> inbox_ids_;  ///< before the log, which tells them
+  std::unique_ptr<ingress::DedupeIndex> event_ids_;
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<StateStore> state_;
   Installation installation_;
@@ -124,7 +126,6 @@ class Broker {
 
   std::unique_ptr<ingress::Counters> counters_;
   std::unique_ptr<ingress::Intake> intake_;
-  std::unique_ptr<ingress::DedupeIndex> dedupe_;
   std::unique_ptr<ingress::KeyStore> keys_;
   std::unique_ptr<ingress::HookEndpoint> hooks_;
   std::unique_ptr<ingress::EventsEndpoint> events_;

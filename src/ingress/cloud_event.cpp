@@ -14,9 +14,9 @@
 namespace millrace::ingress {
 namespace {
 
-constexpr std::array<std::string_view, 11> kReserved{
-    "record",        "rev",           "types",       "cause", "origin",   "program",
-    "recordversion", "entityversion", "causationid", "site",  "dataclass"};
+constexpr std::array<std::string_view, 12> kReserved{
+    "record",        "rev",           "types",       "cause", "origin",    "program",
+    "recordversion", "entityversion", "causationid", "site",  "dataclass", "request"};
 
 using Attributes = std::map<std::string, std::string, std::less<>>;
 
@@ -52,13 +52,16 @@ std::expected<void, EventRefusal> add_attribute(Attributes& attributes, std::str
   return {};
 }
 
-std::expected<void, EventRefusal> read_structured(std::string_view body, Attributes& attributes,
-                                                  Json& data) {
+std::expected<Json, EventRefusal> read_body(std::string_view body) {
   auto parsed = parse_json(body);
   if (!parsed) return refuse(400, "the body cannot be read as JSON: " + parsed.error().message);
-  if (!parsed->is_object()) return refuse(400, "a CloudEvent is a JSON object");
+  return *std::move(parsed);
+}
+
+std::expected<void, EventRefusal> read_structured(Json& event, Attributes& attributes, Json& data) {
+  if (!event.is_object()) return refuse(400, "a CloudEvent is a JSON object");
   bool has_data = false;
-  for (auto& member : parsed->get_object()) {
+  for (auto& member : event.get_object()) {
     const std::string_view name(member.key().data(), member.key().size());
     Json& value = member.value();
     if (name == "data") {
@@ -88,8 +91,8 @@ std::expected<void, EventRefusal> read_binary(const HttpHeaders& headers, std::s
     auto added = add_attribute(attributes, std::string_view(name).substr(3), *std::move(text));
     if (!added) return added;
   }
-  auto parsed = parse_json(body);
-  if (!parsed) return refuse(400, "the body cannot be read as JSON: " + parsed.error().message);
+  auto parsed = read_body(body);
+  if (!parsed) return std::unexpected(std::move(parsed).error());
   data = *std::move(parsed);
   return {};
 }
@@ -161,31 +164,78 @@ std::expected<Event, EventRefusal> to_event(Attributes attributes, Json data, Wa
   return event;
 }
 
-}  // namespace
-
-std::expected<Event, EventRefusal> read_cloud_event(const HttpHeaders& headers,
-                                                    std::string_view body, WallTime now) {
-  const std::string type = media_type(header(headers, "content-type").value_or(""));
+std::expected<Event, EventRefusal> read_one(Json& json, WallTime now) {
   Attributes attributes;
   Json data;
-  std::expected<void, EventRefusal> read;
-  if (type == "application/cloudevents+json") {
-    read = read_structured(body, attributes, data);
-  } else if (type == "application/cloudevents-batch+json") {
-    return refuse(415, "batches of CloudEvents are not supported yet: send them one by one");
-  } else if (type.starts_with("application/cloudevents")) {
-    return refuse(415, "send structured CloudEvents as application/cloudevents+json");
-  } else if (!header(headers, "ce-specversion")) {
+  auto read = read_structured(json, attributes, data);
+  if (!read) return std::unexpected(std::move(read).error());
+  return to_event(std::move(attributes), std::move(data), now);
+}
+
+std::expected<SentEvents, EventRefusal> read_batch(Json& json, WallTime now) {
+  if (!json.is_array()) return refuse(400, "a batch of CloudEvents is a JSON array");
+  SentEvents sent{.events = {}, .batch = true};
+  for (Json& element : json.get_array()) {
+    auto event = read_one(element, now);
+    if (!event) return std::unexpected(in_batch(std::move(event).error(), sent.events.size()));
+    sent.events.push_back(*std::move(event));
+  }
+  return sent;
+}
+
+// The content type says how events are sent; anything else is refused with what would be right.
+std::expected<void, EventRefusal> check_binary(const HttpHeaders& headers, std::string_view type) {
+  if (type.starts_with("application/cloudevents")) {
+    return refuse(415,
+                  "send structured CloudEvents as application/cloudevents+json, or "
+                  "application/cloudevents-batch+json");
+  }
+  if (!header(headers, "ce-specversion")) {
     return refuse(415,
                   "send a CloudEvent: application/cloudevents+json, or ce- headers and a JSON "
                   "body");
-  } else if (!is_json_type(type)) {
-    return refuse(415, "the body of a binary CloudEvent must be application/json");
-  } else {
-    read = read_binary(headers, body, attributes, data);
   }
+  if (!is_json_type(type)) {
+    return refuse(415, "the body of a binary CloudEvent must be application/json");
+  }
+  return {};
+}
+
+}  // namespace
+
+EventRefusal in_batch(EventRefusal refusal, std::size_t index) {
+  if (refusal.status == 400 || refusal.status == 415) refusal.status = 422;
+  refusal.detail = fmt::format("event {} of the batch: {}", index, refusal.detail);
+  refusal.pointer = fmt::format("/{}{}", index, refusal.pointer);
+  refusal.index = index;
+  return refusal;
+}
+
+std::expected<SentEvents, EventRefusal> read_cloud_events(const HttpHeaders& headers,
+                                                          std::string_view body, WallTime now) {
+  const std::string type = media_type(header(headers, "content-type").value_or(""));
+  const bool batch = type == "application/cloudevents-batch+json";
+  SentEvents sent;
+  if (batch || type == "application/cloudevents+json") {
+    auto json = read_body(body);
+    if (!json) return std::unexpected(std::move(json).error());
+    if (batch) return read_batch(*json, now);
+    auto event = read_one(*json, now);
+    if (!event) return std::unexpected(std::move(event).error());
+    sent.events.push_back(*std::move(event));
+    return sent;
+  }
+  if (auto binary = check_binary(headers, type); !binary) {
+    return std::unexpected(std::move(binary).error());
+  }
+  Attributes attributes;
+  Json data;
+  auto read = read_binary(headers, body, attributes, data);
   if (!read) return std::unexpected(std::move(read).error());
-  return to_event(std::move(attributes), std::move(data), now);
+  auto event = to_event(std::move(attributes), std::move(data), now);
+  if (!event) return std::unexpected(std::move(event).error());
+  sent.events.push_back(*std::move(event));
+  return sent;
 }
 
 }  // namespace millrace::ingress

@@ -3,9 +3,12 @@
 // sender who believes it matters must learn that it does not.
 #pragma once
 
+#include <cstddef>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "millrace/event.hpp"
 #include "millrace/http.hpp"
@@ -17,11 +20,22 @@ struct EventRefusal {
   int status = 400;
   std::string detail;   ///< never repeats what was sent
   std::string pointer;  ///< JSON pointer of what does not fit; may be empty
+  std::optional<std::size_t> index = std::nullopt;  ///< of the event in its batch
 };
 
-/// `body` as sent. The result has id, type, entity, source, subject, time (`now` when not given),
+/// Says which event of a batch is meant; what would be a 400 alone makes a batch a 422.
+EventRefusal in_batch(EventRefusal refusal, std::size_t index);
+
+/// The events of a request: one, or a batch (application/cloudevents-batch+json).
+struct SentEvents {
+  std::vector<Event> events;
+  bool batch = false;
+};
+
+/// `body` as sent. Each event has id, type, entity, source, subject, time (`now` when not given),
 /// record ("events:<source>/<subject>"), types, correlation_id, traceparent and data; no rev.
-std::expected<Event, EventRefusal> read_cloud_event(const HttpHeaders& headers,
-                                                    std::string_view body, WallTime now);
+/// A batch is taken whole or refused with 422 for the first event that does not fit.
+std::expected<SentEvents, EventRefusal> read_cloud_events(const HttpHeaders& headers,
+                                                          std::string_view body, WallTime now);
 
 }  // namespace millrace::ingress

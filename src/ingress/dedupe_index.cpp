@@ -9,8 +9,9 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
-#include <vector>
+#include <utility>
 
+#include "ingress/idempotency.hpp"
 #include "millrace/event.hpp"
 
 namespace millrace::ingress {
@@ -24,10 +25,10 @@ constexpr std::size_t kBytesPerId = 40;
 
 struct KeyHash {
   using is_avalanching = void;  // the key is a digest already
-  std::size_t operator()(const DedupeKey& key) const noexcept { return key.low; }
+  std::size_t operator()(const RecordId& key) const noexcept { return key.low; }
 };
 
-DedupeKey digest(char kind, std::string_view source, std::string_view id) {
+RecordId digest(char kind, std::string_view source, std::string_view id) {
   thread_local std::string text;
   text.clear();
   text.push_back(kind);
@@ -37,7 +38,7 @@ DedupeKey digest(char kind, std::string_view source, std::string_view id) {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   MILLRACE_INVARIANT(EVP_Digest(text.data(), text.size(), bytes, nullptr, EVP_sha256(), nullptr) ==
                      1);
-  DedupeKey key;
+  RecordId key;
   std::memcpy(&key.high, bytes, 8);
   std::memcpy(&key.low, bytes + 8, 8);
   return key;
@@ -52,37 +53,39 @@ struct Waiter {
 
 struct DedupeIndex::Stripe {
   struct Generation {
-    boost::unordered_flat_set<DedupeKey, KeyHash> keys;
+    boost::unordered_flat_set<RecordId, KeyHash> keys;
+    std::uint64_t segment = 0;  ///< they lie in this segment or in one before it
     WallTime first;
     WallTime last;
   };
 
   std::mutex mutex;
   std::deque<Generation> generations;  // the oldest first
-  std::unordered_map<DedupeKey, std::vector<Waiter>, KeyHash> pending;
+  std::unordered_map<RecordId, std::vector<Waiter>, KeyHash> pending;
 
-  bool contains(DedupeKey key) const {
-    return std::any_of(generations.rbegin(), generations.rend(),
-                       [&](const Generation& g) { return g.keys.contains(key); });
+  bool contains(RecordId key, WallTime since) const {
+    return std::any_of(generations.rbegin(), generations.rend(), [&](const Generation& g) {
+      return g.last >= since && g.keys.contains(key);
+    });
   }
 
   // Returns how many ids were forgotten before their time.
-  std::uint64_t insert(DedupeKey key, WallTime at, const Options& options) {
-    const std::uint64_t total_max =
-        std::min<std::uint64_t>(options.ids_max, options.bytes_max / kBytesPerId) / kStripes;
+  std::uint64_t insert(RecordId key, WallTime at, std::uint64_t segment, const Options& options) {
+    const std::uint64_t total_max = options.bytes_max / kBytesPerId / kStripes;
     const std::uint64_t generation_max = std::max<std::uint64_t>(total_max / kGenerations, 1);
     while (!generations.empty() && generations.front().last < at - options.window) {
       generations.pop_front();
     }
     std::uint64_t forgotten = 0;
-    if (generations.empty() || generations.back().keys.size() >= generation_max ||
+    if (generations.empty() || generations.back().segment != segment ||
+        generations.back().keys.size() >= generation_max ||
         at - generations.back().first > options.window / kGenerations) {
       const std::uint64_t kept_max = std::max(total_max, generation_max) - generation_max;
       while (!generations.empty() && count() > kept_max) {
         forgotten += generations.front().keys.size();
         generations.pop_front();
       }
-      generations.push_back({{}, at, at});
+      generations.push_back({{}, segment, at, at});
     }
     generations.back().keys.insert(key);
     generations.back().last = std::max(generations.back().last, at);
@@ -96,11 +99,11 @@ struct DedupeIndex::Stripe {
   }
 };
 
-DedupeKey hook_key(std::string_view connection, std::string_view id) {
+RecordId hook_key(std::string_view connection, std::string_view id) {
   return digest('h', connection, id);
 }
 
-DedupeKey event_key(std::string_view source, std::string_view id) {
+RecordId event_key(std::string_view source, std::string_view id) {
   return digest('e', source, id);
 }
 
@@ -110,20 +113,16 @@ DedupeIndex::DedupeIndex(Options options) : options_(options) {
 
 DedupeIndex::~DedupeIndex() = default;
 
-DedupeIndex::Stripe& DedupeIndex::stripe(DedupeKey key) {
-  return *stripes_[key.high % kStripes];
-}
-
-Seen DedupeIndex::begin(DedupeKey key, WallTime) {
+Seen DedupeIndex::begin(RecordId key, WallTime now) {
   Stripe& own = stripe(key);
   const std::lock_guard lock(own.mutex);
   if (own.pending.contains(key)) return Seen::duplicate_pending;
-  if (own.contains(key)) return Seen::duplicate_durable;
+  if (own.contains(key, now - options_.window)) return Seen::duplicate_durable;
   own.pending.try_emplace(key);
   return Seen::fresh;
 }
 
-void DedupeIndex::settle(DedupeKey key, bool durable, WallTime now) {
+void DedupeIndex::end(RecordId key, bool durable, bool insert, WallTime now) {
   std::vector<Waiter> waiters;
   {
     Stripe& own = stripe(key);
@@ -132,7 +131,7 @@ void DedupeIndex::settle(DedupeKey key, bool durable, WallTime now) {
     if (found == own.pending.end()) return;
     waiters = std::move(found->second);
     own.pending.erase(found);
-    if (durable) forgotten_early_ += own.insert(key, now, options_);
+    if (insert) forgotten_early_ += own.insert(key, now, segment_, options_);
   }
   for (Waiter& waiter : waiters) {
     waiter.home->post(
@@ -140,7 +139,15 @@ void DedupeIndex::settle(DedupeKey key, bool durable, WallTime now) {
   }
 }
 
-void DedupeIndex::when_settled(DedupeKey key, Executor& home, Settled settled) {
+void DedupeIndex::settle(RecordId key, bool durable, WallTime now) {
+  end(key, durable, durable, now);
+}
+
+void DedupeIndex::settle_known(RecordId key) {
+  end(key, true, false, {});
+}
+
+void DedupeIndex::when_settled(RecordId key, Executor& home, Settled settled) {
   bool durable = false;
   {
     Stripe& own = stripe(key);
@@ -150,33 +157,47 @@ void DedupeIndex::when_settled(DedupeKey key, Executor& home, Settled settled) {
       found->second.push_back({&home, std::move(settled)});
       return;
     }
-    durable = own.contains(key);
+    durable = own.contains(key, WallTime::min());
   }
   home.post([durable, settled = std::move(settled)]() mutable { settled(durable); });
 }
 
-void DedupeIndex::remember(DedupeKey key, WallTime at) {
+bool DedupeIndex::contains(RecordId key, WallTime now) const {
   Stripe& own = stripe(key);
   const std::lock_guard lock(own.mutex);
-  if (!own.contains(key)) forgotten_early_ += own.insert(key, at, options_);
+  return own.contains(key, now - options_.window);
 }
 
-void DedupeIndex::feed(Journal journal, const LogRecord& record) {
-  if (journal == Journal::inbox) {
+void DedupeIndex::remember(RecordId key, WallTime at) {
+  Stripe& own = stripe(key);
+  const std::lock_guard lock(own.mutex);
+  if (!own.contains(key, at - options_.window)) {
+    forgotten_early_ += own.insert(key, at, segment_, options_);
+  }
+}
+
+void DedupeIndex::archived_below(std::uint64_t position) {
+  for (const auto& stripe : stripes_) {
+    const std::lock_guard lock(stripe->mutex);
+    std::erase_if(stripe->generations,
+                  [position](const auto& generation) { return generation.segment < position; });
+  }
+}
+
+void DedupeIndex::ids_of(const LogRecord& record, std::vector<RecordId>& out) const {
+  if (options_.journal == Journal::inbox) {
     const auto message = decode_raw_message(record.payload);
-    if (message && !message->id.empty()) {
-      remember(hook_key(message->connection, message->id), record.appended_at);
-    }
+    if (message && !message->id.empty()) out.push_back(hook_key(message->connection, message->id));
     return;
   }
-  // Only /events makes records of this form; reading the others as well would cost a start minutes.
-  if (journal != Journal::events ||
-      record.payload.find(R"("record":"events:)") == record.payload.npos) {
-    return;
-  }
+  // Only /events makes records of this form; reading the others as well would cost minutes.
+  if (record.payload.find(R"("record":"events:)") == record.payload.npos) return;
   const auto event = decode_event(record.payload);
-  if (event && event->rev == 0) {
-    remember(event_key(event->source, event->id), record.appended_at);
+  if (!event || event->rev != 0) return;
+  out.push_back(event_key(event->source, event->id));
+  if (const auto request = RequestIds::parse(event->request)) {
+    out.push_back(request->key);
+    out.push_back(request->same);
   }
 }
 

@@ -1,5 +1,8 @@
 #include "ingress/events_endpoint.hpp"
 
+#include <fmt/format.h>
+
+#include <set>
 #include <utility>
 
 #include "ingress/answers.hpp"
@@ -8,15 +11,13 @@
 namespace millrace::ingress {
 namespace {
 
-HttpResponse accepted_event(std::string_view id, bool duplicate) {
-  HttpResponse answer;
-  answer.status = 202;
-  answer.headers.emplace_back("Content-Type", "application/json");
-  answer.body = R"({"id":)";
-  append_json_string(answer.body, id);
-  answer.body += duplicate ? R"(,"duplicate":true})" : R"(,"duplicate":false})";
-  return answer;
+void append_outcome(std::string& out, std::string_view id, bool duplicate) {
+  out += R"({"id":)";
+  append_json_string(out, id);
+  out += duplicate ? R"(,"duplicate":true})" : R"(,"duplicate":false})";
 }
+
+constexpr const char* kOtherRequest = "this Idempotency-Key was used with another request";
 
 HttpResponse unauthorized() {
   HttpResponse answer = problem(401, "", "send a valid API key: Authorization: Bearer mk_...");
@@ -57,11 +58,12 @@ void EventsEndpoint::set_table(EventsTablePtr table) {
 }
 
 HttpResponse EventsEndpoint::refuse(const EventRefusal& refusal) {
-  ++counters_.events_refused;
+  ++(refusal.status == 403 ? counters_.events_unauthorized : counters_.events_refused);
   HttpResponse answer = problem(refusal.status, "", refusal.detail);
   if (refusal.pointer.empty()) return answer;
   // The pointer goes where RFC 9457's own example has it.
   answer.body.resize(answer.body.rfind('}'));
+  if (refusal.index) answer.body += fmt::format(R"(,"index":{})", *refusal.index);
   answer.body += R"(,"errors":[{"pointer":)";
   append_json_string(answer.body, refusal.pointer);
   answer.body += R"(,"detail":)";
@@ -70,36 +72,49 @@ HttpResponse EventsEndpoint::refuse(const EventRefusal& refusal) {
   return answer;
 }
 
-std::expected<Event, HttpResponse> EventsEndpoint::read_event(const IncomingRequest& request,
-                                                              const ApiKey& key) {
-  auto event = read_cloud_event(request.headers, request.body, clock_.wall_now());
-  if (!event) return std::unexpected(refuse(event.error()));
-  if (!key.allows(event->source, event->type)) {
-    ++counters_.events_unauthorized;
-    return std::unexpected(problem(403, "", "this key may not send this source and type"));
+std::optional<EventRefusal> EventsEndpoint::check(Event& event, const ApiKey& key,
+                                                  const EventsTable& table) {
+  if (!key.allows(event.source, event.type)) {
+    return EventRefusal{403, "this key may not send this source and type", ""};
   }
+  const EventsTable::EntityRule* rule = table.find(event.entity);
+  if (rule == nullptr || !rule->types.contains(event.type)) {
+    return EventRefusal{422, "no entity of this installation has this type", "/type"};
+  }
+  if (rule->check) {
+    if (auto refusal = rule->check(event.data)) {
+      refusal->pointer = "/data" + refusal->pointer;
+      return refusal;
+    }
+  }
+  event.entity_version = rule->version;
+  return std::nullopt;
+}
+
+std::expected<EventsEndpoint::Ready, HttpResponse> EventsEndpoint::read_events(
+    const IncomingRequest& request, const ApiKey& key) {
+  auto sent = read_cloud_events(request.headers, request.body, clock_.wall_now());
+  if (!sent) return std::unexpected(refuse(sent.error()));
   EventsTablePtr table;
   {
     const std::lock_guard lock(mutex_);
     table = table_;
   }
-  const EventsTable::EntityRule* rule = table->find(event->entity);
-  if (rule == nullptr || !rule->types.contains(event->type)) {
-    return std::unexpected(refuse({422, "no entity of this installation has this type", "/type"}));
-  }
-  if (rule->check) {
-    if (auto refusal = rule->check(event->data)) {
-      refusal->pointer = "/data" + refusal->pointer;
+  Ready ready{.items = {}, .batch = sent->batch, .request = {}};
+  std::set<RecordId> seen;
+  for (Event& event : sent->events) {
+    if (auto refusal = check(event, key, *table)) {
+      if (sent->batch) refusal = in_batch(*std::move(refusal), ready.items.size());
       return std::unexpected(refuse(*refusal));
     }
+    const RecordId id = event_key(event.source, event.id);
+    ready.items.push_back({std::move(event), id, !seen.insert(id).second});
   }
-  event->entity_version = rule->version;
-  return *std::move(event);
+  return ready;
 }
 
-std::expected<void, HttpResponse> EventsEndpoint::begin_idempotency(const IncomingRequest& request,
-                                                                    const ApiKey& key,
-                                                                    Ready& ready) {
+std::expected<void, HttpResponse> EventsEndpoint::begin_request(const IncomingRequest& request,
+                                                                const ApiKey& key, Ready& ready) {
   const auto value = header(request.headers, "idempotency-key");
   if (!value) return {};
   const auto parsed = parse_idempotency_key(*value);
@@ -107,20 +122,17 @@ std::expected<void, HttpResponse> EventsEndpoint::begin_idempotency(const Incomi
     return std::unexpected(
         refuse({400, "Idempotency-Key is not a text of 1 to 255 visible characters", ""}));
   }
-  std::string scope = key.id + '\n' + *parsed;
-  switch (idempotency_.begin(scope, hash_of_request(request), clock_.wall_now())) {
+  const auto ids = RequestIds::of(key.id, *parsed, hash_of_request(request));
+  switch (requests_.begin(ids)) {
     case IdempotencyKeys::Found::fresh:
-      ready.idempotency = PendingKey(idempotency_, std::move(scope));
-      return {};
-    case IdempotencyKeys::Found::done:
-      ready.repeated = true;
+      ready.request = PendingKey(requests_, ids);
       return {};
     case IdempotencyKeys::Found::in_flight:
       return std::unexpected(problem(409, "", "a request with this Idempotency-Key is under way"));
     case IdempotencyKeys::Found::other_body:
       break;
   }
-  return std::unexpected(refuse({422, "this Idempotency-Key was used with another request", ""}));
+  return std::unexpected(refuse({422, kOtherRequest, ""}));
 }
 
 std::expected<EventsEndpoint::Ready, HttpResponse> EventsEndpoint::prepare(
@@ -134,45 +146,96 @@ std::expected<EventsEndpoint::Ready, HttpResponse> EventsEndpoint::prepare(
   if (const auto admitted = intake_.admit(); !admitted) {
     return std::unexpected(refusal(admitted.error()));
   }
-  auto event = read_event(request, *key);
-  if (!event) return std::unexpected(std::move(event).error());
-  Ready ready;
-  if (auto begun = begin_idempotency(request, *key, ready); !begun) {
+  auto ready = read_events(request, *key);
+  if (!ready) return ready;
+  if (auto begun = begin_request(request, *key, *ready); !begun) {
     return std::unexpected(std::move(begun).error());
   }
-  ready.key = event_key(event->source, event->id);
-  ready.entry.partition = partition_of(event->record);
-  ready.entry.topic = event->entity;
-  ready.entry.payload = encode(*event);
-  ready.id = std::move(event->id);
   return ready;
+}
+
+/// When its Idempotency-Key is on record: 422 for another request, and the same one is a duplicate
+/// as a whole.
+Awaitable<std::optional<HttpResponse>> EventsEndpoint::answer_repeat(Ready& ready, Shard& shard) {
+  const RequestIds* request = ready.request.ids();
+  if (request == nullptr) co_return std::nullopt;
+  std::vector<RecordId> ids{request->key, request->same};
+  const auto known = co_await intake_.look_up(dedupe_, std::move(ids), clock_, shard);
+  if (!known) co_return refusal(known.error());
+  if ((*known)[1]) {
+    for (Item& item : ready.items) item.duplicate = true;
+    co_return std::nullopt;
+  }
+  if ((*known)[0]) co_return refuse({422, kOtherRequest, ""});
+  co_return std::nullopt;
+}
+
+/// Claims the events' ids and appends what is new, all in one group.
+Awaitable<Result<EventsEndpoint::Awaited>> EventsEndpoint::append_fresh(Ready& ready,
+                                                                        Shard& shard) {
+  std::vector<RecordId> ids;
+  for (const Item& item : ready.items) {
+    if (!item.duplicate) ids.push_back(item.key);
+  }
+  auto claims = co_await intake_.claim(dedupe_, std::move(ids), clock_, shard);
+  if (!claims) co_return std::unexpected(std::move(claims).error());
+  Awaited awaited;
+  std::vector<LogEntry> group;
+  std::vector<PendingId> pending;
+  auto claim = claims->begin();
+  for (Item& item : ready.items) {
+    if (item.duplicate) continue;
+    item.duplicate = claim->seen != Seen::fresh;
+    if (claim->seen == Seen::duplicate_pending) awaited.push_back(item.key);
+    if (!item.duplicate) {
+      // The key is on record with the first event that is new under it.
+      if (group.empty() && ready.request.ids()) item.event.request = ready.request.ids()->text();
+      group.push_back({partition_of(item.event.record), item.event.entity, encode(item.event)});
+      pending.push_back(*std::move(claim->pending));
+    }
+    ++claim;
+  }
+  Intake::Settled settled = [this, pending = std::move(pending),
+                             request = std::move(ready.request)](bool durable) mutable {
+    for (PendingId& id : pending) id.settle(durable);
+    if (!durable || request.ids() == nullptr) return;
+    dedupe_.remember(request.ids()->key, clock_.wall_now());
+    dedupe_.remember(request.ids()->same, clock_.wall_now());
+  };
+  if (group.empty()) {
+    settled(true);
+    co_return awaited;
+  }
+  const auto kept =
+      co_await intake_.append(Journal::events, std::move(group), shard, std::move(settled));
+  if (!kept) co_return std::unexpected(kept.error());
+  co_return awaited;
 }
 
 Awaitable<HttpResponse> EventsEndpoint::handle(IncomingRequest request) {
   auto ready = prepare(request);
   if (!ready) co_return std::move(ready).error();
   Shard& shard = *request.shard;
-  const Seen seen =
-      ready->repeated ? Seen::duplicate_durable : dedupe_.begin(ready->key, clock_.wall_now());
-  if (seen == Seen::duplicate_pending) {
-    const auto settled = co_await intake_.await_settled(dedupe_, ready->key, shard);
+  auto refused = co_await answer_repeat(*ready, shard);
+  if (refused) co_return *std::move(refused);
+  const auto awaited = co_await append_fresh(*ready, shard);
+  if (!awaited) co_return refusal(awaited.error());
+  // Only after its own: two requests that wait for each other's would wait in vain.
+  for (const RecordId& key : *awaited) {
+    const auto settled = co_await intake_.await_settled(dedupe_, key, shard);
     if (!settled) co_return refusal(settled.error());
   }
-  if (seen != Seen::fresh) {
-    ready->idempotency.end(true);
-    ++counters_.events_duplicate;
-    co_return accepted_event(ready->id, true);
+  HttpResponse answer;
+  answer.status = 202;
+  answer.headers.emplace_back("Content-Type", "application/json");
+  if (ready->batch) answer.body.push_back('[');
+  for (const Item& item : ready->items) {
+    if (answer.body.size() > 1) answer.body.push_back(',');
+    append_outcome(answer.body, item.event.id, item.duplicate);
+    ++(item.duplicate ? counters_.events_duplicate : counters_.events_accepted);
   }
-  Intake::Settled settled = [id = PendingId(dedupe_, ready->key, clock_),
-                             key = std::move(ready->idempotency)](bool durable) mutable {
-    id(durable);
-    key.end(durable);
-  };
-  const auto offset =
-      co_await intake_.append(Journal::events, std::move(ready->entry), shard, std::move(settled));
-  if (!offset) co_return refusal(offset.error());
-  ++counters_.events_accepted;
-  co_return accepted_event(ready->id, false);
+  if (ready->batch) answer.body.push_back(']');
+  co_return answer;
 }
 
 }  // namespace millrace::ingress

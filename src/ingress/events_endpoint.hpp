@@ -1,6 +1,7 @@
 // POST /events: CloudEvents of others, checked on arrival and appended straight to journal events.
-// 202 {"id": ..., "duplicate": false} means durable. A repeat of (source, id), or of an
-// Idempotency-Key with the same body, is answered the same with duplicate true.
+// 202 {"id": ..., "duplicate": false}, of a batch an array of them, means durable. A repeat of
+// (source, id), or of an Idempotency-Key with the same body, is answered the same with duplicate
+// true. A batch is appended whole or not at all.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "ingress/cloud_event.hpp"
 #include "ingress/counters.hpp"
@@ -57,17 +59,26 @@ class EventsEndpoint {
   Awaitable<HttpResponse> handle(IncomingRequest request);
 
  private:
-  struct Ready {
-    std::string id;
-    DedupeKey key;
-    LogEntry entry;
-    PendingKey idempotency;
-    bool repeated = false;  ///< its Idempotency-Key was answered before
+  struct Item {
+    Event event;
+    RecordId key;
+    bool duplicate = false;
   };
+  struct Ready {
+    std::vector<Item> items;
+    bool batch = false;
+    PendingKey request;  ///< its Idempotency-Key, if it has one
+  };
+  /// What others are writing at this moment, to be awaited.
+  using Awaited = std::vector<RecordId>;
+
   std::expected<Ready, HttpResponse> prepare(const IncomingRequest& request);
-  std::expected<Event, HttpResponse> read_event(const IncomingRequest& request, const ApiKey& key);
-  std::expected<void, HttpResponse> begin_idempotency(const IncomingRequest& request,
-                                                      const ApiKey& key, Ready& ready);
+  std::expected<Ready, HttpResponse> read_events(const IncomingRequest& request, const ApiKey& key);
+  std::optional<EventRefusal> check(Event& event, const ApiKey& key, const EventsTable& table);
+  std::expected<void, HttpResponse> begin_request(const IncomingRequest& request, const ApiKey& key,
+                                                  Ready& ready);
+  Awaitable<std::optional<HttpResponse>> answer_repeat(Ready& ready, Shard& shard);
+  Awaitable<Result<Awaited>> append_fresh(Ready& ready, Shard& shard);
   HttpResponse refuse(const EventRefusal& refusal);
 
   Intake& intake_;
@@ -75,7 +86,7 @@ class EventsEndpoint {
   KeyStore& keys_;
   Counters& counters_;
   Clock& clock_;
-  IdempotencyKeys idempotency_{IdempotencyKeys::Options{}};
+  IdempotencyKeys requests_;
   mutable std::mutex mutex_;
   EventsTablePtr table_;
 };

@@ -103,7 +103,7 @@ std::expected<HookEndpoint::Ready, HttpResponse> HookEndpoint::prepare(IncomingR
   return ready;
 }
 
-Awaitable<HttpResponse> HookEndpoint::answer_duplicate(DedupeKey key, Seen seen, Shard& shard) {
+Awaitable<HttpResponse> HookEndpoint::answer_duplicate(RecordId key, Seen seen, Shard& shard) {
   if (seen == Seen::duplicate_pending) {
     const auto settled = co_await intake_.await_settled(dedupe_, key, shard);
     if (!settled) co_return refusal(settled.error());
@@ -118,16 +118,22 @@ Awaitable<HttpResponse> HookEndpoint::handle(IncomingRequest request) {
   Shard& shard = *request.shard;
   Intake::Settled settled;
   if (ready->key) {
-    const Seen seen = dedupe_.begin(*ready->key, clock_.wall_now());
-    if (seen != Seen::fresh) {
-      HttpResponse answer = co_await answer_duplicate(*ready->key, seen, shard);
+    std::vector<RecordId> ids{*ready->key};
+    auto claims = co_await intake_.claim(dedupe_, std::move(ids), clock_, shard);
+    if (!claims) co_return refusal(claims.error());
+    if (claims->front().seen != Seen::fresh) {
+      HttpResponse answer = co_await answer_duplicate(*ready->key, claims->front().seen, shard);
       co_return answer;
     }
-    settled = PendingId(dedupe_, *ready->key, clock_);
+    settled = [id = *std::move(claims->front().pending)](bool durable) mutable {
+      id.settle(durable);
+    };
   }
-  const auto offset =
-      co_await intake_.append(Journal::inbox, std::move(ready->entry), shard, std::move(settled));
-  if (!offset) co_return refusal(offset.error());
+  std::vector<LogEntry> group;
+  group.push_back(std::move(ready->entry));
+  const auto kept =
+      co_await intake_.append(Journal::inbox, std::move(group), shard, std::move(settled));
+  if (!kept) co_return refusal(kept.error());
   ++(ready->unreadable ? counters_.hooks_unreadable : counters_.hooks_accepted);
   co_return accepted_hook();
 }

@@ -5,8 +5,8 @@
 // How the daemon puts the data plane together (one set for all shards, all thread-safe):
 //   Counters counters;
 //   Intake intake(log, counters, {.min_free_fraction = config.installation.retention...});
-//   DedupeIndex dedupe({window, ids_max});          // then feed() it the journals inbox and events
-//   HookEndpoint hooks(intake, dedupe, counters, system_clock());
+//   DedupeIndex inbox_ids({.journal = Journal::inbox});  // before the log is opened, which tells
+//   it HookEndpoint hooks(intake, dedupe, counters, system_clock());
 //   hooks.set_table(std::make_shared<const HookTable>(config));     // again at each reload
 //   EventsEndpoint events(...);                      // events_endpoint.hpp
 //   DataPlane plane(hooks, events);                  // data_plane.hpp
@@ -49,13 +49,13 @@ class HookEndpoint {
  private:
   struct Ready {
     LogEntry entry;
-    std::optional<DedupeKey> key;
+    std::optional<RecordId> key;
     bool unreadable = false;
   };
   std::expected<Ready, HttpResponse> prepare(IncomingRequest& request);
   std::expected<const HookSource*, HttpResponse> authenticate(const HookTable& table,
                                                               const IncomingRequest& request);
-  Awaitable<HttpResponse> answer_duplicate(DedupeKey key, Seen seen, Shard& shard);
+  Awaitable<HttpResponse> answer_duplicate(RecordId key, Seen seen, Shard& shard);
 
   Intake& intake_;
   DedupeIndex& dedupe_;

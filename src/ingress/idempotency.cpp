@@ -1,11 +1,17 @@
 #include "ingress/idempotency.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
+
+#include "millrace/ids.hpp"
 
 namespace millrace::ingress {
 namespace {
 
 constexpr std::size_t kKeyBytesMax = 255;
+constexpr std::size_t kHexDigits = 16;  // of 64 bits
 
 }  // namespace
 
@@ -33,36 +39,37 @@ std::optional<std::string> parse_idempotency_key(std::string_view value) {
   return key;
 }
 
-void IdempotencyKeys::expire(WallTime now) {
-  while (!order_.empty() &&
-         (order_.size() > options_.keys_max || order_.front().first < now - options_.window)) {
-    entries_.erase(order_.front().second);
-    order_.pop_front();
+RequestIds RequestIds::of(std::string_view credential, std::string_view key,
+                          std::string_view request) {
+  const std::string of_key = stable_hash({"key", credential, key});
+  return *parse(of_key + stable_hash({"request", of_key, request}));
+}
+
+std::string RequestIds::text() const {
+  return fmt::format("{:016x}{:016x}{:016x}{:016x}", key.high, key.low, same.high, same.low);
+}
+
+std::optional<RequestIds> RequestIds::parse(std::string_view text) {
+  if (text.size() != 4 * kHexDigits) return std::nullopt;
+  RequestIds ids;
+  for (std::uint64_t* part : {&ids.key.high, &ids.key.low, &ids.same.high, &ids.same.low}) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + kHexDigits, *part, 16);
+    if (error != std::errc() || end != text.data() + kHexDigits) return std::nullopt;
+    text.remove_prefix(kHexDigits);
   }
+  return ids;
 }
 
-IdempotencyKeys::Found IdempotencyKeys::begin(const std::string& scope, std::string_view body_hash,
-                                              WallTime now) {
+IdempotencyKeys::Found IdempotencyKeys::begin(const RequestIds& ids) {
   const std::lock_guard lock(mutex_);
-  expire(now);
-  const auto [entry, inserted] = entries_.try_emplace(scope, Entry{std::string(body_hash), now});
+  const auto [found, inserted] = under_way_.try_emplace(ids.key.high, ids);
   if (inserted) return Found::fresh;
-  if (entry->second.body_hash != body_hash) return Found::other_body;
-  return entry->second.done ? Found::done : Found::in_flight;
+  return found->second.same == ids.same ? Found::in_flight : Found::other_body;
 }
 
-void IdempotencyKeys::finish(const std::string& scope) {
+void IdempotencyKeys::end(const RequestIds& ids) {
   const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(scope);
-  if (found == entries_.end() || found->second.done) return;
-  found->second.done = true;
-  order_.emplace_back(found->second.since, scope);
-}
-
-void IdempotencyKeys::forget(const std::string& scope) {
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(scope);
-  if (found != entries_.end() && !found->second.done) entries_.erase(found);
+  under_way_.erase(ids.key.high);
 }
 
 }  // namespace millrace::ingress

@@ -1,9 +1,9 @@
 // Idempotency-Key of /events (draft-ietf-httpapi-idempotency-key-header): a repeat with the same
 // body gets the same answer, another body is refused, and so is a second request while the first is
-// under way. In memory and bounded; across a restart (source, id) still protects. Thread-safe.
+// under way. What was answered lies in the log: the first event appended under a key carries two
+// ids, one of the key and one of key and request together, which are found like the ids of events.
 #pragma once
 
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "millrace/clock.hpp"
+#include "millrace/record_id.hpp"
 
 namespace millrace::ingress {
 
@@ -19,62 +19,54 @@ namespace millrace::ingress {
 /// nullopt when it is neither, empty, or longer than 255.
 std::optional<std::string> parse_idempotency_key(std::string_view value);
 
-class IdempotencyKeys {
- public:
-  struct Options {
-    std::size_t keys_max = 100'000;
-    std::chrono::seconds window{24 * 3600};
-  };
-  enum class Found : std::uint8_t {
-    fresh,       ///< now in flight: `finish` or `forget` it
-    in_flight,   ///< 409
-    other_body,  ///< 422
-    done         ///< the same request was accepted: answer it again
-  };
+/// Who is on record as having used a key, and for what.
+struct RequestIds {
+  RecordId key;   ///< of credential and key
+  RecordId same;  ///< of credential, key and what was asked
 
-  explicit IdempotencyKeys(Options options) : options_(options) {}
-
-  /// `scope` joins credential and key; `body_hash` says what was asked.
-  Found begin(const std::string& scope, std::string_view body_hash, WallTime now);
-  void finish(const std::string& scope);
-  void forget(const std::string& scope);
-
- private:
-  struct Entry {
-    std::string body_hash;
-    WallTime since;
-    bool done = false;
-  };
-  void expire(WallTime now);
-
-  const Options options_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, Entry> entries_;
-  std::deque<std::pair<WallTime, std::string>> order_;  ///< done ones, the oldest first
+  static RequestIds of(std::string_view credential, std::string_view key, std::string_view request);
+  /// 64 hex digits: the event's attribute `request`.
+  std::string text() const;
+  static std::optional<RequestIds> parse(std::string_view text);
 };
 
-/// An in-flight key that ends with its request: kept when the event became durable.
+/// Keys of requests under way. Thread-safe.
+class IdempotencyKeys {
+ public:
+  enum class Found : std::uint8_t {
+    fresh,      ///< now in flight: `end` it
+    in_flight,  ///< 409
+    other_body  ///< 422
+  };
+  Found begin(const RequestIds& ids);
+  void end(const RequestIds& ids);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, RequestIds> under_way_;  ///< by the first half of the key
+};
+
+/// A key in flight that ends with its request.
 class PendingKey {
  public:
   PendingKey() = default;
-  PendingKey(IdempotencyKeys& keys, std::string scope) : keys_(&keys), scope_(std::move(scope)) {}
+  PendingKey(IdempotencyKeys& keys, const RequestIds& ids) : keys_(&keys), ids_(ids) {}
   PendingKey(PendingKey&& other) noexcept
-      : keys_(std::exchange(other.keys_, nullptr)), scope_(std::move(other.scope_)) {}
+      : keys_(std::exchange(other.keys_, nullptr)), ids_(other.ids_) {}
   PendingKey& operator=(PendingKey&& other) noexcept {
     std::swap(keys_, other.keys_);
-    std::swap(scope_, other.scope_);
+    std::swap(ids_, other.ids_);
     return *this;
   }
-  ~PendingKey() { end(false); }
-  void end(bool durable) {
-    IdempotencyKeys* keys = std::exchange(keys_, nullptr);
-    if (keys == nullptr) return;
-    durable ? keys->finish(scope_) : keys->forget(scope_);
+  ~PendingKey() {
+    if (keys_ != nullptr) keys_->end(ids_);
   }
+  /// The request's ids, if it has a key.
+  const RequestIds* ids() const { return keys_ == nullptr ? nullptr : &ids_; }
 
  private:
   IdempotencyKeys* keys_ = nullptr;
-  std::string scope_;
+  RequestIds ids_;
 };
 
 }  // namespace millrace::ingress

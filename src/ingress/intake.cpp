@@ -20,7 +20,7 @@ std::int64_t microseconds_of(BootTime time) {
 /// shard; the log holds it until the append is decided.
 class Intake::Wait final : public Deadline {
  public:
-  using Done = std::move_only_function<void(Result<Offset>)>;
+  using Done = std::move_only_function<void(Result<void>)>;
 
   Wait(Intake& intake, Shard& shard, std::size_t bytes, Settled settled)
       : Deadline(shard.deadlines()),
@@ -43,7 +43,7 @@ class Intake::Wait final : public Deadline {
     if (!done_) return;
     Done done = std::exchange(done_, nullptr);
     if (offsets) {
-      done(offsets->front());
+      done({});
     } else {
       if (offsets.error().code == Errc::disk_full) ++intake_.counters_.disk_full;
       done(std::unexpected(std::move(offsets).error()));
@@ -97,6 +97,33 @@ class Intake::SettledWait final : public Deadline {
   Done done_;
 };
 
+/// The race of a look-up on a reader thread with the deadline.
+class Intake::LookUpWait final : public Deadline {
+ public:
+  using Known = Result<std::vector<bool>>;
+  using Done = std::move_only_function<void(Known)>;
+
+  explicit LookUpWait(Shard& shard) : Deadline(shard.deadlines()) {}
+
+  void start(Done done, milliseconds wait_max) {
+    done_ = std::move(done);
+    set_deadline_after(wait_max);
+  }
+  void complete(Known known) {
+    clear_deadline();
+    if (Done done = std::exchange(done_, nullptr)) done(std::move(known));
+  }
+
+ private:
+  void on_deadline() override {
+    if (Done done = std::exchange(done_, nullptr)) {
+      done(fail(Errc::overloaded, "older messages take too long to look through; send again"));
+    }
+  }
+
+  Done done_;
+};
+
 Intake::Intake(EventLog& log, Counters& counters, Limits limits)
     : log_(log), counters_(counters), limits_(limits), min_free_(limits.min_free_fraction) {}
 
@@ -142,26 +169,85 @@ Result<void> Intake::admit() {
   return {};
 }
 
-Awaitable<Result<Offset>> Intake::append(Journal journal, LogEntry entry, Shard& shard,
-                                         Settled settled) {
+Awaitable<Result<void>> Intake::append(Journal journal, std::vector<LogEntry> group, Shard& shard,
+                                       Settled settled) {
   if (auto admitted = admit(); !admitted) {
     if (settled) settled(false);
     co_return std::unexpected(std::move(admitted).error());
   }
-  auto wait = std::make_shared<Wait>(*this, shard, entry.payload.size(), std::move(settled));
-  std::vector<LogEntry> group;
-  group.push_back(std::move(entry));
+  std::size_t bytes = 0;
+  for (const LogEntry& entry : group) bytes += entry.payload.size();
+  auto wait = std::make_shared<Wait>(*this, shard, bytes, std::move(settled));
   auto starter = [this, journal, &shard, wait, &group](Wait::Done done) {
     wait->start(std::move(done));
     log_.append(journal, std::move(group), shard, [wait](Result<std::vector<Offset>> offsets) {
       wait->complete(std::move(offsets));
     });
   };
-  auto answer = co_await await_callback<Result<Offset>>(shard, std::move(starter));
+  auto answer = co_await await_callback<Result<void>>(shard, std::move(starter));
   co_return answer;
 }
 
-Awaitable<Result<void>> Intake::await_settled(DedupeIndex& index, DedupeKey key, Shard& shard) {
+Awaitable<Result<std::vector<bool>>> Intake::look_into_side_files(Journal journal,
+                                                                  std::vector<RecordId> ids,
+                                                                  WallTime since, Shard& shard) {
+  auto wait = std::make_shared<LookUpWait>(shard);
+  auto starter = [this, journal, &ids, since, &shard, wait](LookUpWait::Done done) {
+    wait->start(std::move(done), limits_.wait_max);
+    readers_.next().post([this, journal, ids = std::move(ids), since, &shard, wait] {
+      shard.post([wait, known = log_.known_ids(journal, ids, since)]() mutable {
+        wait->complete(std::move(known));
+      });
+    });
+  };
+  auto known = co_await await_callback<Result<std::vector<bool>>>(shard, std::move(starter));
+  if (!known) ++counters_.overloaded;
+  co_return known;
+}
+
+Awaitable<Result<std::vector<Claim>>> Intake::claim(DedupeIndex& index, std::vector<RecordId> ids,
+                                                    Clock& clock, Shard& shard) {
+  const WallTime now = clock.wall_now();
+  std::vector<Claim> claims(ids.size());
+  std::vector<RecordId> unknown;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    claims[i].seen = index.begin(ids[i], now);
+    if (claims[i].seen != Seen::fresh) continue;
+    claims[i].pending.emplace(index, ids[i], clock);
+    unknown.push_back(ids[i]);
+  }
+  if (unknown.empty() || !log_.archives_ids(index.journal())) co_return claims;
+  auto known = co_await look_into_side_files(index.journal(), std::move(unknown),
+                                             now - index.window(), shard);
+  if (!known) co_return std::unexpected(std::move(known).error());
+  std::size_t at = 0;
+  for (Claim& claim : claims) {
+    if (claim.seen != Seen::fresh || !(*known)[at++]) continue;
+    claim.seen = Seen::duplicate_durable;
+    claim.pending->settle_known();
+    claim.pending.reset();
+  }
+  co_return claims;
+}
+
+Awaitable<Result<std::vector<bool>>> Intake::look_up(DedupeIndex& index, std::vector<RecordId> ids,
+                                                     Clock& clock, Shard& shard) {
+  const WallTime now = clock.wall_now();
+  std::vector<bool> known(ids.size());
+  bool all = true;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    known[i] = index.contains(ids[i], now);
+    all = all && known[i];
+  }
+  if (all || !log_.archives_ids(index.journal())) co_return known;
+  auto found =
+      co_await look_into_side_files(index.journal(), std::move(ids), now - index.window(), shard);
+  if (!found) co_return std::unexpected(std::move(found).error());
+  for (std::size_t i = 0; i < known.size(); ++i) known[i] = known[i] || (*found)[i];
+  co_return known;
+}
+
+Awaitable<Result<void>> Intake::await_settled(DedupeIndex& index, RecordId key, Shard& shard) {
   auto wait = std::make_shared<SettledWait>(shard);
   auto starter = [&index, key, &shard, wait, limit = limits_.wait_max](SettledWait::Done done) {
     wait->start(std::move(done), limit);

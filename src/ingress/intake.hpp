@@ -5,15 +5,51 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "ingress/counters.hpp"
 #include "ingress/dedupe_index.hpp"
 #include "millrace/event_log.hpp"
 #include "millrace/http.hpp"
+#include "net/reader_pool.hpp"
 #include "net/shard.hpp"
 
 namespace millrace::ingress {
+
+/// A fresh id of a DedupeIndex. Unless it is settled it becomes free again when destroyed: the
+/// request was cancelled, or its append did not happen.
+class PendingId {
+ public:
+  PendingId(DedupeIndex& index, RecordId key, Clock& clock)
+      : index_(&index), key_(key), clock_(&clock) {}
+  PendingId(PendingId&& other) noexcept
+      : index_(std::exchange(other.index_, nullptr)), key_(other.key_), clock_(other.clock_) {}
+  PendingId& operator=(PendingId&&) = delete;
+  ~PendingId() { settle(false); }
+  RecordId key() const { return key_; }
+  void settle(bool durable) {
+    DedupeIndex* index = std::exchange(index_, nullptr);
+    if (index != nullptr) index->settle(key_, durable, clock_->wall_now());
+  }
+  /// A side file knows it.
+  void settle_known() {
+    DedupeIndex* index = std::exchange(index_, nullptr);
+    if (index != nullptr) index->settle_known(key_);
+  }
+
+ private:
+  DedupeIndex* index_;
+  RecordId key_;
+  Clock* clock_;
+};
+
+/// What is known of one id; of a fresh one, the hold on it.
+struct Claim {
+  Seen seen = Seen::fresh;
+  std::optional<PendingId> pending;
+};
 
 class Intake {
  public:
@@ -33,14 +69,24 @@ class Intake {
   /// Cheap: asked before a body is looked at, and again by `append`.
   Result<void> admit();
 
-  /// Appends one entry and waits for its durability on `shard`, from whose thread it is called.
+  /// Appends a group and waits for its durability on `shard`, from whose thread it is called.
   /// Errors: those of `admit`; Errc::overloaded also after `wait_max` ("late"); Errc::too_large.
   /// `settled` may be empty.
-  Awaitable<Result<Offset>> append(Journal journal, LogEntry entry, Shard& shard, Settled settled);
+  Awaitable<Result<void>> append(Journal journal, std::vector<LogEntry> group, Shard& shard,
+                                 Settled settled);
+
+  /// Claims ids that differ from each other: looked for in memory at once, and what is new there in
+  /// the log's side files, on a reader thread. Errc::overloaded when that takes longer than
+  /// `wait_max` or cannot be answered now; then nothing is claimed.
+  Awaitable<Result<std::vector<Claim>>> claim(DedupeIndex& index, std::vector<RecordId> ids,
+                                              Clock& clock, Shard& shard);
+  /// Which of the ids are on record, in memory or in side files; claims nothing.
+  Awaitable<Result<std::vector<bool>>> look_up(DedupeIndex& index, std::vector<RecordId> ids,
+                                               Clock& clock, Shard& shard);
 
   /// Waits until the append of a duplicate's first sending is decided, `wait_max` at most.
   /// Errc::overloaded when that takes longer or the first sending was not written after all.
-  Awaitable<Result<void>> await_settled(DedupeIndex& index, DedupeKey key, Shard& shard);
+  Awaitable<Result<void>> await_settled(DedupeIndex& index, RecordId key, Shard& shard);
 
   /// The daemon tells the free part of the log's disk about once a second: a shard must not ask.
   void set_disk_free(double fraction) { disk_free_ = fraction; }
@@ -52,6 +98,10 @@ class Intake {
  private:
   class Wait;
   class SettledWait;
+  class LookUpWait;
+  Awaitable<Result<std::vector<bool>>> look_into_side_files(Journal journal,
+                                                            std::vector<RecordId> ids,
+                                                            WallTime since, Shard& shard);
   void begin(std::size_t bytes);
   void end(std::size_t bytes, BootTime started);
 
@@ -65,27 +115,7 @@ class Intake {
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::int64_t> latency_us_{0};   ///< of late appends, smoothed
   std::atomic<std::int64_t> progress_us_{0};  ///< boot time of the last completion, or first append
-};
-
-/// A fresh id of a DedupeIndex as the `Settled` of its append. Destroyed without having been called
-/// (the request was cancelled before its append), it gives the id free again.
-class PendingId {
- public:
-  PendingId(DedupeIndex& index, DedupeKey key, Clock& clock)
-      : index_(&index), key_(key), clock_(&clock) {}
-  PendingId(PendingId&& other) noexcept
-      : index_(std::exchange(other.index_, nullptr)), key_(other.key_), clock_(other.clock_) {}
-  PendingId& operator=(PendingId&&) = delete;
-  ~PendingId() { (*this)(false); }
-  void operator()(bool durable) {
-    DedupeIndex* index = std::exchange(index_, nullptr);
-    if (index != nullptr) index->settle(key_, durable, clock_->wall_now());
-  }
-
- private:
-  DedupeIndex* index_;
-  DedupeKey key_;
-  Clock* clock_;
+  ReaderPool readers_{1, "ids"};              ///< its own: no catch-up read stands before an answer
 };
 
 }  // namespace millrace::ingress

@@ -163,7 +163,8 @@ int main(int argc, char** argv) {
   const std::filesystem::path directory = base / ("bench-log-" + random_hex(4));
   PosixDisk disk;
   {
-    auto log = open_file_log({.directory = directory, .disk = disk, .clock = system_clock()});
+    auto log = open_file_log(
+        {.directory = directory, .disk = disk, .clock = system_clock(), .side_files = true});
     if (!log) {
       fmt::print(stderr, "{}\n", log.error().message);
       return 1;

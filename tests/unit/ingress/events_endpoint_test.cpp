@@ -90,7 +90,6 @@ TEST_F(EventsEndpointTest, ReadsBinaryMode) {
 }
 
 TEST_F(EventsEndpointTest, SaysWhatItDoesNotTake) {
-  EXPECT_EQ(send("[]", {{"content-type", "application/cloudevents-batch+json"}}).status, 415);
   EXPECT_EQ(send("{}", {{"content-type", "application/json"}}).status, 415);
   EXPECT_EQ(send("<a/>", {{"content-type", "text/xml"}, {"ce-specversion", "1.0"}}).status, 415);
   EXPECT_EQ(send("[]").status, 400);
@@ -193,6 +192,108 @@ TEST_F(EventsEndpointTest, HonoursTheIdempotencyKey) {
   EXPECT_EQ(send(structured("", "e3"), {{"idempotency-key", "k3"}}).status, 503);
   EXPECT_EQ(send(structured("", "e3"), {{"idempotency-key", "k3"}}).body,
             R"({"id":"e3","duplicate":false})");
+}
+
+TEST_F(EventsEndpointTest, KnowsWhatSideFilesHold) {
+  harness.log.archive({event_key("mes-lyon", "e1")});
+  EXPECT_EQ(send(structured()).body, R"({"id":"e1","duplicate":true})");
+  EXPECT_EQ(send(structured("", "e2")).body, R"({"id":"e2","duplicate":false})");
+  EXPECT_EQ(harness.log.entries().size(), 1u);
+  EXPECT_FALSE(harness.event_ids.contains(event_key("mes-lyon", "e1"), harness.clock.wall))
+      << "what a side file has is not kept in memory once more";
+}
+
+TEST_F(EventsEndpointTest, ARepeatWhileSideFilesAreLookedThroughWaitsForTheFirst) {
+  harness.log.archive({event_key("mes-lyon", "other")});
+  harness.log.hold();
+  auto first = harness.start(request(structured()));
+  harness.log.wait_for_lookups(1);
+  auto second = harness.start(request(structured()));
+  EXPECT_EQ(harness.send(post("/nowhere", "")).status, 404);
+  harness.log.release();
+  EXPECT_EQ(first.get().body, R"({"id":"e1","duplicate":false})");
+  EXPECT_EQ(second.get().body, R"({"id":"e1","duplicate":true})");
+  EXPECT_EQ(harness.log.entries().size(), 1u);
+}
+
+TEST_F(EventsEndpointTest, AnIdempotencyKeyIsOnRecordWithItsFirstEvent) {
+  EXPECT_EQ(send(structured(), {{"idempotency-key", "k1"}}).status, 202);
+  // After a restart what is left of it are the ids in the record's payload.
+  LogRecord record;
+  const auto entries = harness.log.entries();
+  record.payload = entries.at(0).entry.payload;
+  std::vector<RecordId> ids;
+  harness.event_ids.ids_of(record, ids);
+  ASSERT_EQ(ids.size(), 3u);
+  Harness restarted;
+  restarted.set_config(example());
+  auto created = restarted.run(
+      restarted.keys.create_key({"mes-*"}, {"production_report.*"}, "test", restarted.shard));
+  ASSERT_TRUE(created.has_value());
+  const auto send_as = [&](const std::string& id, std::string body) {
+    IncomingRequest request = post("/events", std::move(body));
+    request.headers = {{"authorization", "Bearer " + created->key},
+                       {"content-type", "application/cloudevents+json; charset=utf-8"},
+                       {"idempotency-key", id}};
+    return restarted.send(std::move(request));
+  };
+  EXPECT_EQ(send_as("k1", structured("", "e9")).status, 202) << "another credential";
+  // The same credential has the same id after a restart: here its records are put in its place.
+  const auto same = RequestIds::of(created->id, "k2", "other");
+  restarted.log.archive({same.key, same.same});
+  EXPECT_EQ(send_as("k2", structured("", "e10")).status, 422);
+}
+
+TEST_F(EventsEndpointTest, TakesABatchWholeInOneGroup) {
+  EXPECT_EQ(send(structured("", "e2")).status, 202);
+  const HttpHeaders batch{{"content-type", "application/cloudevents-batch+json"}};
+  const std::string body = "[" + structured("", "e1") + "," + structured("", "e2") + "," +
+                           structured("", "e3") + "," + structured("", "e1") + "]";
+  const auto answer = send(body, batch);
+  EXPECT_EQ(answer.status, 202) << answer.body;
+  EXPECT_EQ(answer.body, R"([{"id":"e1","duplicate":false},{"id":"e2","duplicate":true},)"
+                         R"({"id":"e3","duplicate":false},{"id":"e1","duplicate":true}])");
+  EXPECT_EQ(harness.log.entries().size(), 3u);
+  EXPECT_EQ(harness.log.appends(), 2u);
+  EXPECT_EQ(send("[]", batch).body, "[]");
+}
+
+TEST_F(EventsEndpointTest, ABatchWithABadEventIsRefusedWholeNamingIt) {
+  const HttpHeaders batch{{"content-type", "application/cloudevents-batch+json"}};
+  const auto refused = [&](const std::string& bad) {
+    const auto answer = send("[" + structured("", "e1") + "," + bad + "]", batch);
+    EXPECT_EQ(answer.status, 422) << answer.body;
+    const auto json = parse_json(answer.body);
+    EXPECT_EQ(json->at("index"), 1) << answer.body;
+    return std::string(json->at("errors").at(0).at("pointer").get_string());
+  };
+  EXPECT_EQ(refused("7"), "/1");
+  EXPECT_EQ(refused(R"({"specversion":"1.0","id":"x"})"), "/1/data");
+  EXPECT_EQ(
+      refused(R"({"specversion":"1.0","id":"x","source":"mes-a","type":"production_report.no",)"
+              R"("subject":"s","data":1})"),
+      "/1/type");
+  EXPECT_EQ(refused(R"({"specversion":"1.0","id":"x","source":"mes-a",)"
+                    R"("type":"production_report.received","subject":"s",)"
+                    R"("data":{"workOrder":"1","lines":[{"good":"x"}]}})"),
+            "/1/data/lines/0/good");
+  EXPECT_TRUE(harness.log.entries().empty());
+  EXPECT_EQ(send("{}", batch).status, 400);
+  EXPECT_EQ(send("[" + structured("", "e1") + "]", batch).status, 202) << "nothing was claimed";
+}
+
+TEST_F(EventsEndpointTest, TwoBatchesThatOverlapDoNotWaitForEachOther) {
+  const HttpHeaders batch{{"content-type", "application/cloudevents-batch+json"}};
+  harness.log.hold();
+  auto first =
+      harness.start(request("[" + structured("", "a") + "," + structured("", "b") + "]", batch));
+  harness.log.wait_for_held(1);
+  auto second =
+      harness.start(request("[" + structured("", "c") + "," + structured("", "b") + "]", batch));
+  harness.log.wait_for_held(2);
+  harness.log.release();
+  EXPECT_EQ(first.get().body, R"([{"id":"a","duplicate":false},{"id":"b","duplicate":false}])");
+  EXPECT_EQ(second.get().body, R"([{"id":"c","duplicate":false},{"id":"b","duplicate":true}])");
 }
 
 TEST_F(EventsEndpointTest, KeysSurviveARestartWithoutTheirSecrets) {

@@ -6,7 +6,6 @@ namespace millrace::ingress {
 namespace {
 
 using Found = IdempotencyKeys::Found;
-const WallTime start{seconds(1'000'000)};
 
 TEST(IdempotencyKey, IsAStructuredStringOrABareWord) {
   EXPECT_EQ(parse_idempotency_key(R"("8e03978e-40d5")"), "8e03978e-40d5");
@@ -21,29 +20,29 @@ TEST(IdempotencyKey, IsAStructuredStringOrABareWord) {
   EXPECT_TRUE(parse_idempotency_key(std::string(255, 'k')));
 }
 
-TEST(IdempotencyKeys, RepeatConflictAndMismatchAreToldApart) {
-  IdempotencyKeys keys({});
-  EXPECT_EQ(keys.begin("a\n1", "h1", start), Found::fresh);
-  EXPECT_EQ(keys.begin("a\n1", "h1", start), Found::in_flight);
-  EXPECT_EQ(keys.begin("a\n1", "h2", start), Found::other_body);
-  keys.finish("a\n1");
-  EXPECT_EQ(keys.begin("a\n1", "h1", start), Found::done);
-  EXPECT_EQ(keys.begin("a\n1", "h2", start), Found::other_body);
-  EXPECT_EQ(keys.begin("b\n1", "h2", start), Found::fresh) << "another credential's key";
-  keys.forget("b\n1");
-  EXPECT_EQ(keys.begin("b\n1", "h3", start), Found::fresh);
+TEST(IdempotencyKeys, ConflictAndMismatchAreToldApart) {
+  IdempotencyKeys keys;
+  const auto first = RequestIds::of("a", "1", "body");
+  const auto other = RequestIds::of("a", "1", "another body");
+  EXPECT_EQ(keys.begin(first), Found::fresh);
+  EXPECT_EQ(keys.begin(first), Found::in_flight);
+  EXPECT_EQ(keys.begin(other), Found::other_body);
+  EXPECT_EQ(keys.begin(RequestIds::of("b", "1", "another body")), Found::fresh)
+      << "another credential's key";
+  keys.end(first);
+  EXPECT_EQ(keys.begin(other), Found::fresh);
 }
 
-TEST(IdempotencyKeys, AreForgottenAfterTheWindowAndBeyondTheBound) {
-  IdempotencyKeys keys({2, seconds(100)});
-  for (const char* key : {"1", "2", "3"}) {
-    ASSERT_EQ(keys.begin(key, "h", start), Found::fresh);
-    keys.finish(key);
-  }
-  EXPECT_EQ(keys.begin("3", "h", start + seconds(100)), Found::done);
-  EXPECT_EQ(keys.begin("1", "h", start + seconds(100)), Found::fresh);
-  keys.forget("1");
-  EXPECT_EQ(keys.begin("3", "h", start + seconds(101)), Found::fresh);
+TEST(RequestIds, AreReadBackFromTheirText) {
+  const auto ids = RequestIds::of("a", "1", "body");
+  const auto read = RequestIds::parse(ids.text());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->key, ids.key);
+  EXPECT_EQ(read->same, ids.same);
+  EXPECT_EQ(ids.key, RequestIds::of("a", "1", "another body").key);
+  EXPECT_NE(ids.same, RequestIds::of("a", "1", "another body").same);
+  EXPECT_FALSE(RequestIds::parse(ids.text().substr(1)));
+  EXPECT_FALSE(RequestIds::parse(std::string(64, 'x')));
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ class FakeLog final : public EventLog {
               AppendDone done) override {
     Pending pending{journal, std::move(group), &home, std::move(done)};
     const std::lock_guard lock(mutex_);
+    ++appends_;
     pending_.push_back(std::move(pending));
     arrived_.notify_all();
     if (!held_) complete_all();
@@ -44,6 +45,7 @@ class FakeLog final : public EventLog {
   void release() {
     const std::lock_guard lock(mutex_);
     held_ = false;
+    arrived_.notify_all();
     complete_all();
   }
   void fail_next(Errc code) {
@@ -63,6 +65,34 @@ class FakeLog final : public EventLog {
     auto all = entries();
     EXPECT_LT(index, all.size());
     return *decode_raw_message(all.at(index).entry.payload);
+  }
+
+  /// From now on these ids lie in side files.
+  void archive(std::vector<RecordId> ids) {
+    const std::lock_guard lock(mutex_);
+    archived_ = std::move(ids);
+  }
+  /// Look-ups wait until `release`.
+  Result<std::vector<bool>> known_ids(Journal, std::span<const RecordId> ids, WallTime) override {
+    std::unique_lock lock(mutex_);
+    ++lookups_;
+    arrived_.notify_all();
+    arrived_.wait(lock, [this] { return !held_; });
+    std::vector<bool> known;
+    for (const RecordId& id : ids) known.push_back(std::ranges::count(archived_, id) > 0);
+    return known;
+  }
+  bool archives_ids(Journal) const override {
+    const std::lock_guard lock(mutex_);
+    return !archived_.empty();
+  }
+  std::size_t appends() const {
+    const std::lock_guard lock(mutex_);
+    return appends_;
+  }
+  void wait_for_lookups(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return lookups_ >= count; });
   }
 
   void set_tail_listener(Journal, TailListener) override {}
@@ -104,8 +134,11 @@ class FakeLog final : public EventLog {
     }
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable arrived_;
+  std::vector<RecordId> archived_;
+  std::size_t lookups_ = 0;
+  std::size_t appends_ = 0;
   bool held_ = false;
   Errc failure_ = Errc::internal;
   std::deque<Pending> pending_;
@@ -198,10 +231,11 @@ class Harness {
   FixedClock clock;
   Counters counters;
   Intake intake;
-  DedupeIndex dedupe{DedupeIndex::Options{}};
+  DedupeIndex inbox_ids{{.journal = Journal::inbox}};
+  DedupeIndex event_ids{{.journal = Journal::events}};
   KeyStore keys{state, clock};
-  HookEndpoint hooks{intake, dedupe, counters, clock};
-  EventsEndpoint events{intake, dedupe, keys, counters, clock};
+  HookEndpoint hooks{intake, inbox_ids, counters, clock};
+  EventsEndpoint events{intake, event_ids, keys, counters, clock};
   DataPlane plane{hooks, events};
   std::vector<std::unique_ptr<std::promise<HttpResponse>>> promises;
   Shard shard{"test"};
