@@ -28,6 +28,9 @@ HOOKED_MODELS = {
     "sale.order": ["name", "state", "write_date"],
     "mrp.production": ["name", "state", "write_date"],
     "stock.picking": ["name", "state", "write_date"],
+    "purchase.order": ["name", "state", "write_date"],
+    "stock.move": ["state", "write_date"],
+    "account.move": ["state", "write_date"],
 }
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1

@@ -13,8 +13,6 @@ from standin_client import post
 
 SETTLED_WITHIN = 60.0
 OUTAGE_SECONDS = 4.0
-STANDIN_LACKS = {"product.product": ["tracking:selection"],
-                 "mrp.production": ["date_deadline:datetime"]}
 HISTORY_AGE = datetime.timedelta(days=400)
 HISTORY = {"customers": 20, "products": 5, "orders": 30}
 
@@ -85,15 +83,8 @@ class Story:
                 self.remember("stock.picking", picking, f"shipment of {words}"))
 
     # -- before --------------------------------------------------------------------------------
-    def add_fields(self):
-        """Fields of Odoo that the shipped entities read and the stand-in does not have."""
-        for model, fields in STANDIN_LACKS.items():
-            for field in fields:
-                self.plant.odoo.control("field", model=model, field=field)
-
     def write_history(self):
         """What Odoo holds before there is a broker. Nobody wants to be told of it."""
-        self.add_fields()
         then = (datetime.datetime.now(datetime.timezone.utc) - HISTORY_AGE).strftime(
             "%Y-%m-%d %H:%M:%S")
         partners, products, orders, pickings = [], [], [], []
@@ -136,6 +127,8 @@ class Story:
         self.cancelled_order(customer, product)
         self.production(product)
         self.picking_done(kept_picking)
+        self.invoiced(kept, customer, product)
+        self.purchase(product)
         self.mes_outage(product)
         self.say("Waiting until every doorbell is settled, the phantom's and the duplicate's too")
         self.await_quiet()
@@ -220,6 +213,41 @@ class Story:
         self.say("The first order is picked and shipped")
         self.odoo(["call", "stock.picking", "button_validate", [int(picking.rsplit("/", 1)[1])]])
         self.await_that(lambda: self.hops(picking, "shipment.done"), f"{picking} emitted as done")
+
+    def invoiced(self, order, customer, product):
+        self.say("The customer is sent an invoice")
+        line = {"product_id": product, "name": "Oak table", "quantity": 4.0, "price_unit": 390.0,
+                "product_uom_id": 1, "price_subtotal": 1560.0}
+        done = self.odoo(
+            ["create", "account.move", {
+                "move_type": "out_invoice", "partner_id": customer,
+                "invoice_origin": f"S{int(order.rsplit('/', 1)[1]):05d}",
+                "amount_untaxed": 1560.0, "amount_total": 1560.0, "amount_residual": 1560.0,
+                "invoice_line_ids": [[0, 0, line]]}],
+            ["call", "account.move", "action_post", ["$0"]])
+        record = self.remember("account.move", done["results"][0], "the invoice")
+        self.await_that(lambda: self.hops(record, "invoice.posted"), f"{record} emitted as posted")
+
+    def purchase(self, product):
+        self.say("Wood is ordered from a supplier, and arrives")
+        done = self.odoo(["create", "res.partner", {"name": "Holz AG", "ref": "SUP-1"}])
+        supplier = done["results"][0]
+        partner = self.remember("res.partner", supplier, "supplier Holz AG")
+        line = {"product_id": product, "product_qty": 50.0, "price_unit": 3.5, "name": "Wood"}
+        done = self.odoo(["create", "purchase.order", {"partner_id": supplier,
+                                                       "order_line": [[0, 0, line]]}],
+                         ["call", "purchase.order", "button_confirm", ["$0"]])
+        record = self.remember("purchase.order", done["results"][0], "the purchase order")
+        self.await_delivery(record, "receipt-to-wms")
+        # Nobody touched the partner: its first order is what makes it a supplier.
+        self.await_that(lambda: self.hops(partner, "supplier.created"), f"{partner} is a supplier")
+        receipt = next(h["id"] for h in done["hooks"] if h["model"] == "stock.picking")
+        done = self.odoo(["call", "stock.picking", "button_validate", [receipt]])
+        move = next(h["id"] for h in done["hooks"] if h["model"] == "stock.move")
+        move = self.remember("stock.move", move, "the goods received")
+        self.await_that(lambda: self.hops(move, "stock_move.done"), f"{move} emitted as done")
+        self.await_that(lambda: self.hops(record, "purchase_order.received"),
+                        f"{record} emitted as received")
 
     def mes_outage(self, product):
         self.say(f"The MES goes down for {OUTAGE_SECONDS:g} seconds")

@@ -225,20 +225,22 @@ Result<std::vector<Found>> find_records(StateStore& state, const config::Config&
 Result<std::map<std::string, JsonArray>> read_hops(EventLog& log,
                                                    const std::vector<Found>& records) {
   std::map<std::string, JsonArray> hops;
+  std::set<std::string> wanted_records;  // a partner can be customer and supplier
+  for (const Found& found : records) wanted_records.insert(found.record);
   MILLRACE_TRY(reader, log.open_reader(Journal::trail, log.begins(Journal::trail)));
   for (;;) {
     MILLRACE_TRY(batch, reader->next(1000, std::size_t{4} << 20));
     if (batch->records.empty()) return hops;
     for (const LogRecord& record : batch->records) {
-      for (const Found& wanted : records) {
-        if (record.payload.find(wanted.record) == std::string_view::npos) continue;
+      for (const std::string& wanted : wanted_records) {
+        if (record.payload.find(wanted) == std::string_view::npos) continue;
         std::string_view lines = record.payload;
         while (!lines.empty()) {
           const std::size_t end = lines.find('\n');
           auto line = parse_json(lines.substr(0, end));
           lines = end == lines.npos ? "" : lines.substr(end + 1);
-          if (!line || string_or(*line, "record", "") != wanted.record) continue;
-          JsonArray& list = hops[wanted.record];
+          if (!line || string_or(*line, "record", "") != wanted) continue;
+          JsonArray& list = hops[wanted];
           if (list.size() >= kHopsMax) list.erase(list.begin());
           list.push_back(*std::move(line));
         }

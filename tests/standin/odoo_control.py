@@ -171,6 +171,7 @@ class OdooControl:
 
     def cmd_translate(self, model, id, field, lang, value):  # pylint: disable=redefined-builtin
         with self.site.database.lock:
+            self.site.languages.add(lang)
             self.site.database.tables[model].rows[id][f"{field}@{lang}"] = value
 
     def cmd_field(self, model, field=None, remove=None):

@@ -14,7 +14,9 @@ SPECS = {
         is_company:boolean active:boolean lang:selection type:selection tz:selection
         title:many2one(res.partner.title) comment:html color:integer partner_latitude:float
         image_128:binary user_id:many2one(res.users)
-        commercial_partner_id:many2one(res.partner) credit_limit:float!company""",
+        commercial_partner_id:many2one(res.partner) credit_limit:float!company
+        customer_rank:integer supplier_rank:integer
+        purchase_line_ids:one2many(purchase.order.line.partner_id)""",
     "res.partner.category": "name:char!translate active:boolean",
     "res.country": "name:char!translate code:char",
     "res.company": "name:char currency_id:many2one(res.currency) active:boolean",
@@ -25,7 +27,7 @@ SPECS = {
     "uom.uom": "name:char!translate factor:float rounding:float active:boolean",
     "product.template": """name:char!translate default_code:char type:selection
         list_price:float uom_id:many2one(uom.uom) categ_id:many2one(product.category)
-        weight:float active:boolean barcode:char description_sale:text
+        weight:float active:boolean barcode:char description_sale:text tracking:selection
         standard_price:float!company
         product_variant_ids:one2many(product.product.product_tmpl_id)
         company_id:many2one(res.company)""",
@@ -35,6 +37,7 @@ SPECS = {
         list_price:float=product_tmpl_id.list_price
         uom_id:many2one(uom.uom)=product_tmpl_id.uom_id
         categ_id:many2one(product.category)=product_tmpl_id.categ_id
+        tracking:selection=product_tmpl_id.tracking
         company_id:many2one(res.company)=product_tmpl_id.company_id
         standard_price:float!company""",
     "product.category": "name:char complete_name:char",
@@ -59,7 +62,7 @@ SPECS = {
     "mrp.production": """name:char state:selection product_id:many2one(product.product)
         product_qty:float product_uom_id:many2one(uom.uom) qty_producing:float
         qty_produced:float bom_id:many2one(mrp.bom) origin:char date_start:datetime
-        date_finished:datetime company_id:many2one(res.company)
+        date_finished:datetime date_deadline:datetime company_id:many2one(res.company)
         lot_producing_id:many2one(stock.lot)
         move_raw_ids:one2many(stock.move.raw_material_production_id)
         move_finished_ids:one2many(stock.move.production_id) priority:selection""",
@@ -67,13 +70,42 @@ SPECS = {
         picking_type_id:many2one(stock.picking.type) picking_type_code:selection
         location_id:many2one(stock.location) location_dest_id:many2one(stock.location)
         scheduled_date:datetime date_done:datetime move_ids:one2many(stock.move.picking_id)
-        sale_id:many2one(sale.order) backorder_id:many2one(stock.picking)
+        sale_id:many2one(sale.order) purchase_id:many2one(purchase.order)
+        backorder_id:many2one(stock.picking)
         carrier_tracking_ref:char company_id:many2one(res.company)""",
-    "stock.move": """name:char state:selection product_id:many2one(product.product)
+    "stock.move": """name:char reference:char origin:char state:selection
+        product_id:many2one(product.product)
         product_uom_qty:float quantity:float product_uom:many2one(uom.uom)
+        location_id:many2one(stock.location) location_dest_id:many2one(stock.location)
+        scrapped:boolean move_line_ids:one2many(stock.move.line.move_id)
         picking_id:many2one(stock.picking) sale_line_id:many2one(sale.order.line)
+        purchase_line_id:many2one(purchase.order.line)
         raw_material_production_id:many2one(mrp.production)
         production_id:many2one(mrp.production) company_id:many2one(res.company) date:datetime""",
+    "stock.move.line": """move_id:many2one(stock.move) quantity:float
+        lot_id:many2one(stock.lot) product_id:many2one(product.product)""",
+    "purchase.order": """name:char state:selection partner_id:many2one(res.partner)
+        partner_ref:char origin:char company_id:many2one(res.company)
+        currency_id:many2one(res.currency) date_order:datetime date_planned:datetime
+        date_approve:datetime receipt_status:selection invoice_status:selection
+        amount_untaxed:monetary amount_tax:monetary amount_total:monetary
+        order_line:one2many(purchase.order.line.order_id)
+        picking_ids:one2many(stock.picking.purchase_id)""",
+    "purchase.order.line": """order_id:many2one(purchase.order) sequence:integer name:text
+        display_type:selection product_id:many2one(product.product) product_qty:float
+        product_uom:many2one(uom.uom) price_unit:float price_subtotal:monetary
+        qty_received:float date_planned:datetime partner_id:many2one(res.partner)""",
+    "account.move": """name:char move_type:selection state:selection payment_state:selection
+        partner_id:many2one(res.partner) company_id:many2one(res.company) ref:char
+        payment_reference:char invoice_origin:char reversed_entry_id:many2one(account.move)
+        invoice_date:date invoice_date_due:date currency_id:many2one(res.currency)
+        amount_untaxed:monetary amount_tax:monetary amount_total:monetary
+        amount_residual:monetary line_ids:one2many(account.move.line.move_id)
+        invoice_line_ids:one2many(account.move.line.move_id)""",
+    "account.move.line": """move_id:many2one(account.move) sequence:integer name:char
+        display_type:selection product_id:many2one(product.product) quantity:float
+        product_uom_id:many2one(uom.uom) price_unit:float discount:float
+        price_subtotal:monetary""",
     "stock.quant": """product_id:many2one(product.product)
         location_id:many2one(stock.location) lot_id:many2one(stock.lot) quantity:float
         reserved_quantity:float in_date:datetime""",
@@ -91,6 +123,9 @@ DESCRIPTIONS = {
     "res.partner": "Contact",
     "sale.order": "Sales Order",
     "sale.order.line": "Sales Order Line",
+    "purchase.order": "Purchase Order",
+    "account.move": "Journal Entry",
+    "stock.move": "Stock Move",
     "mrp.production": "Manufacturing Order",
     "stock.picking": "Transfer",
     "product.product": "Product Variant",
@@ -101,7 +136,7 @@ DESCRIPTIONS = {
 # Values a create does not name; "{id}" is the new id.
 DEFAULTS = {
     "res.partner": {"type": "contact", "lang": "en_US"},
-    "product.template": {"type": "consu", "uom_id": 1, "categ_id": 1},
+    "product.template": {"type": "consu", "uom_id": 1, "categ_id": 1, "tracking": "none"},
     "sale.order": {
         "name": "S{id:05d}",
         "state": "draft",
@@ -130,6 +165,22 @@ DEFAULTS = {
         "location_dest_id": 5,
     },
     "stock.move": {"state": "draft", "company_id": 1, "product_uom": 1},
+    "purchase.order": {
+        "name": "P{id:05d}",
+        "state": "draft",
+        "company_id": 1,
+        "currency_id": 1,
+        "invoice_status": "no",
+    },
+    "purchase.order.line": {"product_qty": 1.0, "product_uom": 1, "sequence": 10},
+    "account.move": {
+        "move_type": "entry",
+        "state": "draft",
+        "payment_state": "not_paid",
+        "company_id": 1,
+        "currency_id": 1,
+    },
+    "account.move.line": {"quantity": 1.0, "display_type": "product", "sequence": 10},
     "uom.uom": {"factor": 1.0, "rounding": 0.01},
 }
 
@@ -159,14 +210,17 @@ class Field:
             "type": self.type,
             "string": self.name.replace("_", " ").capitalize(),
             "name": self.name,
-            "store": self.stored,
+            "store": self.stored or self.type == "one2many",
             "readonly": False,
             "required": False,
             "searchable": True,
             "sortable": self.stored,
             "company_dependent": self.company_dependent,
-            "translate": self.translate,
         }
+        if self.type in ("char", "text", "html"):
+            answer["translate"] = self.translate
+        if self.path:
+            answer["related"] = ".".join(self.path)
         if self.relation:
             answer["relation"] = self.relation
         if self.inverse:

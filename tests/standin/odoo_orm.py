@@ -106,6 +106,20 @@ class Orm:
             "administrator with a batch of freshly baked cookies."
         )
 
+    def missing(self, model, record_id):
+        return MissingError(
+            "Record does not exist or has been deleted.\n"
+            f"(Record: {model}({record_id},), User: {self.user})"
+        )
+
+    def check_language(self, model, fields):
+        """Translated fields, and users and partners, are read in the context's language."""
+        language = self.context.get("lang")
+        if not language or language in self.site.languages:
+            return
+        if model in ("res.users", "res.partner") or any(field.translate for field in fields):
+            raise UserError(f"Invalid language code: {language}")
+
     def existing(self, model, ids):
         """(id, row) of those that exist, in the order asked; the rule check is for all of them."""
         self.check_access(model)
@@ -161,6 +175,8 @@ class Orm:
             values["product_tmpl_id"] = self.create("product.template", template)
         record_id = self.site.database.next_id(model)
         row = self.blank_row(model, record_id)
+        if values.get("picking_type_code") == "incoming":
+            row["name"] = f"WH/IN/{record_id:05d}"
         commands = self.assign(model, row, values)
         row["create_date"] = row["write_date"] = self.transaction.start
         self.transaction.put(model, record_id, row)
@@ -168,6 +184,9 @@ class Orm:
         for field, command in commands:
             self.apply_one2many(field, record_id, command)
         self.creating.discard((model, record_id))
+        if model == "purchase.order.line" and row["order_id"]:
+            order = self.transaction.get("purchase.order", row["order_id"])
+            self.touch(model, record_id, partner_id=order["partner_id"])
         if model == "res.partner" and not row.get("commercial_partner_id"):
             row["commercial_partner_id"] = row["parent_id"] or record_id
         if model == "sale.order.line":
@@ -215,6 +234,8 @@ class Orm:
                 row[name] = float(value)
             elif field.type == "datetime" and name not in ("create_date", "write_date"):
                 row[name] = value[:19] if value else False
+            elif value == "" and field.type in ("char", "text", "html"):
+                row[name] = ""  # stored as it is, and read as ''
             else:
                 row[name] = EMPTY.get(field.type, False) if value in (None, "") else value
         return later
@@ -227,10 +248,7 @@ class Orm:
         for record_id in ids:
             old = self.transaction.get(model, record_id)
             if old is None:
-                raise MissingError(
-                    "Record does not exist or has been deleted.\n"
-                    f"(Record: {model}({record_id},), User: {self.user})"
-                )
+                raise self.missing(model, record_id)
             if not self.visible(model, old, companies):
                 raise self.record_error(model, [record_id], "write")
             row = dict(old)
@@ -265,7 +283,7 @@ class Orm:
         for record_id in ids:
             row = self.transaction.get(model, record_id)
             if row is None:
-                continue
+                raise self.missing(model, record_id)
             self.ring("unlink", model, record_id, row, set())
             for field in self.fields(model).values():
                 if field.type == "one2many" and field.relation in (

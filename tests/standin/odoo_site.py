@@ -18,6 +18,19 @@ from odoo_models import load_models
 from odoo_orm import Orm
 
 TRIES_MAX = 5  # as in Odoo's service/model.py
+# As the first warehouse of an Odoo has them: 4 vendors, 5 customers, 8 its stock.
+LOCATIONS = [
+    ("Physical Locations", "Physical Locations", "view"),
+    ("Partners", "Partners", "view"),
+    ("Virtual Locations", "Virtual Locations", "view"),
+    ("Vendors", "Partners/Vendors", "supplier"),
+    ("Customers", "Partners/Customers", "customer"),
+    ("Inter-company transit", "Physical Locations/Inter-company transit", "transit"),
+    ("WH", "WH", "view"),
+    ("Stock", "WH/Stock", "internal"),
+    ("Production", "Virtual Locations/Production", "production"),
+    ("Inventory adjustment", "Virtual Locations/Inventory adjustment", "inventory"),
+]
 WRITING = {"create", "write", "unlink"}
 
 
@@ -29,6 +42,7 @@ class Site:
         self.forbidden = set()  # (model, id) hidden by a record rule
         self.denied = set()  # (model, operation) without an access right
         self.poison = {}  # (model, id) -> (exception name, message) raised by any read of it
+        self.languages = {"en_US"}  # active ones
         self.wizards = set()  # (model, id) whose business methods answer a wizard
         self.users = {2: {"login": login, "password": password, "company_ids": [1]}}
         self.fill()
@@ -41,6 +55,10 @@ class Site:
             "uom.uom": [{"name": "Units"}, {"name": "kg"}],
             "product.category": [{"name": "All", "complete_name": "All"}],
             "stock.warehouse": [{"name": "Main", "code": "WH", "company_id": 1}],
+            "stock.location": [
+                {"name": name, "complete_name": complete, "usage": usage}
+                for name, complete, usage in LOCATIONS
+            ],
             "stock.picking.type": [
                 {"name": "Receipts", "code": "incoming"},
                 {"name": "Delivery Orders", "code": "outgoing"},
@@ -151,6 +169,7 @@ def over_rpc(field, value):
 
 def read_rows(orm, model, rows, names, load):
     fields = [orm.field(model, n) for n in names] if names else list(orm.fields(model).values())
+    orm.check_language(model, fields)
     answer = []
     for row in rows:
         if (model, row["id"]) in orm.site.poison:

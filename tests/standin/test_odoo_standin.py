@@ -339,6 +339,14 @@ class RpcAnswers(OdooCase):
         self.assertEqual(
             (name(lang="fr_FR"), name(lang="en_US"), name()), ("Unités", "Units", "Units")
         )
+        with self.assertRaisesRegex(RpcError, "Invalid language code: xx_XX"):
+            name(lang="xx_XX")
+
+    def test_what_is_gone_cannot_be_deleted_again(self):
+        partner = self.rpc.call("res.partner", "create", {"name": "Gone"})
+        self.rpc.call("res.partner", "unlink", [partner])
+        with self.assertRaisesRegex(RpcError, "does not exist or has been deleted"):
+            self.rpc.call("res.partner", "unlink", [partner])
 
     def test_domains_combine_with_prefix_operators(self):
         ids = [

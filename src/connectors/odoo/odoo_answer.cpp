@@ -67,6 +67,13 @@ std::unexpected<OdooFault> classify(const Json& error) {
     return fault(Kind::call, Errc::config,
                  fmt::format("Odoo cannot open the database; check `database`: {}", message));
   }
+  if (name == "odoo.exceptions.UserError" && message.starts_with("Invalid language code")) {
+    // Whatever record is read: halving the batch would call each of them guilty.
+    return fault(Kind::call, Errc::config,
+                 fmt::format("Odoo does not have our language active; activate it under Settings / "
+                             "Translations / Languages, or change `language`: {}",
+                             message));
+  }
   if (std::find(kTemporary.begin(), kTemporary.end(), name) != kTemporary.end()) {
     return fault(Kind::call, Errc::peer_unavailable, fmt::format("{}: {}", name, message));
   }

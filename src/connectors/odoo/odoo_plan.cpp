@@ -56,6 +56,7 @@ Json decode_value(const OdooField& field, const Json& raw) {
   if (field.type == "boolean") return raw.is_bool() ? raw : Json(false);
   if (field.is_many()) return decode_ids(raw);
   if (raw.is_bool() && !raw.get_bool()) return nullptr;
+  if (raw.is_string() && raw.get_string().empty()) return nullptr;  // some forms store ''
   if (field.is_many2one()) {
     const std::int64_t id = many2one_id(raw);
     return id == 0 ? Json(nullptr) : Json(id);

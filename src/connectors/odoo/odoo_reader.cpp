@@ -144,6 +144,8 @@ Awaitable<Result<std::string>> OdooReader::server_time() {
 
 Awaitable<Result<std::string>> OdooReader::check() {
   MILLRACE_CO_TRY(version, co_await rpc_->version());
+  // Reads our user as records are read: a language that is not active shows here.
+  MILLRACE_CO_CHECK_OK(co_await server_time());
   MILLRACE_CO_TRY(user, co_await rpc_->log_in());
   MILLRACE_CO_CHECK_OK(co_await rpc_->check_companies());
   co_return fmt::format("Odoo {}, user {}", version, user);

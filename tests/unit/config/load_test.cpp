@@ -90,7 +90,7 @@ TEST(Load, ShipsAConfigurationThatLintsClean) {
   const LoadReport report = load_directory(std::string(MILLRACE_SOURCE_DIR) + "/config");
   EXPECT_THAT(render(report.problems), IsEmpty());
   ASSERT_TRUE(report.config);
-  EXPECT_EQ(report.config->entities.size(), 5U);
+  EXPECT_EQ(report.config->entities.size(), 9U);
   for (const auto& [name, entity] : report.config->entities) EXPECT_FALSE(entity.schema.is_null());
   for (const auto& [name, route] : report.config->routes) {
     const bool tested = std::ranges::any_of(report.config->tests, [&](const ConfigTest& test) {

@@ -51,6 +51,10 @@ TEST(OdooAnswer, TellsErrorsApartByTheNameOfTheException) {
   EXPECT_EQ(odoo_error("odoo.http.SessionExpiredException", "x", 100).kind, Kind::session);
   EXPECT_EQ(odoo_error("psycopg2.OperationalError", "FATAL: database x does not exist").error.code,
             Errc::config);
+  const OdooFault language =
+      odoo_error("odoo.exceptions.UserError", "Invalid language code: xx_XX");
+  EXPECT_EQ(language.kind, Kind::call) << "no record is guilty of it";
+  EXPECT_EQ(language.error.code, Errc::config);
 }
 
 TEST(OdooAnswer, TakesAProxysTroubleForAPassingOne) {

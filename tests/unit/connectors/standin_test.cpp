@@ -78,6 +78,24 @@ TEST_F(OdooStandinTest, ReadsAnOrderWithItsLinesAndTheirProducts) {
   EXPECT_EQ(read_back->front().write_date.size(), 19U);
 }
 
+TEST_F(OdooStandinTest, TakesAnEmptyTextForNull) {
+  odoo_.control("create", R"("model":"res.partner","values":{"name":"a","ref":""})");
+  const auto read_back = read("res.partner", {1}, plan({"ref"}));
+  ASSERT_TRUE(read_back) << read_back.error().message;
+  EXPECT_EQ(write_json(read_back->front().value), R"({"id":1,"ref":null})");
+}
+
+TEST_F(OdooStandinTest, BlamesTheConfigurationForALanguageThatIsNotActive) {
+  partner("a");
+  connect("broker-key, language: fr_FR");
+  const auto read_back = read("res.partner", {1}, plan({"name"}));
+  ASSERT_FALSE(read_back);
+  EXPECT_EQ(read_back.error().code, Errc::config) << read_back.error().message;
+  const auto checked = odoo_.on_shard(reader_->check());
+  ASSERT_FALSE(checked);
+  EXPECT_NE(checked.error().message.find("language"), std::string::npos);
+}
+
 TEST_F(OdooStandinTest, TellsFoundAbsentHiddenAndFailedApart) {
   for (const auto* name : {"a", "b", "c", "d"}) partner(name);
   odoo_.control("forbid", R"("model":"res.partner","ids":[2])");
