@@ -58,6 +58,13 @@ std::string program_of(const Config& config, const EntitySource& source) {
                       companies_of(config, source)});
 }
 
+std::string document_text(Loading& loading, std::string_view kind, const std::string& name) {
+  const Document* document = loading.find(kind, name);
+  return document ? write_json(to_hashed_json(document->node, loading.substitute)) : "";
+}
+
+}  // namespace
+
 std::set<std::string> tables_of(const Route& route) {
   std::set<std::string> tables;
   add_tables(tables, route.when);
@@ -71,13 +78,6 @@ std::set<std::string> tables_of(const Route& route) {
   }
   return tables;
 }
-
-std::string document_text(Loading& loading, std::string_view kind, const std::string& name) {
-  const Document* document = loading.find(kind, name);
-  return document ? write_json(to_hashed_json(document->node, loading.substitute)) : "";
-}
-
-}  // namespace
 
 void compute_fingerprints(Loading& loading) {
   Config& config = *loading.config;

@@ -87,6 +87,7 @@ LoadReport load(const LoadOptions& options) {
   read_schemas(loading);
   check_references(loading);
   compute_fingerprints(loading);
+  if (!has_errors(loading.problems)) remember_documents(loading);
   sort_problems(loading.problems);
   add_sources(loading);
   LoadReport report;

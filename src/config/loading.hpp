@@ -85,6 +85,11 @@ void read_schemas(Loading& loading);
 void check_references(Loading& loading);
 /// Hashes that need the whole: programs of entity sources, fingerprints.
 void compute_fingerprints(Loading& loading);
+/// The documents as the state store keeps them, and the hashes of the routes' texts.
+void remember_documents(Loading& loading);
+
+/// Tables that a route's expressions look up in.
+std::set<std::string> tables_of(const Route& route);
 
 /// Relative paths of an installation begin at the configuration directory.
 std::string absolute_path(const Loading& loading, std::string_view path);

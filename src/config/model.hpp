@@ -113,6 +113,7 @@ struct Connection {
   std::vector<std::pair<std::int64_t, std::string>> companies;  ///< id -> code
   milliseconds settle{1000};
   seconds longest_transaction{150};
+  std::string document;     ///< as config/texts.hpp keeps it
   std::string fingerprint;  ///< hash of everything above; equal means unchanged
   Place place;
 };
@@ -158,6 +159,7 @@ struct TableObject {
   std::string name;
   Missing missing = Missing::error;
   std::map<std::string, Json, std::less<>> rows;  ///< key as text
+  std::string document;                           ///< as config/texts.hpp keeps it
   std::string fingerprint;
   Place place;
 };
@@ -214,7 +216,9 @@ struct Route {
   RouteStart start;
   std::string was;  ///< its first name keeps the route's id
   std::uint64_t parked_max = 1'000'000;
-  std::string fingerprint;  ///< hash of its text and of what it uses; names program texts
+  std::string document;     ///< as config/texts.hpp keeps it
+  std::string text;         ///< hash of its text (config/texts.hpp)
+  std::string fingerprint;  ///< hash of its text and of what it uses, resolved
   Place place;
 
   const std::string& id() const { return was.empty() ? name : was; }
