@@ -55,6 +55,7 @@ Result<void> Broker::start_admin() {
   MILLRACE_TRY(token, admin::ensure_admin_token(config_->installation.data_directory));
   Shard& home = shards_->at(0);
   operations_ = std::make_unique<Operations>(*this, home);
+  home.spawn("routes", watch_routes());
   admin::AdminApi::Options options;
   options.token = token;
   options.probes.health = [] { return Result<void>{}; };

@@ -12,6 +12,7 @@
 #include "daemon/operations.hpp"
 #include "daemon/recovery.hpp"
 #include "log/file_log.hpp"
+#include "state/blocking_commit.hpp"
 #include "state/sqlite_state.hpp"
 #include "storage/posix_disk.hpp"
 
@@ -248,10 +249,7 @@ Result<void> Broker::start_shards() {
     auto work = [this, &unit, from] { return start_unit(*unit, from); };
     MILLRACE_CHECK_OK(run_on(unit->shard, work));
   }
-  for (const auto& [name, route] : config_->routes) {
-    MILLRACE_CHECK_OK(start_lanes(route));
-    MILLRACE_CHECK_OK(restore_pause(route));
-  }
+  MILLRACE_CHECK_OK(start_routes());
   // A full read hands its pages to the collectors of all shards.
   for (const auto& unit : units_) {
     unit->shard.post([&unit = *unit] { unit.collector->begin_watching(); });
@@ -272,46 +270,6 @@ Awaitable<Result<void>> Broker::start_unit(ShardUnit& unit, PartitionOffsets inb
       std::make_unique<canon::InboxPump>(projector_context(unit), *unit.projector, *unit.collector,
                                          *unit.inbox_tail, [this] { wake_announcer(); });
   auto started = co_await unit.pump->start(config_, inbox_from);
-  co_return started;
-}
-
-Result<void> Broker::start_lanes(const config::Route& route) {
-  MILLRACE_TRY(cursors, route_start(*state_, *log_, route));
-  for (const auto& unit : units_) {
-    std::map<Partition, route::Progress> own;
-    for (const auto& [partition, progress] : cursors) {
-      if (&shards_->of(partition) == &unit->shard) own.emplace(partition, progress);
-    }
-    auto work = [this, &unit, &route, own] { return start_lane(*unit, route.name, own); };
-    MILLRACE_CHECK_OK(run_on(unit->shard, work));
-  }
-  return {};
-}
-
-// A pause outlives a restart: whoever paused the route said why.
-Result<void> Broker::restore_pause(const config::Route& route) {
-  MILLRACE_TRY(row, state_->get(Table::routes, row_key("pause", route.id())));
-  if (!row) return {};
-  MILLRACE_TRY(json, parse_json(*row));
-  const std::string reason(string_or(json, "reason", "paused"));
-  for (const auto& unit : units_) {
-    unit->shard.post(
-        [&unit = *unit, name = route.name, reason] { unit.lanes.at(name)->pause(reason); });
-  }
-  return {};
-}
-
-Awaitable<Result<void>> Broker::start_lane(ShardUnit& unit, std::string route,
-                                           std::map<Partition, route::Progress> progress) {
-  const std::string& to = config_->routes.find(route)->second.to;
-  const auto target = connections_.at(to).target;
-  if (!target) {
-    co_return fail(Errc::config, fmt::format("route {}: connection {} is no target", route, to));
-  }
-  auto lane = std::make_shared<deliver::Lane>(lane_context(unit), config_, route, target,
-                                              std::move(progress));
-  unit.lanes[route] = lane;
-  auto started = co_await lane->start();
   co_return started;
 }
 
@@ -370,14 +328,21 @@ void Broker::stop(milliseconds deadline) {
         for (const auto& [name, lane] : unit.lanes) lane->stop();
       });
     }
-    for (const auto& [name, connection] : connections_) {
-      if (connection.target) connection.target->stop();
+    for (const auto* connections : {&connections_, &kept_connections_}) {
+      for (const auto& [name, connection] : *connections) {
+        if (connection.target) connection.target->stop();
+      }
     }
     // What is on the wire may still be answered; what is answered is recorded.
     while (clock_.boot_now() < until && !drained()) {
       std::this_thread::sleep_for(milliseconds(10));
     }
     for (const auto& unit : units_) unit->shard.post([&unit = *unit] { unit.trail->flush(); });
+    // The cursors say all that was taken up: a start need not assume more.
+    Batch stopped;
+    stopped.put(Table::routes, std::string(kStoppedKey), "{}");
+    const auto marked = commit_blocking(*state_, std::move(stopped));
+    if (!marked) spdlog::warn("the stop is not noted error={}", marked.error().message);
   }
   if (state_) state_->close();
   if (log_) log_->close();
@@ -387,6 +352,7 @@ void Broker::stop(milliseconds deadline) {
   admin_server_.reset();
   units_.clear();
   connections_.clear();
+  kept_connections_.clear();
   announce_.reset();
   shards_.reset();
   readers_.reset();
@@ -396,8 +362,10 @@ void Broker::stop(milliseconds deadline) {
 // Whether every lane has recorded what it had on the wire. Asks each shard and waits for it.
 bool Broker::drained() {
   bool all = true;
-  for (const auto& [name, connection] : connections_) {
-    all = all && (!connection.target || connection.target->in_flight() == 0);
+  for (const auto* connections : {&connections_, &kept_connections_}) {
+    for (const auto& [name, connection] : *connections) {
+      all = all && (!connection.target || connection.target->in_flight() == 0);
+    }
   }
   for (const auto& unit : units_) {
     std::promise<bool> answer;

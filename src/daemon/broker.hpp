@@ -12,7 +12,9 @@
 #include "admin/admin_api.hpp"
 #include "config/load.hpp"
 #include "config/model.hpp"
+#include "config/texts.hpp"
 #include "daemon/ask.hpp"
+#include "daemon/route_life.hpp"
 #include "daemon/shard_unit.hpp"
 #include "deliver/target.hpp"
 #include "ingress/data_plane.hpp"
@@ -47,6 +49,23 @@ struct ConnectionUnit {
   Shard* home = nullptr;
 };
 
+/// A route with its lanes: one of the files, or one that was removed and delivers what it had.
+struct RunningRoute {
+  deliver::RouteText text;
+  bool in_files = true;
+  std::optional<RouteLife::Drain> drain;
+
+  const config::Route& route() const { return *text.route; }
+};
+
+struct RunningRoutes {
+  std::map<std::string, RunningRoute> routes;  ///< by id
+  std::map<std::string, std::string> broken;   ///< removed ones that cannot drain, and why
+
+  /// By name or id; one of the files comes first. nullptr: there is none.
+  const RunningRoute* find(std::string_view name) const;
+};
+
 class Operations;
 
 class Broker {
@@ -67,6 +86,7 @@ class Broker {
  private:
   friend class Operations;
   friend class Reload;
+  friend class RouteSwap;
 
   Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorRegistry& registry);
   Result<void> open_stores();
@@ -77,10 +97,29 @@ class Broker {
   Result<void> start_shards();
   Awaitable<Result<void>> start_unit(ShardUnit& unit, PartitionOffsets inbox_from);
   PartitionOffsets own_ends(Journal journal, const Shard& shard);
-  Result<void> restore_pause(const config::Route& route);
-  Result<void> start_lanes(const config::Route& route);
-  Awaitable<Result<void>> start_lane(ShardUnit& unit, std::string route,
-                                     std::map<Partition, route::Progress> progress);
+
+  // broker_routes.cpp; what changes lives_ runs at start, or on the control thread under
+  // reload_mutex_
+  Result<void> start_routes();
+  Result<void> start_lanes(const std::string& id);
+  Awaitable<Result<void>> start_lane(ShardUnit& unit, deliver::LaneStart start);
+  void adopt_route(RouteLives& lives, const config::Config& config, const config::Route& route,
+                   const std::function<PartitionOffsets()>& from, Batch& batch) const;
+  void keep_connection_texts(const config::Config& config, Batch& batch) const;
+  void drain_removed(RouteLives& lives, const config::Config& config, Batch& batch) const;
+  std::optional<deliver::RouteText> running_text(const RouteLife& life, RunningRoutes& running);
+  Result<deliver::RouteText> stored_text(const RouteLife& life, const std::string& hash);
+  Result<config::Connection> stored_connection(const std::string& name);
+  config::TextOptions text_options() const;
+  Awaitable<void> watch_routes();
+  Result<void> tend_routes();
+  Result<bool> lanes_done(const std::string& id);
+  Result<void> forget_route(const std::string& id);
+  Result<void> forget_kept_connections();
+  std::shared_ptr<deliver::Target> target_of(const std::string& connection) const;
+  std::shared_ptr<const RunningRoutes> running_routes() const;
+  void publish_routes(std::shared_ptr<const RunningRoutes> routes);
+
   Result<void> start_ingress();
   canon::ProjectorContext projector_context(ShardUnit& unit);
   deliver::LaneContext lane_context(ShardUnit& unit);
@@ -134,6 +173,8 @@ class Broker {
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<ReaderPool> readers_;
   std::map<std::string, ConnectionUnit> connections_;
+  std::map<std::string, ConnectionUnit>
+      kept_connections_;  ///< gone, but a route still drains there
   canon::SourceReaders sources_;
   std::vector<std::unique_ptr<ShardUnit>> units_;
   std::unique_ptr<Notifier> announce_;
@@ -143,7 +184,10 @@ class Broker {
   std::unique_ptr<HttpServer> admin_server_;
   std::unique_ptr<ReaderPool> control_;  ///< reloads: they wait for shards
   std::mutex reload_mutex_;              ///< one reload at a time
-  mutable std::mutex config_mutex_;      ///< guards the pointer config_ alone
+  mutable std::mutex config_mutex_;      ///< guards the pointers config_ and running_routes_ alone
+  std::shared_ptr<const RunningRoutes> running_routes_ = std::make_shared<RunningRoutes>();
+  RouteLives lives_;
+  bool texts_changed_ = true;  ///< there may be texts that nothing names
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_{false};
   bool stopped_ = false;

@@ -9,7 +9,7 @@
 
 namespace millrace::daemon {
 
-/// One lane's answer with the route it belongs to, summed over the shards.
+/// The lanes of one route, summed over the shards.
 struct RouteSum {
   deliver::LaneStatus status;
   bool at_tail = true;
@@ -29,7 +29,7 @@ class Operations {
   Awaitable<Result<Json>> routes(Json args);
   Awaitable<Result<Json>> connections(Json args);
   Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
-  Json route_json(const config::Route& route, const RouteSum& sum) const;
+  Json route_json(const RunningRoute& running, const RouteSum& sum) const;
   Json connections_json() const;
   JsonArray problems(const std::map<std::string, RouteSum>& sums, const EventLog::Usage& usage,
                      const std::map<std::string, std::size_t>& stuck) const;

@@ -254,7 +254,8 @@ Result<std::map<std::string, JsonArray>> read_hops(EventLog& log,
 Awaitable<Result<Json>> Operations::where(Json args) {
   const std::string key(string_or(args, "key", ""));
   if (key.empty()) co_return fail(Errc::invalid_argument, "say which key: where?key=S00042");
-  auto look = [this, key, config = broker_.config()]() -> Result<Json> {
+  auto look = [this, key, config = broker_.config(),
+               running = broker_.running_routes()]() -> Result<Json> {
     StateStore& state = *broker_.state_;
     MILLRACE_TRY(records, find_records(state, *config, key));
     MILLRACE_TRY(hops, read_hops(*broker_.log_, records));
@@ -279,7 +280,7 @@ Awaitable<Result<Json>> Operations::where(Json args) {
       JsonArray parked;
       const Partition partition = partition_of(found.record);
       std::vector<std::string> owners;
-      for (const auto& [name, route] : config->routes) owners.push_back(route.id());
+      for (const auto& [id, route] : running->routes) owners.push_back(id);
       for (const auto& [name, entity] : config->entities) owners.push_back("project." + name);
       for (const auto& [name, entity] : config->connections) owners.push_back("collect." + name);
       for (const std::string& owner : owners) {

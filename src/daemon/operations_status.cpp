@@ -53,18 +53,28 @@ Awaitable<Result<std::map<std::string, RouteSum>>> Operations::ask_lanes() {
   co_return sums;
 }
 
-Json Operations::route_json(const config::Route& route, const RouteSum& sum) const {
+Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) const {
+  const config::Route& route = running.route();
   const deliver::LaneStatus& lane = sum.status;
-  std::string state = lane.paused ? "paused" : "running";
-  std::string reason = lane.pause_reason;
+  std::string state = "running";
+  std::string reason;
   Json since;
-  const auto unit = broker_.connections_.find(route.to);
-  if (!lane.paused && unit != broker_.connections_.end() && unit->second.target) {
-    const auto target = unit->second.target->status();
-    if (target.state == "down" || target.state == "paused") {
-      state = "held_by_target";
-      reason = target.reason;
-      if (target.since) since = to_rfc3339(*target.since);
+  if (running.drain) {
+    const bool over = lane.lag == 0 && lane.parked == 0 && lane.dead == 0;
+    state = over ? "drained" : "draining";
+    reason = running.drain->reason;
+    since = to_rfc3339(running.drain->since);
+  }
+  const auto target = broker_.target_of(route.to);
+  if (lane.paused) {
+    state = "paused";
+    reason = lane.pause_reason;
+  } else if (target && state != "drained") {
+    const auto status = target->status();
+    if (status.state == "down" || status.state == "paused") {
+      if (state == "running") state = "held_by_target";
+      reason = status.reason;
+      if (status.since) since = to_rfc3339(*status.since);
     }
   }
   JsonObject json{
@@ -85,6 +95,7 @@ Json Operations::route_json(const config::Route& route, const RouteSum& sum) con
       {"retries_total", lane.retries},
       {"owner", route.owner},
       {"criticality", route.criticality},
+      {"draining", running.drain.has_value()},
       {"slo", JsonObject{{"within_ms", route.slo_within.count()}, {"target", route.slo_target}}}};
   return Json(std::move(json));
 }
@@ -136,10 +147,17 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
                 status.state == "paused" ? fmt::format("millrace routes resume {}", first_route)
                                          : fmt::format("millrace connections check {}", name)));
   }
-  for (const auto& [name, sum] : sums) {
-    const auto route = config->routes.find(name);
-    if (route == config->routes.end()) continue;
-    const std::string& owner = route->second.owner;
+  const auto running = broker_.running_routes();
+  for (const auto& [id, why] : running->broken) {
+    list.push_back(problem(fmt::format("removed route {} cannot deliver what it had: {}", id, why),
+                           {}, "", id, fmt::format("millrace routes drop {}", id)));
+  }
+  for (const auto& [id, sum] : sums) {
+    const auto found = running->routes.find(id);
+    if (found == running->routes.end()) continue;
+    const config::Route& route = found->second.route();
+    const std::string& name = route.name;
+    const std::string& owner = route.owner;
     const deliver::LaneStatus& lane = sum.status;
     if (lane.paused) {
       list.push_back(problem(fmt::format("route {} is paused: {}", name, lane.pause_reason), {},
@@ -154,11 +172,10 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
           fmt::format("{} deliveries of route {} wait for a decision", lane.undecided, name), {},
           owner, name, fmt::format("millrace parked list --route {}", name)));
     }
-    if (lane.oldest_at && now - *lane.oldest_at > route->second.slo_within) {
-      list.push_back(
-          problem(fmt::format("route {} is late: {} is undelivered", name, lane.oldest_record),
-                  lane.oldest_at, owner, name,
-                  fmt::format("millrace connections check {}", route->second.to)));
+    if (lane.oldest_at && now - *lane.oldest_at > route.slo_within) {
+      list.push_back(problem(
+          fmt::format("route {} is late: {} is undelivered", name, lane.oldest_record),
+          lane.oldest_at, owner, name, fmt::format("millrace connections check {}", route.to)));
     }
   }
   const double free = usage.disk_free_fraction;
@@ -213,12 +230,13 @@ Awaitable<Result<Json>> Operations::status(Json) {
   JsonArray routes;
   std::string holder;
   std::uint64_t most = 0;
-  for (const auto& [name, route] : config->routes) {
-    const RouteSum& sum = (*sums)[name];
+  const auto running = broker_.running_routes();
+  for (const auto& [id, route] : running->routes) {
+    const RouteSum& sum = (*sums)[id];
     routes.push_back(route_json(route, sum));
     if (sum.status.lag > most) {
       most = sum.status.lag;
-      holder = name;
+      holder = route.route().name;
     }
   }
   auto doorbells = co_await broker_.doorbell_status(home_);
@@ -241,8 +259,8 @@ Awaitable<Result<Json>> Operations::routes(Json) {
   auto sums = co_await ask_lanes();
   if (!sums) co_return std::unexpected(sums.error());
   JsonArray list;
-  const auto config = broker_.config();
-  for (const auto& [name, route] : config->routes) list.push_back(route_json(route, (*sums)[name]));
+  const auto running = broker_.running_routes();
+  for (const auto& [id, route] : running->routes) list.push_back(route_json(route, (*sums)[id]));
   co_return Json(JsonObject{{"routes", std::move(list)}});
 }
 

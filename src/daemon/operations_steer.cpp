@@ -50,15 +50,16 @@ void Operations::add_to(admin::AdminApi& api) {
 
 Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
   const std::string name(string_or(args, "name", ""));
-  const auto config = broker_.config();
-  const auto route = config->routes.find(name);
-  if (route == config->routes.end()) {
+  const auto running = broker_.running_routes();
+  const RunningRoute* found = running->find(name);
+  if (found == nullptr) {
     co_return fail(Errc::not_found, fmt::format("there is no route '{}'", name));
   }
+  const std::string id = found->route().id();
   std::string reason(string_or(args, "reason", ""));
   if (paused && reason.empty()) reason = "paused by an operator";
   Batch batch;
-  const std::string key = row_key("pause", route->second.id());
+  const std::string key = pause_key(id);
   if (paused) {
     batch.put(Table::routes, key,
               write_json(Json(JsonObject{{"reason", reason},
@@ -72,8 +73,8 @@ Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
   auto committed = co_await await_callback<Result<void>>(home_, std::move(start));
   if (!committed) co_return std::unexpected(committed.error());
   for (const auto& unit : broker_.units_) {
-    unit->shard.post([&unit = *unit, name, paused, reason] {
-      const auto lane = unit.lanes.find(name);
+    unit->shard.post([&unit = *unit, id, paused, reason] {
+      const auto lane = unit.lanes.find(id);
       if (lane == unit.lanes.end()) return;
       if (paused) {
         lane->second->pause(reason);
@@ -82,10 +83,8 @@ Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
       }
     });
   }
-  const auto connection = broker_.connections_.find(route->second.to);
-  if (!paused && connection != broker_.connections_.end() && connection->second.target) {
-    connection->second.target->resume();
-  }
+  const auto target = broker_.target_of(found->route().to);
+  if (!paused && target) target->resume();
   broker_.audit(paused ? "pause route" : "resume route", name, reason);
   spdlog::info("route {} route={} reason=\"{}\"", paused ? "paused" : "resumed", name, reason);
   co_return Json(JsonObject{{"route", name}, {"state", paused ? "paused" : "running"}});

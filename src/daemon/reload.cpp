@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "config/problems.hpp"
-#include "daemon/recovery.hpp"
+#include "daemon/route_swap.hpp"
 #include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
@@ -23,6 +23,30 @@ void compare(const Objects& running, const Objects& wanted, const char* kind,
   }
   for (const auto& [name, object] : running) {
     if (!wanted.contains(name)) changes.push_back({name, kind, "removed"});
+  }
+}
+
+// A route is the same by its id, whatever its name.
+void compare_routes(const std::map<std::string, config::Route, std::less<>>& running,
+                    const std::map<std::string, config::Route, std::less<>>& wanted,
+                    std::vector<Change>& changes) {
+  std::map<std::string, const config::Route*> by_id;
+  for (const auto& [name, route] : running) by_id[route.id()] = &route;
+  for (const auto& [name, route] : wanted) {
+    const auto old = by_id.find(route.id());
+    if (old == by_id.end()) {
+      changes.push_back({name, "route", "added"});
+      continue;
+    }
+    if (old->second->name != name) {
+      changes.push_back({name, "route", fmt::format("renamed from {}", old->second->name)});
+    } else if (old->second->fingerprint != route.fingerprint) {
+      changes.push_back({name, "route", "changed"});
+    }
+    by_id.erase(old);
+  }
+  for (const auto& [id, route] : by_id) {
+    changes.push_back({route->name, "route", "removed: delivers what it has, then it is gone"});
   }
 }
 
@@ -54,17 +78,7 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
   compare(running.connections, wanted.connections, "connection", changes);
   compare(running.entities, wanted.entities, "entity", changes);
   compare(running.tables, wanted.tables, "table", changes);
-  compare(running.routes, wanted.routes, "route", changes);
-  for (Change& change : changes) {
-    if (change.kind != "route" || change.change != "changed") continue;
-    // A lane follows one entity, under one id, and its index of parked rows knows what blocks.
-    const config::Route& before = running.routes.find(change.object)->second;
-    const config::Route& after = wanted.routes.find(change.object)->second;
-    if (before.entity != after.entity || before.id() != after.id() ||
-        before.after_dead_letter != after.after_dead_letter) {
-      change.change = "needs a restart";
-    }
-  }
+  compare_routes(running.routes, wanted.routes, changes);
   return changes;
 }
 
@@ -92,12 +106,12 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
     answer["problems"].as_array().push_back(JsonObject{
         {"level", "error"},
         {"message",
-         "`name`, `environment`, `listen`, `admin`, `log`, `state`, `data`, and a route's `from`, "
-         "`was` and `after_dead_letter` change only with a restart; nothing was replaced"}});
+         "`name`, `environment`, `listen`, `admin`, `log`, `state` and `data` change only with a "
+         "restart; nothing was replaced"}});
     return Json(std::move(answer));
   }
   if (!apply_it) return Json(std::move(answer));
-  if (auto applied = apply(report.config, changes); !applied) {
+  if (auto applied = apply(report.config); !applied) {
     answer["problems"].as_array().push_back(
         JsonObject{{"level", "error"}, {"message", applied.error().message}});
     return Json(std::move(answer));
@@ -110,15 +124,18 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
   return Json(std::move(answer));
 }
 
-Result<void> Reload::apply(const config::ConfigPtr& wanted, const std::vector<Change>&) {
-  // What can fail comes first, while nothing has been replaced.
-  MILLRACE_CHECK_OK(swap_connections(*wanted));
+// What can fail comes first, while nothing has been replaced.
+Result<void> Reload::apply(const config::ConfigPtr& wanted) {
+  MILLRACE_TRY(connections, make_connections(*wanted));
+  RouteSwap routes(broker_, wanted);
+  MILLRACE_CHECK_OK(routes.prepare());
+  broker_.replace_connections(std::move(connections));
   broker_.set_config(wanted);
-  MILLRACE_CHECK_OK(swap_routes(wanted));
+  MILLRACE_CHECK_OK(routes.swap());
   for (const auto& unit : broker_.units_) {
     unit->shard.post([&unit = *unit, wanted] {
       unit.pump->replace(wanted);
-      for (const auto& [name, lane] : unit.lanes) lane->release_waiting();
+      for (const auto& [id, lane] : unit.lanes) lane->release_waiting();
     });
   }
   broker_.replace_doorbells(wanted);
@@ -128,7 +145,8 @@ Result<void> Reload::apply(const config::ConfigPtr& wanted, const std::vector<Ch
   return {};
 }
 
-Result<void> Reload::swap_connections(const config::Config& wanted) {
+Result<std::map<std::string, ConnectionUnit>> Reload::make_connections(
+    const config::Config& wanted) {
   std::map<std::string, ConnectionUnit> made;
   for (const auto& [name, connection] : wanted.connections) {
     const auto old = broker_.connections_.find(name);
@@ -142,42 +160,7 @@ Result<void> Reload::swap_connections(const config::Config& wanted) {
     }
     made[name] = *std::move(unit);
   }
-  broker_.replace_connections(std::move(made));
-  return {};
-}
-
-Result<void> Reload::swap_routes(const config::ConfigPtr& wanted) {
-  std::vector<std::string> added;
-  for (const auto& [name, route] : wanted->routes) {
-    if (!broker_.units_.front()->lanes.contains(name)) added.push_back(name);
-  }
-  for (const auto& unit : broker_.units_) {
-    auto swap = [this, &unit, wanted]() -> Awaitable<Result<void>> {
-      return swap_lanes(broker_, *unit, wanted);
-    };
-    MILLRACE_CHECK_OK(Broker::run_on(unit->shard, swap));
-  }
-  for (const std::string& name : added) {
-    MILLRACE_CHECK_OK(broker_.start_lanes(wanted->routes.find(name)->second));
-  }
-  return {};
-}
-
-Awaitable<Result<void>> Reload::swap_lanes(Broker& broker, ShardUnit& unit,
-                                           config::ConfigPtr wanted) {
-  for (auto at = unit.lanes.begin(); at != unit.lanes.end();) {
-    const auto route = wanted->routes.find(at->first);
-    if (route != wanted->routes.end()) {
-      at->second->replace(wanted, broker.connections_.at(route->second.to).target);
-      ++at;
-      continue;
-    }
-    // Its cursor stays: the same route continues there when it comes back.
-    spdlog::warn("route removed, its undelivered events wait for its return route={}", at->first);
-    at->second->stop();
-    at = unit.lanes.erase(at);
-  }
-  co_return Result<void>{};
+  return made;
 }
 
 Result<void> Reload::record(const config::Config& wanted, const std::vector<Change>& changes,

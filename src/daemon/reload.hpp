@@ -14,7 +14,7 @@ namespace millrace::daemon {
 struct Change {
   std::string object;  ///< its name
   std::string kind;    ///< "route", "connection", "entity", "table", "installation"
-  std::string change;  ///< "added", "changed", "removed", "needs a restart"
+  std::string change;  ///< "added", "changed", "removed...", "renamed...", "needs a restart"
 };
 
 /// What a reload would replace, by name and kind.
@@ -29,11 +29,8 @@ class Reload {
   Result<Json> run(const std::string& author, bool apply);
 
  private:
-  Result<void> apply(const config::ConfigPtr& wanted, const std::vector<Change>& changes);
-  Result<void> swap_connections(const config::Config& wanted);
-  Result<void> swap_routes(const config::ConfigPtr& wanted);
-  static Awaitable<Result<void>> swap_lanes(Broker& broker, ShardUnit& unit,
-                                            config::ConfigPtr wanted);
+  Result<void> apply(const config::ConfigPtr& wanted);
+  Result<std::map<std::string, ConnectionUnit>> make_connections(const config::Config& wanted);
   Result<void> record(const config::Config& wanted, const std::vector<Change>& changes,
                       const std::string& author);
 

@@ -29,7 +29,7 @@ struct ShardUnit {
   std::unique_ptr<canon::Projector> projector;
   std::unique_ptr<canon::Collector> collector;
   std::unique_ptr<canon::InboxPump> pump;
-  std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route name
+  std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route id
 };
 
 }  // namespace millrace::daemon

@@ -15,34 +15,22 @@ constexpr std::size_t kWaitingBehindMax = 128;  // behind one retried record, be
 
 }  // namespace
 
-Lane::Lane(LaneContext context, config::ConfigPtr config, const std::string& route,
-           std::shared_ptr<Target> target, std::map<Partition, route::Progress> progress)
+Lane::Lane(LaneContext context, LaneStart start)
     : context_(std::move(context)),
-      config_(std::move(config)),
-      route_(&config_->routes.find(route)->second),
-      id_(route_->id()),
-      target_(std::move(target)),
-      progress_(std::move(progress)),
-      parked_(route_->after_dead_letter == config::AfterDeadLetter::hold) {}
+      text_(std::move(start.text)),
+      id_(text_.route->id()),
+      older_(std::move(start.older)),
+      until_(start.until),
+      target_(std::move(start.target)),
+      progress_(std::move(start.progress)),
+      parked_(route().after_dead_letter == config::AfterDeadLetter::hold),
+      paused_(start.paused.has_value()),
+      pause_reason_(start.paused.value_or("")) {}
 
 Awaitable<Result<void>> Lane::start() {
   auto loaded = co_await load_parked();
   MILLRACE_CO_CHECK_OK(std::move(loaded));
-  PartitionOffsets from;
-  from.fill(kSkipPartition);
-  for (const auto& [partition, progress] : progress_) from[partition] = progress.cursor();
-  follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = context_.dispatcher,
-                                                         .log = context_.log,
-                                                         .journal = Journal::events,
-                                                         .shard = context_.shard,
-                                                         .reader = context_.readers.next()},
-                                         from, FollowerOptions{.topics = {route().entity}});
-  follower_->set_failed([id = id_](const Error& error) {
-    spdlog::error("a route cannot read on route={} error={}", id, error.message);
-  });
-  follower_->set_ready([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->pump();
-  });
+  follow();
   pump();
   retry_parked();
   co_return Result<void>{};
@@ -52,17 +40,6 @@ void Lane::stop() {
   stopping_ = true;
   follower_.reset();
   held_back_.reset();
-}
-
-void Lane::replace(config::ConfigPtr config, std::shared_ptr<Target> target) {
-  const auto found = config->routes.find(route_->name);
-  MILLRACE_INVARIANT(found != config->routes.end());
-  config_ = std::move(config);
-  route_ = &found->second;
-  if (target_ == target) return;
-  // What waits there may never go out any more; it comes back and goes where the route goes now.
-  const auto before = std::exchange(target_, std::move(target));
-  before->recall(this);
 }
 
 void Lane::pause(std::string reason) {
@@ -79,10 +56,14 @@ void Lane::resume() {
 }
 
 void Lane::pump() {
-  while (!stopping_ && !paused_ && items_ < kItemsMax) {
+  while (!stopping_ && !paused_ && !frozen_ && items_ < kItemsMax) {
     if (!held_back_) held_back_ = follower_->pop();
     if (!held_back_) return;
     const LogRecord& record = *held_back_->record;
+    if (beyond_end(record)) {
+      held_back_.reset();
+      continue;
+    }
     route::Progress& progress = progress_.at(record.partition);
     // Between the last one and this nothing concerns the route, however far apart they are.
     progress.see(record.offset);
@@ -96,6 +77,11 @@ void Lane::take(const FollowedRecord& followed) {
   const LogRecord& record = *followed.record;
   route::Progress& progress = progress_.at(record.partition);
   if (progress.was_settled(record.offset)) {
+    progress.see(record.offset + 1);
+    return;
+  }
+  const RouteText& text = text_at(record.partition, record.offset);
+  if (mixed_topics_ && record.topic != text.route->entity) {
     progress.see(record.offset + 1);
     return;
   }
@@ -114,8 +100,8 @@ void Lane::take(const FollowedRecord& followed) {
     followed.shared->value = event;
   }
   auto item = std::make_shared<Item>();
-  item->config = config_;
-  item->route = route_;
+  item->config = text.config;
+  item->route = text.route;
   item->event = std::move(event);
   item->partition = record.partition;
   item->offset = record.offset;
@@ -294,7 +280,8 @@ LaneStatus Lane::status() const {
     const PartitionOffsets ends = context_.log.ends(Journal::events);
     const PartitionOffsets next = follower_->next_offsets();
     for (const auto& [partition, progress] : progress_) {
-      status.lag += ends[partition] - std::min(ends[partition], next[partition]);
+      const Offset end = until_ ? std::min(ends[partition], (*until_)[partition]) : ends[partition];
+      status.lag += end - std::min(end, next[partition]);
     }
     status.lag += items_;
   }

@@ -71,18 +71,49 @@ struct Decision {
   bool history = false;  ///< resubmit although a later revision was delivered
 };
 
+/// The text of a route, and the configuration that keeps it alive.
+struct RouteText {
+  config::ConfigPtr config;
+  const config::Route* route = nullptr;
+};
+
+/// An earlier text: what lies below these offsets is rendered with it.
+struct OlderText {
+  RouteText text;
+  PartitionOffsets below{};
+};
+
+/// What a lane begins with.
+struct LaneStart {
+  RouteText text;
+  std::shared_ptr<Target> target;
+  std::map<Partition, route::Progress> progress;  ///< one for each of the shard's partitions
+  std::vector<OlderText> older;                   ///< oldest first
+  std::optional<PartitionOffsets> until;          ///< a route that ends: nothing from there on
+  std::optional<std::string> paused;              ///< why it does not send anything yet
+};
+
 class Lane : public std::enable_shared_from_this<Lane> {
  public:
-  /// `progress` has one entry for each of the shard's partitions.
-  Lane(LaneContext context, config::ConfigPtr config, const std::string& route,
-       std::shared_ptr<Target> target, std::map<Partition, route::Progress> progress);
+  Lane(LaneContext context, LaneStart start);
 
   /// Loads parked rows, then starts to follow the log.
   Awaitable<Result<void>> start();
   /// Takes up nothing more; what is in flight may end.
   void stop();
-  /// Events taken up from now on are judged by the new texts; the target may have changed too.
-  void replace(config::ConfigPtr config, std::shared_ptr<Target> target);
+  /// Takes nothing up until replace(), drain() or thaw(). Says from where another text would hold:
+  /// below it anything may have been taken up (kSkipPartition for partitions of other shards).
+  PartitionOffsets freeze();
+  void thaw();
+  /// After freeze(), and the commit of what it said: events taken up from now on are rendered with
+  /// this text and everything undelivered goes to this target.
+  void replace(RouteText text, std::shared_ptr<Target> target);
+  /// Everything undelivered goes there.
+  void retarget(std::shared_ptr<Target> target);
+  /// Takes up nothing at or beyond these offsets; nullopt: goes on where it ended.
+  void drain(std::optional<PartitionOffsets> until);
+  /// A lane that drains has delivered all it had, and nobody has to decide anything.
+  bool done();
   void pause(std::string reason);
   void resume();
   void reference_bound(const std::string& key);
@@ -100,7 +131,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   struct Item;
   using ItemPtr = std::shared_ptr<Item>;
 
-  const config::Route& route() const { return *route_; }
+  const config::Route& route() const { return *text_.route; }
   void pump();
   void take(const FollowedRecord& followed);
   void take_decoded(ItemPtr item);
@@ -118,6 +149,12 @@ class Lane : public std::enable_shared_from_this<Lane> {
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void retry_later(const ItemPtr& item, milliseconds delay);
   Awaitable<void> retry_timer(std::shared_ptr<Lane> self);
+
+  // lane_texts.cpp
+  void follow();
+  const RouteText& text_at(Partition partition, Offset offset) const;
+  bool beyond_end(const LogRecord& record) const;
+  void see_what_passed();
 
   // lane_parked.cpp
   Awaitable<Result<void>> load_parked();
@@ -144,9 +181,11 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Awaitable<void> commit_again(std::shared_ptr<Lane> self);
 
   LaneContext context_;
-  config::ConfigPtr config_;
-  const config::Route* route_;
+  RouteText text_;
   const std::string id_;
+  std::vector<OlderText> older_;
+  std::optional<PartitionOffsets> until_;
+  PartitionOffsets frozen_at_{};
   std::shared_ptr<Target> target_;
   std::map<Partition, route::Progress> progress_;
   std::unique_ptr<Follower> follower_;
@@ -174,6 +213,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool commit_stuck_ = false;  ///< no space; nothing new starts
 
   bool stopping_ = false;
+  bool frozen_ = false;        ///< a reload decides what holds from here on
+  bool mixed_topics_ = false;  ///< an older text follows another entity
   bool paused_ = false;
   std::string pause_reason_;
   bool retry_timer_running_ = false;

@@ -22,7 +22,7 @@ void Lane::settle(Partition partition, Offset offset) {
 }
 
 std::size_t Lane::unrecorded_max() const {
-  const auto& limits = config_->connections.find(route().to)->second.limits;
+  const auto& limits = text_.config->connections.find(route().to)->second.limits;
   if (limits.unrecorded) return static_cast<std::size_t>(*limits.unrecorded);
   return target_->idempotent() ? kUnrecordedMax : kUnrecordedMaxNotIdempotent;
 }
@@ -51,13 +51,9 @@ void Lane::commit_soon(bool urgent) {
 }
 
 void Lane::flush() {
-  if (follower_ && !held_back_) {
-    const PartitionOffsets& next = follower_->next_offsets();
-    for (auto& [partition, progress] : progress_) {
-      const Offset before = progress.cursor();
-      progress.see(next[partition]);
-      if (progress.cursor() != before) dirty_.insert(partition);
-    }
+  see_what_passed();
+  for (const auto& [partition, progress] : progress_) {
+    if (progress.unsaved()) dirty_.insert(partition);
   }
   if (!dirty_.empty() || !writes_.writes.empty()) commit_soon(true);
 }

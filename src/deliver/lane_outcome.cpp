@@ -79,7 +79,7 @@ void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
            "empty remember");
       return;
     }
-    const std::string& system = item->config->connections.find(item->route->to)->second.system;
+    const std::string& system = text_.config->connections.find(route().to)->second.system;
     std::string key = row_key(event.entity, system, event.record);
     writes_.put(Table::xref, key, *external);
     writes_.put(Table::xref_by_id, row_key(event.entity, system, *external, event.record), "{}");

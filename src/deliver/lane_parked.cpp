@@ -198,8 +198,8 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
   auto event = route::decode(write_json(row.payload));
   if (!event) return nullptr;
   auto item = std::make_shared<Item>();
-  item->config = config_;
-  item->route = route_;
+  item->config = text_.config;
+  item->route = text_.route;
   item->event = *std::move(event);
   item->partition = row.partition;
   item->offset = row.offset;
@@ -212,8 +212,8 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
   item->appended_at = appended ? *appended : row.since;
   const std::string name =
       row.request_name.empty() ? std::string(item->event->event.name()) : row.request_name;
-  const auto request = std::ranges::find(route_->requests, name, &config::RouteRequest::event);
-  item->request = request == route_->requests.end() ? nullptr : &*request;
+  const auto request = std::ranges::find(route().requests, name, &config::RouteRequest::event);
+  item->request = request == route().requests.end() ? nullptr : &*request;
   if (row.rendered) {
     item->rendered = true;
     item->bytes = row.request;
@@ -245,7 +245,7 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
       return batch;
     case Kind::applied:
       if (!decision.external_id.empty()) {
-        const std::string& system = config_->connections.find(route().to)->second.system;
+        const std::string& system = text_.config->connections.find(route().to)->second.system;
         std::string key = row_key(route().entity, system, row.record);
         batch.put(Table::xref, key, decision.external_id);
         batch.put(Table::xref_by_id,

@@ -1,6 +1,7 @@
 #include "deliver/parked_index.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::deliver {
 
@@ -65,6 +66,7 @@ void ParkedIndex::schedule(std::uint64_t record) {
   if (found == records_.end()) return;
   for (const Ref& ref : found->second) {
     if (!blocking(ref.state)) continue;
+    if (ref.taken) return;
     const bool by_itself = ref.state == ParkedState::retrying || ref.state == ParkedState::behind ||
                            ref.state == ParkedState::held ||
                            ref.state == ParkedState::waiting_reference;
@@ -80,8 +82,10 @@ std::optional<std::pair<std::uint64_t, std::string>> ParkedIndex::take_due(WallT
   const std::uint64_t record = due_.begin()->second;
   due_.erase(due_.begin());
   scheduled_.erase(record);
-  for (const Ref& ref : records_.at(record)) {
-    if (blocking(ref.state)) return std::pair(record, ref.key);
+  for (Ref& ref : records_.at(record)) {
+    if (!blocking(ref.state)) continue;
+    ref.taken = true;
+    return std::pair(record, ref.key);
   }
   return std::nullopt;
 }
@@ -118,6 +122,19 @@ std::size_t ParkedIndex::release_waiting(WallTime now) {
     if (scheduled_.contains(record)) schedule(record);
   }
   return released;
+}
+
+std::size_t ParkedIndex::waiting() const {
+  return size_ - count(ParkedState::resubmitted) - count(ParkedState::discarded);
+}
+
+void ParkedIndex::set_hold(bool hold_after_dead) {
+  if (std::exchange(hold_after_dead_, hold_after_dead) == hold_after_dead) return;
+  for (const auto& [record, refs] : records_) {
+    const bool has_dead =
+        std::ranges::any_of(refs, [](const Ref& ref) { return ref.state == ParkedState::dead; });
+    if (has_dead) schedule(record);
+  }
 }
 
 std::size_t ParkedIndex::count(ParkedState state) const {

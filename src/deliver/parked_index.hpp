@@ -21,10 +21,13 @@ class ParkedIndex {
     ParkedState state = ParkedState::retrying;
     WallTime next_at;
     std::string waits_for;
+    bool taken = false;  ///< being tried now
   };
 
   explicit ParkedIndex(bool hold_after_dead) : hold_after_dead_(hold_after_dead) {}
 
+  /// Whether dead rows hold back their record from now on.
+  void set_hold(bool hold_after_dead);
   void put(std::uint64_t record, Ref ref);
   void erase(std::uint64_t record, const std::string& key);
 
@@ -41,6 +44,8 @@ class ParkedIndex {
   std::size_t release_waiting(WallTime now);
 
   std::size_t size() const { return size_; }
+  /// Rows that are not decided for good: neither resubmitted nor discarded.
+  std::size_t waiting() const;
   std::size_t count(ParkedState state) const;
 
  private:

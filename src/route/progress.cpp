@@ -29,7 +29,7 @@ bool Progress::was_settled(Offset offset) const {
   });
 }
 
-std::string Progress::encode(std::string_view log_uuid) const {
+std::string Progress::encode(std::string_view log_uuid) {
   std::string text = fmt::format(R"({{"log":"{}","next":{},"settled":[)", log_uuid, cursor());
   bool first = true;
   const auto range = [&](Offset begin, Offset end) {
@@ -43,7 +43,13 @@ std::string Progress::encode(std::string_view log_uuid) const {
     range(open_[i] + 1, i + 1 < open_.size() ? open_[i + 1] : seen_);
   }
   for (const auto& [begin, end] : before_) range(std::max(begin, seen_), end + 1);
-  text += "]}";
+  text += ']';
+  saved_cursor_ = cursor();
+  saved_taken_ = taken_through();
+  if (saved_taken_ != saved_cursor_) {
+    fmt::format_to(std::back_inserter(text), R"(,"taken":{})", saved_taken_);
+  }
+  text += '}';
   return text;
 }
 
@@ -53,7 +59,11 @@ Result<Progress> Progress::decode(std::string_view text, std::string_view log_uu
     return fail(Errc::wrong_environment,
                 fmt::format("a cursor belongs to log {}, but this log is {}", log, log_uuid));
   }
-  Progress progress(static_cast<Offset>(int_or(json, "next", 0)));
+  const std::int64_t next = int_or(json, "next", 0);
+  Progress progress(static_cast<Offset>(next));
+  progress.taken_before_ = static_cast<Offset>(int_or(json, "taken", next));
+  progress.saved_cursor_ = progress.cursor();
+  progress.saved_taken_ = progress.taken_before_;
   const Json* ranges = find(json, "settled");
   if (ranges == nullptr || !ranges->is_array()) return progress;
   for (const Json& range : ranges->get_array()) {

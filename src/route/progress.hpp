@@ -34,11 +34,19 @@ class Progress {
   Offset cursor() const { return open_.empty() ? seen_ : open_.front(); }
   /// Whether `offset` may be taken up: it lies within the window.
   bool has_room_for(Offset offset) const { return offset < cursor() + kWindowMax; }
+  /// The first offset beyond everything seen in this life.
+  Offset seen() const { return seen_; }
+  /// Below it anything may have been taken up, in this life or an earlier one; at or above it
+  /// nothing was.
+  Offset taken_through() const { return seen_ > taken_before_ ? seen_ : taken_before_; }
+  /// Whether encode() would say something new.
+  bool unsaved() const { return cursor() != saved_cursor_ || taken_through() != saved_taken_; }
   /// Settled offsets beyond the cursor.
   Offset beyond() const { return seen_ - cursor() - open_.size(); }
 
-  /// {"log":"...","next":12,"settled":[[14,16],[20,20]]}: inclusive ranges beyond the cursor.
-  std::string encode(std::string_view log_uuid) const;
+  /// {"log":"...","next":12,"settled":[[14,16],[20,20]],"taken":24}: inclusive ranges beyond the
+  /// cursor; `taken` is taken_through() where it is not `next`.
+  std::string encode(std::string_view log_uuid);
   /// Errc::wrong_environment when the row belongs to another log.
   static Result<Progress> decode(std::string_view text, std::string_view log_uuid);
 
@@ -46,6 +54,9 @@ class Progress {
   Offset seen_ = 0;                                ///< everything below was seen
   std::deque<Offset> open_;                        ///< taken up and not settled, ascending
   std::vector<std::pair<Offset, Offset>> before_;  ///< settled before a restart, inclusive
+  Offset taken_before_ = 0;                        ///< taken_through() before a restart
+  Offset saved_cursor_ = 0;                        ///< as last encoded
+  Offset saved_taken_ = 0;
 };
 
 }  // namespace millrace::route

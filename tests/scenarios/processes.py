@@ -1,5 +1,6 @@
 """The programs under test and their neighbours as child processes."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -7,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -181,6 +183,13 @@ class Broker:
             f"millrace {' '.join(arguments)} ended with {done.returncode}, not {expect}\n"
             f"{done.stdout}{done.stderr}")
         return done
+
+    def state_rows(self, table, first):
+        """How many rows of a table of the state store have this first part of their key."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/state.db?mode=ro",
+                                                uri=True)) as state:
+            keys = [bytes(key) for (key,) in state.execute(f"SELECT key FROM {table}")]
+        return sum(key.startswith(first.encode() + b"\0") for key in keys)
 
     def cli_json(self, *arguments):
         return json.loads(self.cli(*arguments, "--json").stdout)

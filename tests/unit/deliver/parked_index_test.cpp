@@ -52,6 +52,32 @@ TEST(ParkedIndex, ADeadRowBlocksOnlyUnderHold) {
   EXPECT_EQ(released->second, "b");
 }
 
+// A later event of the record parks behind a row that is being tried.
+TEST(ParkedIndex, ARowThatIsBeingTriedIsNotTriedTwice) {
+  ParkedIndex index(false);
+  index.put(1, ref("a", ParkedState::retrying));
+  ASSERT_TRUE(index.take_due(kNow));
+  index.put(1, ref("b", ParkedState::behind));
+  EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
+  index.put(1, ref("a", ParkedState::retrying, milliseconds(100)));
+  const auto again = index.take_due(kNow + milliseconds(100));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->second, "a");
+}
+
+TEST(ParkedIndex, ARouteThatHoldsNoLongerReleasesWhatItHeld) {
+  ParkedIndex index(true);
+  index.put(1, ref("a", ParkedState::dead));
+  index.put(1, ref("b", ParkedState::held));
+  index.set_hold(false);
+  const auto released = index.take_due(kNow);
+  ASSERT_TRUE(released);
+  EXPECT_EQ(released->second, "b");
+  index.set_hold(true);
+  EXPECT_EQ(index.blocks(1), ParkedState::held);
+  EXPECT_EQ(index.waiting(), 2u);
+}
+
 TEST(ParkedIndex, WhatWaitsForAPersonIsNotTried) {
   ParkedIndex index(false);
   index.put(1, ref("a", ParkedState::unknown));

@@ -1,0 +1,332 @@
+// Routes from start to their end: which text holds from which offset, what a start makes of changed
+// files, and how a removed route is seen off (semantics 5, "Life of a route").
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "config/texts.hpp"
+#include "daemon/broker.hpp"
+#include "daemon/recovery.hpp"
+#include "state/blocking_commit.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+constexpr milliseconds kTendEvery{1000};
+constexpr std::size_t kRowsPerCommit = 2000;
+
+const config::Route* find_route(const config::Config& config, std::string_view id) {
+  for (const auto& [name, route] : config.routes) {
+    if (route.id() == id) return &route;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::shared_ptr<const RunningRoutes> Broker::running_routes() const {
+  const std::lock_guard lock(config_mutex_);
+  return running_routes_;
+}
+
+const RunningRoute* RunningRoutes::find(std::string_view name) const {
+  const RunningRoute* draining = nullptr;
+  for (const auto& [id, running] : routes) {
+    if (running.route().name != name && id != name) continue;
+    if (running.in_files) return &running;
+    draining = &running;
+  }
+  return draining;
+}
+
+std::shared_ptr<deliver::Target> Broker::target_of(const std::string& connection) const {
+  for (const auto* units : {&connections_, &kept_connections_}) {
+    const auto found = units->find(connection);
+    if (found != units->end() && found->second.target) return found->second.target;
+  }
+  return nullptr;
+}
+
+config::TextOptions Broker::text_options() const {
+  return {config_->installation, options_.config_directory, registry_};
+}
+
+// Gives a route of the files its row, its text and its connection's text. `from` is asked when the
+// text is another than the row's.
+void Broker::adopt_route(RouteLives& lives, const config::Config& config,
+                         const config::Route& route, const std::function<PartitionOffsets()>& from,
+                         Batch& batch) const {
+  auto [at, fresh] = lives.try_emplace(route.id());
+  RouteLife& life = at->second;
+  const std::string before = fresh ? "" : encode(life);
+  life.id = route.id();
+  life.name = route.name;
+  life.to = route.to;
+  if (fresh) life.text = route.text;
+  if (life.text != route.text) change_text(life, route.text, from());
+  if (life.drain && life.drain->removed) life.drain.reset();
+  if (encode(life) == before) return;
+  batch.put(Table::routes, life_key(life.id), encode(life));
+  batch.put(Table::routes, text_key(life.text), config::text_of(config, route));
+}
+
+// The connections that routes go to outlive their files as well, for routes that drain.
+void Broker::keep_connection_texts(const config::Config& config, Batch& batch) const {
+  std::set<std::string> targets;
+  for (const auto& [name, route] : config.routes) targets.insert(route.to);
+  for (const std::string& name : targets) {
+    const std::string text = config::text_of(config.connections.find(name)->second);
+    const auto stored = state_->get(Table::routes, connection_key(name));
+    if (!stored || *stored != text) batch.put(Table::routes, connection_key(name), text);
+  }
+}
+
+void Broker::drain_removed(RouteLives& lives, const config::Config& config, Batch& batch) const {
+  const PartitionOffsets ends = log_->ends(Journal::events);
+  for (auto& [id, life] : lives) {
+    if (find_route(config, id) != nullptr) continue;
+    if (life.drain && life.drain->removed) continue;
+    RouteLife::Drain drain{ends, true, "it is no longer in the configuration", clock_.wall_now()};
+    if (life.drain) drain.until = life.drain->until;  // a person had ended it before
+    life.drain = std::move(drain);
+    batch.put(Table::routes, life_key(id), encode(life));
+    spdlog::warn("route removed, it delivers what it had and takes up nothing new route={}",
+                 life.name);
+  }
+}
+
+Result<void> Broker::start_routes() {
+  MILLRACE_TRY(lives, read_route_lives(*state_));
+  MILLRACE_TRY(stopped, state_->get(Table::routes, kStoppedKey));
+  const bool in_order = stopped.has_value();
+  Batch batch;
+  if (in_order) batch.erase(Table::routes, std::string(kStoppedKey));
+  for (const auto& [name, route] : config_->routes) {
+    MILLRACE_TRY(cursors, route_start(*state_, *log_, route));
+    const auto from = [&]() -> PartitionOffsets {
+      // After a crash nobody knows what was on the wire, so what is in the log keeps its text.
+      PartitionOffsets offsets = log_->ends(Journal::events);
+      if (in_order) {
+        for (const auto& [partition, progress] : cursors) {
+          offsets[partition] = progress.taken_through();
+        }
+      }
+      spdlog::info("route has another text than before the stop route={} keeps_old={}", name,
+                   in_order ? "what was taken up" : "what is in the log");
+      return offsets;
+    };
+    adopt_route(lives, *config_, route, from, batch);
+  }
+  drain_removed(lives, *config_, batch);
+  keep_connection_texts(*config_, batch);
+  if (!batch.writes.empty()) MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  lives_ = std::move(lives);
+  auto running = std::make_shared<RunningRoutes>();
+  for (const auto& [id, life] : lives_) {
+    const auto text = running_text(life, *running);
+    if (!text) continue;
+    running->routes[id] = {*text, find_route(*config_, id) != nullptr, life.drain};
+  }
+  publish_routes(running);
+  for (const auto& [id, route] : running->routes) MILLRACE_CHECK_OK(start_lanes(id));
+  return {};
+}
+
+void Broker::publish_routes(std::shared_ptr<const RunningRoutes> routes) {
+  const std::lock_guard lock(config_mutex_);
+  running_routes_ = std::move(routes);
+}
+
+// The text a route runs with: of the files, or as stored when it is no longer in them.
+std::optional<deliver::RouteText> Broker::running_text(const RouteLife& life,
+                                                       RunningRoutes& running) {
+  if (const config::Route* route = find_route(*config_, life.id)) {
+    return deliver::RouteText{config_, route};
+  }
+  auto compiled = stored_text(life, life.text);
+  if (compiled) return *compiled;
+  spdlog::error("a removed route cannot drain route={} error={}", life.name,
+                compiled.error().message);
+  running.broken[life.id] = compiled.error().message;
+  return std::nullopt;
+}
+
+Result<deliver::RouteText> Broker::stored_text(const RouteLife& life, const std::string& hash) {
+  MILLRACE_TRY(text, state_->get(Table::routes, text_key(hash)));
+  if (!text) return fail(Errc::corrupt, "its text is not in the state store");
+  MILLRACE_TRY(connection, stored_connection(life.to));
+  MILLRACE_TRY(compiled, config::compile_text(*text, connection, text_options()));
+  if (compiled->routes.empty()) return fail(Errc::corrupt, "its stored text names no route");
+  return deliver::RouteText{compiled, &compiled->routes.begin()->second};
+}
+
+// A connection of the files, or one that only a draining route still needs.
+Result<config::Connection> Broker::stored_connection(const std::string& name) {
+  const auto known = config_->connections.find(name);
+  if (known != config_->connections.end()) return known->second;
+  MILLRACE_TRY(text, state_->get(Table::routes, connection_key(name)));
+  if (!text) return fail(Errc::corrupt, fmt::format("connection {} is not known any more", name));
+  MILLRACE_TRY(connection, config::compile_connection(*text, text_options()));
+  if (!kept_connections_.contains(name)) {
+    MILLRACE_TRY(made, make_connection(connection));
+    kept_connections_[name] = made;
+  }
+  return connection;
+}
+
+Result<void> Broker::start_lanes(const std::string& id) {
+  const RouteLife& life = lives_.at(id);
+  const auto running = running_routes();
+  deliver::LaneStart start;
+  start.text = running->routes.at(id).text;
+  if (life.drain) start.until = life.drain->until;
+  start.target = target_of(start.text.route->to);
+  if (!start.target) {
+    return fail(Errc::config, fmt::format("route {}: connection {} is no target", life.name,
+                                          start.text.route->to));
+  }
+  for (const auto& older : life.older) {
+    auto text = stored_text(life, older.text);
+    if (text) {
+      start.older.push_back({*std::move(text), older.below});
+    } else {
+      spdlog::error(
+          "an earlier text of a route cannot be used, its events are sent with the "
+          "present one route={} error={}",
+          life.name, text.error().message);
+    }
+  }
+  MILLRACE_TRY(pause, state_->get(Table::routes, pause_key(id)));
+  if (pause) {
+    // A pause outlives a restart: whoever paused the route said why.
+    MILLRACE_TRY(json, parse_json(*pause));
+    start.paused = string_or(json, "reason", "paused");
+  }
+  MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+  for (const auto& unit : units_) {
+    deliver::LaneStart own = start;
+    for (const auto& [partition, progress] : cursors) {
+      if (&shards_->of(partition) == &unit->shard) own.progress.emplace(partition, progress);
+    }
+    auto work = [this, &unit, own] { return start_lane(*unit, own); };
+    MILLRACE_CHECK_OK(run_on(unit->shard, work));
+  }
+  return {};
+}
+
+Awaitable<Result<void>> Broker::start_lane(ShardUnit& unit, deliver::LaneStart start) {
+  const std::string id = start.text.route->id();
+  auto lane = std::make_shared<deliver::Lane>(lane_context(unit), std::move(start));
+  unit.lanes[id] = lane;
+  auto started = co_await lane->start();
+  co_return started;
+}
+
+// Once a second, while there is anything to see off.
+Awaitable<void> Broker::watch_routes() {
+  Shard& shard = shards_->at(0);
+  for (;;) {
+    co_await sleep_for(kTendEvery);
+    auto tend = [this] { return tend_routes(); };
+    auto tended = co_await offload(control_->next(), shard, std::move(tend));
+    if (!tended) spdlog::warn("routes cannot be tended error={}", tended.error().message);
+  }
+}
+
+Result<void> Broker::tend_routes() {
+  const std::lock_guard lock(reload_mutex_);
+  Batch batch;
+  bool forgot = std::exchange(texts_changed_, false);
+  std::vector<std::string> done;
+  for (auto& [id, life] : lives_) {
+    if (!life.older.empty()) {
+      MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+      PartitionOffsets at{};
+      for (const auto& [partition, progress] : cursors) at[partition] = progress.cursor();
+      if (forget_passed(life, at)) {
+        batch.put(Table::routes, life_key(id), encode(life));
+        forgot = true;
+      }
+    }
+    if (life.drain && life.drain->removed) {
+      MILLRACE_TRY(drained, lanes_done(id));
+      if (drained) done.push_back(id);
+    }
+  }
+  if (!batch.writes.empty()) MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  for (const std::string& id : done) {
+    spdlog::info("removed route has delivered all it had route={}", lives_.at(id).name);
+    MILLRACE_CHECK_OK(forget_route(id));
+    forgot = true;
+  }
+  if (!forgot) return {};
+  MILLRACE_TRY(unused, unused_texts(*state_, lives_));
+  Batch erase;
+  for (std::string& key : unused) erase.erase(Table::routes, std::move(key));
+  if (erase.writes.empty()) return {};
+  return commit_blocking(*state_, std::move(erase));
+}
+
+Result<bool> Broker::lanes_done(const std::string& id) {
+  bool all = true;
+  for (const auto& unit : units_) {
+    auto ask = [&unit = *unit, &id, &all]() -> Awaitable<Result<void>> {
+      const auto lane = unit.lanes.find(id);
+      all = all && lane != unit.lanes.end() && lane->second->done();
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(run_on(unit->shard, ask));
+  }
+  return all;
+}
+
+// A route that is gone: its lanes, its rows, and last its life, so that a crash finishes the rest.
+Result<void> Broker::forget_route(const std::string& id) {
+  for (const auto& unit : units_) {
+    auto remove = [&unit = *unit, &id]() -> Awaitable<Result<void>> {
+      const auto lane = unit.lanes.find(id);
+      if (lane != unit.lanes.end()) {
+        lane->second->stop();
+        unit.lanes.erase(lane);
+      }
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(run_on(unit->shard, remove));
+  }
+  for (const auto& [table, prefix] :
+       {std::pair(Table::parked, id + '\0'), {Table::cursors, "route/" + id + '\0'}}) {
+    for (;;) {
+      MILLRACE_TRY(rows, state_->scan(table, prefix, "", kRowsPerCommit));
+      if (rows.empty()) break;
+      Batch batch;
+      for (const Row& row : rows) batch.erase(table, row.key);
+      MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+    }
+  }
+  Batch batch;
+  batch.erase(Table::routes, pause_key(id));
+  batch.erase(Table::routes, life_key(id));
+  MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  const auto before = running_routes();
+  auto routes = std::make_shared<RunningRoutes>(*before);
+  routes->routes.erase(id);
+  routes->broken.erase(id);
+  publish_routes(std::move(routes));
+  lives_.erase(id);
+  return forget_kept_connections();
+}
+
+Result<void> Broker::forget_kept_connections() {
+  std::set<std::string> needed;
+  for (const auto& [id, life] : lives_) needed.insert(life.to);
+  auto forget = [this, &needed]() -> Awaitable<Result<void>> {
+    std::erase_if(kept_connections_, [this, &needed](const auto& kept) {
+      return !needed.contains(kept.first) || connections_.contains(kept.first);
+    });
+    co_return Result<void>{};
+  };
+  return run_on(shards_->at(0), forget);
+}
+
+}  // namespace millrace::daemon

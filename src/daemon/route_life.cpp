@@ -1,0 +1,134 @@
+#include "daemon/route_life.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "millrace/json.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+constexpr std::size_t kRowsMax = 1'000'000;
+
+Json offsets_json(const PartitionOffsets& offsets) {
+  JsonArray list;
+  for (const Offset offset : offsets) list.push_back(static_cast<std::int64_t>(offset));
+  return Json(std::move(list));
+}
+
+Result<PartitionOffsets> offsets_of(const Json& object, std::string_view key) {
+  PartitionOffsets offsets{};
+  const Json* list = find(object, key);
+  const JsonArray* array = list != nullptr ? list->if_array() : nullptr;
+  if (array == nullptr || array->size() != offsets.size()) {
+    return fail(Errc::corrupt, "a route's offsets do not have the documented form");
+  }
+  for (std::size_t p = 0; p < offsets.size(); ++p) {
+    if (!(*array)[p].is_int64()) {
+      return fail(Errc::corrupt, "a route's offsets do not have the documented form");
+    }
+    offsets[p] = static_cast<Offset>((*array)[p].get_int64());
+  }
+  return offsets;
+}
+
+}  // namespace
+
+std::string life_key(std::string_view id) {
+  return row_key("life", id);
+}
+std::string text_key(std::string_view hash) {
+  return row_key("text", hash);
+}
+std::string connection_key(std::string_view name) {
+  return row_key("connection", name);
+}
+std::string pause_key(std::string_view id) {
+  return row_key("pause", id);
+}
+
+std::string encode(const RouteLife& life) {
+  JsonArray older;
+  for (const auto& text : life.older) {
+    older.push_back(JsonObject{{"text", text.text}, {"below", offsets_json(text.below)}});
+  }
+  JsonObject json{{"id", life.id},
+                  {"name", life.name},
+                  {"to", life.to},
+                  {"text", life.text},
+                  {"older", std::move(older)}};
+  if (life.drain) {
+    json.emplace("drain", JsonObject{{"until", offsets_json(life.drain->until)},
+                                     {"removed", life.drain->removed},
+                                     {"reason", life.drain->reason},
+                                     {"since", to_rfc3339(life.drain->since)}});
+  }
+  return write_json(Json(std::move(json)));
+}
+
+Result<RouteLife> decode_route_life(std::string_view text) {
+  MILLRACE_TRY(json, parse_json(text));
+  RouteLife life;
+  life.id = string_or(json, "id", "");
+  life.name = string_or(json, "name", "");
+  life.to = string_or(json, "to", "");
+  life.text = string_or(json, "text", "");
+  if (const Json* older = find(json, "older"); older != nullptr && older->is_array()) {
+    for (const Json& entry : older->get_array()) {
+      MILLRACE_TRY(below, offsets_of(entry, "below"));
+      life.older.push_back({std::string(string_or(entry, "text", "")), below});
+    }
+  }
+  if (const Json* drain = find(json, "drain"); drain != nullptr && drain->is_object()) {
+    MILLRACE_TRY(until, offsets_of(*drain, "until"));
+    MILLRACE_TRY(since, parse_rfc3339(string_or(*drain, "since", "")));
+    life.drain = {until, bool_or(*drain, "removed", true),
+                  std::string(string_or(*drain, "reason", "")), since};
+  }
+  return life;
+}
+
+Result<RouteLives> read_route_lives(StateStore& state) {
+  RouteLives lives;
+  MILLRACE_TRY(rows, state.scan(Table::routes, life_key(""), "", kRowsMax));
+  for (const Row& row : rows) {
+    MILLRACE_TRY(life, decode_route_life(row.value));
+    std::string id = life.id;
+    lives.emplace(std::move(id), std::move(life));
+  }
+  return lives;
+}
+
+void change_text(RouteLife& life, const std::string& text, const PartitionOffsets& from) {
+  const bool nothing_between = !life.older.empty() && life.older.back().below == from;
+  if (!nothing_between) life.older.push_back({life.text, from});
+  life.text = text;
+}
+
+bool forget_passed(RouteLife& life, const PartitionOffsets& cursors) {
+  return std::erase_if(life.older, [&cursors](const RouteLife::Older& older) {
+           return std::ranges::equal(older.below, cursors, std::ranges::less_equal{});
+         }) > 0;
+}
+
+Result<std::vector<std::string>> unused_texts(StateStore& state, const RouteLives& lives) {
+  std::set<std::string> used;
+  for (const auto& [id, life] : lives) {
+    used.insert(text_key(life.text));
+    used.insert(connection_key(life.to));
+    for (const auto& older : life.older) used.insert(text_key(older.text));
+  }
+  std::vector<std::string> unused;
+  for (const std::string& prefix : {text_key(""), connection_key("")}) {
+    MILLRACE_TRY(rows, state.scan(Table::routes, prefix, "", kRowsMax));
+    for (const Row& row : rows) {
+      if (!used.contains(row.key)) unused.push_back(row.key);
+    }
+  }
+  return unused;
+}
+
+}  // namespace millrace::daemon

@@ -1,0 +1,65 @@
+// The life of a route beyond the files that name it: which text holds from which offset, and that
+// it drains. Rows of Table::routes, one a route, beside the texts they name:
+//   life\0<id>          what is below, as JSON
+//   text\0<hash>        config::text_of a route
+//   connection\0<name>  config::text_of a connection that routes go to
+//   pause\0<id>         a person paused it
+//   stopped             the daemon stopped in order: cursors say all that was taken up
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "millrace/clock.hpp"
+#include "millrace/event_log.hpp"
+#include "millrace/state_store.hpp"
+
+namespace millrace::daemon {
+
+struct RouteLife {
+  /// Events below these offsets were taken up with `text`.
+  struct Older {
+    std::string text;
+    PartitionOffsets below{};
+  };
+  /// It takes up nothing at or beyond `until`.
+  struct Drain {
+    PartitionOffsets until{};
+    bool removed = true;  ///< it is no longer in the files; false: a person drains it
+    std::string reason;
+    WallTime since;
+  };
+
+  std::string id;
+  std::string name;
+  std::string to;            ///< its connection
+  std::string text;          ///< hash
+  std::vector<Older> older;  ///< oldest first
+  std::optional<Drain> drain;
+};
+using RouteLives = std::map<std::string, RouteLife>;  ///< by id
+
+std::string encode(const RouteLife& life);
+Result<RouteLife> decode_route_life(std::string_view text);
+
+std::string life_key(std::string_view id);
+std::string text_key(std::string_view hash);
+std::string connection_key(std::string_view name);
+std::string pause_key(std::string_view id);
+inline constexpr std::string_view kStoppedKey = "stopped";
+
+Result<RouteLives> read_route_lives(StateStore& state);
+
+/// A route has another text from these offsets on; a text that nothing was taken up with is
+/// forgotten.
+void change_text(RouteLife& life, const std::string& text, const PartitionOffsets& from);
+
+/// Drops the older texts that every cursor has passed. True when there was one.
+bool forget_passed(RouteLife& life, const PartitionOffsets& cursors);
+
+/// Rows of texts and connections that no life names.
+Result<std::vector<std::string>> unused_texts(StateStore& state, const RouteLives& lives);
+
+}  // namespace millrace::daemon

@@ -1,0 +1,117 @@
+#include "daemon/route_swap.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "daemon/recovery.hpp"
+#include "state/blocking_commit.hpp"
+
+namespace millrace::daemon {
+
+RouteSwap::~RouteSwap() {
+  if (!swapped_) thaw();
+}
+
+Result<void> RouteSwap::freeze() {
+  for (const auto& unit : broker_.units_) {
+    auto work = [this, &unit = *unit]() -> Awaitable<Result<void>> {
+      for (const auto& [id, lane] : unit.lanes) {
+        const PartitionOffsets own = lane->freeze();
+        PartitionOffsets& all = frozen_[id];
+        for (Partition p = 0; p < kPartitionCount; ++p) {
+          if (own[p] != kSkipPartition) all[p] = own[p];
+        }
+      }
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(Broker::run_on(unit->shard, work));
+  }
+  return {};
+}
+
+void RouteSwap::thaw() {
+  for (const auto& unit : broker_.units_) {
+    unit->shard.post([&unit = *unit] {
+      for (const auto& [id, lane] : unit.lanes) lane->thaw();
+    });
+  }
+}
+
+Result<void> RouteSwap::prepare() {
+  MILLRACE_CHECK_OK(freeze());
+  lives_ = broker_.lives_;
+  Batch batch;
+  for (const auto& [name, route] : wanted_->routes) {
+    if (!frozen_.contains(route.id())) {
+      MILLRACE_CHECK_OK(route_start(*broker_.state_, *broker_.log_, route));
+    }
+    const auto from = [this, &route] {
+      const auto at = frozen_.find(route.id());
+      return at != frozen_.end() ? at->second : broker_.log_->ends(Journal::events);
+    };
+    broker_.adopt_route(lives_, *wanted_, route, from, batch);
+  }
+  broker_.drain_removed(lives_, *wanted_, batch);
+  broker_.keep_connection_texts(*wanted_, batch);
+  if (!batch.writes.empty()) {
+    MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, std::move(batch)));
+  }
+  return keep_connections();
+}
+
+// A connection that is gone stays as long as a route drains there.
+Result<void> RouteSwap::keep_connections() {
+  auto keep = [this]() -> Awaitable<Result<void>> {
+    for (const auto& [id, life] : lives_) {
+      if (wanted_->connections.contains(life.to)) continue;
+      const auto old = broker_.connections_.find(life.to);
+      if (old != broker_.connections_.end()) broker_.kept_connections_[life.to] = old->second;
+    }
+    co_return Result<void>{};
+  };
+  return Broker::run_on(broker_.shards_->at(0), keep);
+}
+
+Result<void> RouteSwap::swap() {
+  swapped_ = true;
+  const auto before = broker_.running_routes();
+  auto running = std::make_shared<RunningRoutes>();
+  for (const auto& [id, life] : lives_) {
+    const auto route = std::ranges::find_if(
+        wanted_->routes, [&id](const auto& entry) { return entry.second.id() == id; });
+    if (route != wanted_->routes.end()) {
+      running->routes[id] = {{wanted_, &route->second}, true, life.drain};
+    } else if (const auto old = before->routes.find(id); old != before->routes.end()) {
+      running->routes[id] = {old->second.text, false, life.drain};
+    } else if (const auto broken = before->broken.find(id); broken != before->broken.end()) {
+      running->broken.insert(*broken);
+    }
+  }
+  broker_.lives_ = std::move(lives_);
+  broker_.texts_changed_ = true;
+  for (const auto& unit : broker_.units_) {
+    auto work = [this, &unit = *unit, &running = *running]() -> Awaitable<Result<void>> {
+      for (const auto& [id, lane] : unit.lanes) swap_lane(*lane, running.routes.at(id));
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(Broker::run_on(unit->shard, work));
+  }
+  broker_.publish_routes(running);
+  for (const auto& [id, route] : running->routes) {
+    if (!frozen_.contains(id)) MILLRACE_CHECK_OK(broker_.start_lanes(id));
+  }
+  return broker_.forget_kept_connections();
+}
+
+void RouteSwap::swap_lane(deliver::Lane& lane, const RunningRoute& running) {
+  const auto target = broker_.target_of(running.route().to);
+  if (running.in_files) {
+    lane.replace(running.text, target);
+  } else if (target) {
+    lane.retarget(target);
+  }
+  lane.drain(running.drain ? std::optional(running.drain->until) : std::nullopt);
+}
+
+}  // namespace millrace::daemon
