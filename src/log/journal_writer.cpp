@@ -111,6 +111,9 @@ bool JournalWriter::wait(std::vector<Pending>& taken) {
   } else {
     changed_.wait_until(guard, duty, awake);
   }
+  if (has_company_ && !queue_.empty()) {
+    changed_.wait_until(guard, batch_began_ + options_.spacing, [this] { return closing_; });
+  }
   taken.swap(queue_);
   queued_bytes_ = 0;
   return closing_;
@@ -124,6 +127,8 @@ JournalWriter::Clock::time_point JournalWriter::next_duty() const {
 }
 
 Result<void> JournalWriter::append_all(std::vector<Pending>& taken) {
+  batch_began_ = Clock::now();
+  has_company_ = taken.size() > 1;
   std::vector<Group*> groups;
   groups.reserve(taken.size());
   for (Pending& pending : taken) groups.push_back(&pending.group);

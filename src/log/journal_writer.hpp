@@ -17,6 +17,9 @@ namespace millrace::log {
 
 struct WriterOptions {
   milliseconds idle_mark{100};
+  /// Batches begin at least this far apart while more than one group comes with each: a sync and a
+  /// wake-up per few groups would cost more than the groups. A lone appender never waits for it.
+  microseconds spacing{250};
   milliseconds sync_every{1000};  ///< for a journal that is not synced each batch
   std::size_t queued_bytes_max = std::size_t{256} << 20;  ///< beyond: Errc::overloaded
   std::function<void(Error)> fatal;                       ///< runs on the writer thread
@@ -55,6 +58,8 @@ class JournalWriter {
   std::unique_ptr<JournalAppender> appender_;
   Clock::time_point last_append_ = Clock::now();
   Clock::time_point last_sync_ = Clock::now();
+  Clock::time_point batch_began_{};
+  bool has_company_ = false;  ///< the last batch held more than one group
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
