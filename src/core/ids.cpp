@@ -32,13 +32,15 @@ std::string hex(const unsigned char* bytes, std::size_t size) {
   return text;
 }
 
-// One digest context a thread: making one costs more than hashing an id.
+// One digest context a thread, and one algorithm looked up: each costs more than hashing an id.
 class Sha256 {
  public:
-  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free), algorithm_(EVP_sha256()) {
-    MILLRACE_INVARIANT(context_ != nullptr);
+  Sha256()
+      : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free),
+        algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr), &EVP_MD_free) {
+    MILLRACE_INVARIANT(context_ != nullptr && algorithm_ != nullptr);
   }
-  void start() { EVP_DigestInit_ex(context_.get(), algorithm_, nullptr); }
+  void start() { EVP_DigestInit_ex(context_.get(), algorithm_.get(), nullptr); }
   void add(std::string_view bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
   std::string finish(std::size_t bytes) {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -48,7 +50,7 @@ class Sha256 {
 
  private:
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-  const EVP_MD* algorithm_;
+  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm_;
 };
 
 Sha256& thread_sha256() {
@@ -114,15 +116,16 @@ std::uint64_t hash64(std::string_view bytes) {
 }
 
 std::string stable_hash(std::initializer_list<std::string_view> parts) {
-  Sha256& hasher = thread_sha256();
-  hasher.start();
+  thread_local std::string text;
+  text.clear();
   for (const std::string_view part : parts) {
     const std::uint64_t size = part.size();
-    char length[8];
-    for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(size >> (8 * i) & 0xFF);
-    hasher.add({length, sizeof length});
-    hasher.add(part);
+    for (int i = 0; i < 8; ++i) text.push_back(static_cast<char>(size >> (8 * i) & 0xFF));
+    text.append(part);
   }
+  Sha256& hasher = thread_sha256();
+  hasher.start();
+  hasher.add(text);
   return hasher.finish(16);
 }
 

@@ -10,7 +10,6 @@
 namespace millrace::deliver {
 namespace {
 
-constexpr std::size_t kItemsMax = 512;          // taken up per lane and shard
 constexpr std::size_t kWaitingBehindMax = 128;  // behind one retried record, before it parks
 
 }  // namespace
@@ -86,7 +85,7 @@ void Lane::take(const FollowedRecord& followed) {
     return;
   }
   progress.take(record.offset);
-  auto event = std::static_pointer_cast<const route::DecodedEvent>(followed.shared->value);
+  auto event = std::static_pointer_cast<const DecodedEvent>(followed.shared->value);
   if (!event) {
     auto decoded = route::decode(record.payload);
     if (!decoded) {
@@ -162,7 +161,7 @@ void Lane::enqueue(ItemPtr item) {
 
 void Lane::start_ready() {
   // Duplicates after a crash stay within in_flight + unrecorded (semantics 5).
-  const std::size_t limit = std::max<std::size_t>(1, unrecorded_max() / context_.shard_count);
+  const std::size_t limit = unrecorded_share();
   while (!stopping_ && !paused_ && !ready_.empty() && outstanding_ < target_->in_flight_max() &&
          finished_.size() + committing_.size() < limit) {
     const ItemPtr item = ready_.front();

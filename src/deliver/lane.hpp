@@ -27,6 +27,8 @@
 
 namespace millrace::deliver {
 
+inline constexpr std::size_t kItemsMax = 512;  ///< taken up and not recorded, per lane and shard
+
 struct LaneContext {
   Shard& shard;
   EventLog& log;
@@ -175,6 +177,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void settle(Partition partition, Offset offset);
   void finish(const ItemPtr& item);
   std::size_t unrecorded_max() const;
+  std::size_t unrecorded_share() const;
   void commit_soon(bool urgent);
   void commit_now();
   void committed(const Result<void>& result);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "deliver/item.hpp"
 #include "deliver/lane.hpp"
 
@@ -27,6 +29,10 @@ std::size_t Lane::unrecorded_max() const {
   return target_->idempotent() ? kUnrecordedMax : kUnrecordedMaxNotIdempotent;
 }
 
+std::size_t Lane::unrecorded_share() const {
+  return std::max<std::size_t>(1, unrecorded_max() / context_.shard_count);
+}
+
 void Lane::finish(const ItemPtr& item) {
   if (item->row_is_final) writes_.erase(Table::parked, item->row->key());
   // A retry of a parked row was settled when it was parked; settling twice changes nothing.
@@ -35,8 +41,9 @@ void Lane::finish(const ItemPtr& item) {
   finished_.push_back(item);
   const auto queue = records_.find(item->record);
   const bool somebody_waits = queue != records_.end() && queue->second.size() > 1;
-  const std::size_t half = unrecorded_max() / context_.shard_count / 2;
-  commit_soon(somebody_waits || finished_.size() >= half);
+  // A commit waits for company, but not so long that nothing more may be taken up or started.
+  const std::size_t enough = std::min(unrecorded_share(), kItemsMax) / 4;
+  commit_soon(somebody_waits || finished_.size() >= enough);
 }
 
 void Lane::commit_soon(bool urgent) {

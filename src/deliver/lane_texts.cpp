@@ -20,12 +20,15 @@ void Lane::follow() {
     if (std::ranges::find(topics, topic) == topics.end()) topics.push_back(topic);
   }
   mixed_topics_ = topics.size() > 1;
-  follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = context_.dispatcher,
-                                                         .log = context_.log,
-                                                         .journal = Journal::events,
-                                                         .shard = context_.shard,
-                                                         .reader = context_.readers.next()},
-                                         from, FollowerOptions{.topics = std::move(topics)});
+  follower_ = std::make_unique<Follower>(
+      FollowerContext{.dispatcher = context_.dispatcher,
+                      .log = context_.log,
+                      .journal = Journal::events,
+                      .shard = context_.shard,
+                      .reader = context_.readers.next()},
+      from,
+      // Each record may hold a decoded event.
+      FollowerOptions{.topics = std::move(topics), .records_max = 2 * kItemsMax});
   follower_->set_failed([id = id_](const Error& error) {
     spdlog::error("a route cannot read on route={} error={}", id, error.message);
   });

@@ -10,6 +10,10 @@ namespace {
 
 constexpr int kAttemptsBeforeCheck = 3;
 
+bool is_failure(const Outcome& outcome) {
+  return outcome.kind == Outcome::Kind::again || outcome.kind == Outcome::Kind::unknown;
+}
+
 }  // namespace
 
 Target::Target(Shard& home, const config::Connection& connection, std::unique_ptr<Sink> sink,
@@ -60,21 +64,11 @@ void Target::recall(const void* owner) {
     }
     self->queue_ = std::move(others);
     for (DeliveryJob& job : back) {
-      tell(std::move(job), {.outcome = {}, .recalled = true}, self->home_);
+      self->hand_out(std::move(job), {.outcome = {}, .recalled = true});
     }
+    self->pump();
     self->publish();
   });
-}
-
-void Target::tell(DeliveryJob job, DeliveryResult result, Executor& here) {
-  Executor* home = job.home;
-  auto done = std::move(job.done);
-  if (home == &here) {
-    done(std::move(result));
-    return;
-  }
-  home->post(
-      [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
 }
 
 void Target::resume() {
@@ -112,35 +106,43 @@ void Target::publish() {
   }
 }
 
+/// The next job that may start now; it then counts as in flight.
+std::optional<DeliveryJob> Target::next_job() {
+  if (stopping_ || queue_.empty() || in_flight_ >= in_flight_max_) return std::nullopt;
+  if (breaker_.state() == Breaker::State::for_person) return std::nullopt;
+  const BootTime now = clock_.boot_now();
+  const bool closed = breaker_.state() == Breaker::State::closed;
+  if (!closed && !breaker_.take_probe(now)) {
+    wake_at(breaker_.next_probe());
+    return std::nullopt;
+  }
+  if (per_second_ > 0) {
+    if (now < next_start_) {
+      wake_at(next_start_);
+      return std::nullopt;
+    }
+    const auto gap = microseconds(static_cast<std::int64_t>(1e6 / per_second_));
+    next_start_ = std::max(next_start_ + gap, now);
+  }
+  auto chosen = queue_.begin();
+  if (!closed) {
+    // Each probe takes another record, so that one poisoned record cannot keep the target down.
+    chosen = std::ranges::find_if(
+        queue_, [this](const DeliveryJob& job) { return job.record != last_probed_; });
+    if (chosen == queue_.end()) chosen = queue_.begin();
+    last_probed_ = chosen->record;
+  }
+  DeliveryJob job = std::move(*chosen);
+  queue_.erase(chosen);
+  ++in_flight_;
+  return job;
+}
+
 void Target::pump() {
-  while (!stopping_ && !queue_.empty() && in_flight_ < in_flight_max_) {
-    const BootTime now = clock_.boot_now();
-    const bool closed = breaker_.state() == Breaker::State::closed;
-    if (breaker_.state() == Breaker::State::for_person) return;
-    if (!closed && !breaker_.take_probe(now)) {
-      wake_at(breaker_.next_probe());
-      return;
-    }
-    if (per_second_ > 0) {
-      if (now < next_start_) {
-        wake_at(next_start_);
-        return;
-      }
-      const auto gap = microseconds(static_cast<std::int64_t>(1e6 / per_second_));
-      next_start_ = std::max(next_start_ + gap, now);
-    }
-    auto chosen = queue_.begin();
-    if (!closed) {
-      // Each probe takes another record, so that one poisoned record cannot keep the target down.
-      chosen = std::ranges::find_if(
-          queue_, [this](const DeliveryJob& job) { return job.record != last_probed_; });
-      if (chosen == queue_.end()) chosen = queue_.begin();
-      last_probed_ = chosen->record;
-    }
-    DeliveryJob job = std::move(*chosen);
-    queue_.erase(chosen);
-    ++in_flight_;
-    home_.tasks().spawn("deliver", run(shared_from_this(), std::move(job)));
+  // A worker that hands out a result takes the next job itself, and then calls this.
+  if (handing_out_) return;
+  while (auto job = next_job()) {
+    home_.tasks().spawn("deliver", work(shared_from_this(), *std::move(job)));
   }
 }
 
@@ -159,50 +161,59 @@ Awaitable<void> Target::wake_later(std::shared_ptr<Target> self, milliseconds de
   self->pump();
 }
 
-Awaitable<void> Target::run(std::shared_ptr<Target> self, DeliveryJob job) {
-  Delivery delivery = job.delivery;
-  Outcome outcome = co_await self->sink_->deliver(std::move(delivery));
-  co_await self->settle(self, std::move(job), std::move(outcome));
-}
-
-Awaitable<void> Target::settle(std::shared_ptr<Target> self, DeliveryJob job, Outcome outcome) {
-  if (job.classify) job.classify(outcome);
-  BootTime now = clock_.boot_now();
-  const auto before = breaker_.state();
-  bool absorbed = breaker_.record(outcome, job.record, now);
-  DeliveryResult result;
-  const bool failed =
-      outcome.kind == Outcome::Kind::again || outcome.kind == Outcome::Kind::unknown;
-  if (failed && !absorbed) {
-    result.target_answers = breaker_.answered_other_since(job.record, job.first_attempt);
-    if (!result.target_answers && job.delivery.attempt >= kAttemptsBeforeCheck &&
-        breaker_.state() == Breaker::State::closed) {
-      const Outcome checked = co_await sink_->check();
-      now = clock_.boot_now();
-      if (checked.kind == Outcome::Kind::delivered) {
-        result.target_answers = true;
-      } else {
-        breaker_.check_failed(checked.reason, now);
-        absorbed = outcome.kind == Outcome::Kind::again;
+/// Delivers one job after another, as long as there are some: a task for each would cost more than
+/// it does.
+Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
+  std::optional<DeliveryJob> job(std::move(first));
+  while (job) {
+    Delivery delivery = job->delivery;
+    Outcome outcome = co_await sink_->deliver(std::move(delivery));
+    if (job->classify) job->classify(outcome);
+    const auto before = breaker_.state();
+    bool absorbed = breaker_.record(outcome, job->record, clock_.boot_now());
+    DeliveryResult result;
+    if (!absorbed && is_failure(outcome)) {
+      result.target_answers = breaker_.answered_other_since(job->record, job->first_attempt);
+      const bool doubtful = !result.target_answers &&
+                            job->delivery.attempt >= kAttemptsBeforeCheck &&
+                            breaker_.state() == Breaker::State::closed;
+      if (doubtful) {
+        const Outcome checked = co_await sink_->check();
+        result.target_answers = checked.kind == Outcome::Kind::delivered;
+        if (!result.target_answers) {
+          breaker_.check_failed(checked.reason, clock_.boot_now());
+          absorbed = outcome.kind == Outcome::Kind::again;
+        }
       }
     }
-  }
-  --in_flight_;
-  const bool interesting = before != breaker_.state() || breaker_.state() != Breaker::State::closed;
-  if (interesting || status_.state == "unknown") publish();
-  if (absorbed && !stopping_) {
-    if (recalled_.contains(job.owner)) {
-      tell(std::move(job), {.outcome = {}, .recalled = true}, home_);
+    --in_flight_;
+    const bool moved = before != breaker_.state() || breaker_.state() != Breaker::State::closed;
+    if (moved || status_.state == "unknown") publish();
+    result.odometer = breaker_.odometer(clock_.boot_now());
+    if (absorbed && !stopping_ && !recalled_.contains(job->owner)) {
+      queue_.push_back(*std::move(job));
+    } else if (absorbed && !stopping_) {
+      hand_out(*std::move(job), {.outcome = {}, .recalled = true});
     } else {
-      queue_.push_back(std::move(job));
+      result.outcome = std::move(outcome);
+      hand_out(*std::move(job), std::move(result));
     }
-    pump();
-    co_return;
+    job = next_job();
   }
-  result.odometer = breaker_.odometer(now);
-  result.outcome = std::move(outcome);
-  tell(std::move(job), std::move(result), home_);
   pump();
+}
+
+void Target::hand_out(DeliveryJob job, DeliveryResult result) {
+  if (job.home != &home_) {
+    job.home->post([done = std::move(job.done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+    return;
+  }
+  // What it submits in answer is taken by the caller's worker, not by a new one.
+  handing_out_ = true;
+  job.done(std::move(result));
+  handing_out_ = false;
 }
 
 Awaitable<Outcome> Target::check() {

@@ -71,9 +71,9 @@ class Target : public std::enable_shared_from_this<Target> {
  private:
   void enqueue(DeliveryJob job);
   void pump();
-  static void tell(DeliveryJob job, DeliveryResult result, Executor& here);
-  Awaitable<void> run(std::shared_ptr<Target> self, DeliveryJob job);
-  Awaitable<void> settle(std::shared_ptr<Target> self, DeliveryJob job, Outcome outcome);
+  std::optional<DeliveryJob> next_job();
+  Awaitable<void> work(std::shared_ptr<Target> self, DeliveryJob first);
+  void hand_out(DeliveryJob job, DeliveryResult result);
   void wake_at(BootTime at);
   Awaitable<void> wake_later(std::shared_ptr<Target> self, milliseconds delay);
   void publish();
@@ -92,6 +92,7 @@ class Target : public std::enable_shared_from_this<Target> {
   std::uint64_t last_probed_ = 0;
   BootTime next_start_{};  ///< pace
   bool wake_pending_ = false;
+  bool handing_out_ = false;  ///< a worker is in `done` and will take the next job
   bool stopping_ = false;
   mutable std::mutex status_mutex_;  ///< guards status_ alone, never held across an await
   TargetStatus status_;
