@@ -64,13 +64,22 @@ struct Event {
   std::string_view name() const;
 };
 
-/// The events payload: CloudEvents structured JSON, one object a line. The second form takes the
-/// data from elsewhere, so that several events of one change need not copy it.
+/// The events payload: CloudEvents structured JSON, one object a line.
 std::string encode(const Event& event);
-std::string encode(const Event& event, const Json& data);
 Result<Event> decode_event(std::string_view bytes);
 /// The value `.` sees in routes: the event with `rev` a number and `types` an array.
 /// Takes the event's data with it.
 Json to_expression_input(Event& event);
+
+/// An event with the value expressions see, made once and shared by all that read it. `event.data`
+/// is empty: it lies in `input`.
+struct DecodedEvent {
+  Event event;
+  Json input;  ///< `.` in routes: the event, `.data` included
+};
+using DecodedEventPtr = std::shared_ptr<const DecodedEvent>;
+
+/// What decoding the event's payload would give.
+DecodedEventPtr make_decoded(Event event);
 
 }  // namespace millrace

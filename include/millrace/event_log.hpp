@@ -34,6 +34,8 @@ struct LogEntry {
   Partition partition = 0;
   std::string topic;
   std::string payload;
+  /// What the payload says, already decoded, for followers of this process; may be empty.
+  std::shared_ptr<const void> decoded;
 };
 
 /// One durable record; the views point into the batch that holds it.
@@ -43,6 +45,7 @@ struct LogRecord {
   WallTime appended_at;  ///< never goes down within a journal
   std::string_view topic;
   std::string_view payload;
+  std::shared_ptr<const void> decoded;  ///< as its entry had it; empty when read from the disk
 };
 
 /// Immutable, in log order, alive as long as anyone holds it.

@@ -312,7 +312,10 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
     pass.writes.put(Table::names, row_key(last.name, change.entity->name, change.record),
                     fmt::format(R"({{"since":"{}"}})", to_rfc3339(context_.clock.wall_now())));
   }
-  for (const std::string& type : types) append_event(pass, change, last, type, types, data);
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    Json of_event = i + 1 < types.size() ? data : std::move(data);
+    append_event(pass, change, last, types[i], types, std::move(of_event));
+  }
   if (types.empty()) return {ProjectResult::Kind::baselined, {}, {}};
   return {ProjectResult::Kind::emitted, {}, std::move(types)};
 }
@@ -329,13 +332,13 @@ ProjectResult Projector::emit_deleted(Pass& pass, const SourceChange& change,
   last.cause_partition = change.cause_partition;
   last.cause_offset = change.cause_offset;
   last.has_cause = true;
-  append_event(pass, change, last, types.front(), types, *data);
+  append_event(pass, change, last, types.front(), types, *std::move(data));
   return {ProjectResult::Kind::emitted, {}, types};
 }
 
 void Projector::append_event(Pass& pass, const SourceChange& change, Projection& projection,
                              const std::string& type, const std::vector<std::string>& types,
-                             const Json& data) {
+                             Json data) {
   Event event;
   event.type = type;
   event.entity = change.entity->name;
@@ -351,9 +354,13 @@ void Projector::append_event(Pass& pass, const SourceChange& change, Projection&
   event.version = change.version.is_null() ? "" : write_json(change.version);
   event.id = stable_hash(
       {change.entity->name, change.record, fmt::format("{}", event.rev), type, projection.data});
-  pass.entries.push_back({partition_of(change.record), change.entity->name, encode(event, data)});
   context_.trail.note(
       {change.record, "project", change.entity->name, type, event.id, event.subject});
+  event.data = std::move(data);
+  LogEntry entry{partition_of(change.record), change.entity->name, encode(event), nullptr};
+  // The lanes of this shard read it next: they need not parse what is at hand as a tree.
+  entry.decoded = make_decoded(std::move(event));
+  pass.entries.push_back(std::move(entry));
 }
 
 void Projector::keep(Pass& pass, const std::shared_ptr<CachedProjection>& entry) {

@@ -107,8 +107,7 @@ class Projector {
   ProjectResult emit(Pass& pass, const SourceChange& change, CachedProjection& cached, Json data);
   ProjectResult emit_deleted(Pass& pass, const SourceChange& change, CachedProjection& cached);
   void append_event(Pass& pass, const SourceChange& change, Projection& projection,
-                    const std::string& type, const std::vector<std::string>& types,
-                    const Json& data);
+                    const std::string& type, const std::vector<std::string>& types, Json data);
   void keep(Pass& pass, const std::shared_ptr<CachedProjection>& cached);
   void note_position(Pass& pass, const std::vector<Offset>& offsets);
   void commit();

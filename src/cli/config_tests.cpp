@@ -96,7 +96,7 @@ config::FetchedReferences references_of(const Json& given) {
 // { route, parks: reason }; null when it does nothing.
 Result<Json> sent_by(const config::Config& config, const config::Route& route,
                      const GivenEvent& given_event, const Json& given) {
-  route::DecodedEvent decoded;
+  DecodedEvent decoded;
   Event& event = decoded.event;
   event.type = given_event.type;
   event.types = given_event.types;

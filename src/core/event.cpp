@@ -133,10 +133,6 @@ std::string_view Event::name() const {
 }
 
 std::string encode(const Event& event) {
-  return encode(event, event.data);
-}
-
-std::string encode(const Event& event, const Json& data) {
   std::string out;
   out.reserve(768);
   out += R"({"specversion":"1.0","id":)";
@@ -163,7 +159,7 @@ std::string encode(const Event& event, const Json& data) {
   member(out, "recordversion", event.version);
   member(out, "request", event.request);
   out += ",\"data\":";
-  append_json(out, data);
+  append_json(out, event.data);
   out.push_back('}');
   return out;
 }
@@ -220,6 +216,13 @@ Json to_expression_input(Event& event) {
   input.emplace("data", std::move(event.data));
   event.data = nullptr;
   return Json(std::move(input));
+}
+
+DecodedEventPtr make_decoded(Event event) {
+  auto decoded = std::make_shared<DecodedEvent>();
+  decoded->input = to_expression_input(event);
+  decoded->event = std::move(event);
+  return decoded;
 }
 
 }  // namespace millrace

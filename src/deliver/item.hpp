@@ -11,7 +11,7 @@ struct Lane::Item {
   config::ConfigPtr config;  ///< keeps `route` and `request` alive; an event keeps its texts
   const config::Route* route = nullptr;
   const config::RouteRequest* request = nullptr;
-  route::DecodedEventPtr event;
+  DecodedEventPtr event;
   Partition partition = 0;
   Offset offset = 0;
   WallTime appended_at;

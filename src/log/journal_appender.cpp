@@ -111,7 +111,8 @@ RecordBatch JournalAppender::encode_batch(std::span<Group* const> groups, const 
                                  offset,
                                  now,
                                  {text, entry.topic.size()},
-                                 {text + entry.topic.size(), entry.payload.size()}});
+                                 {text + entry.topic.size(), entry.payload.size()},
+                                 entry.decoded});
       }
       header.records += static_cast<std::uint32_t>(group->entries.size());
     }

@@ -75,7 +75,7 @@ void TailDispatcher::dispatch(const RecordBatchPtr& batch) {
     advance(batch->records[i]);
     if (!taken) continue;
     const FollowedRecord record{match->batch, &match->batch->records[match->kept],
-                                std::make_shared<SharedSlot>()};
+                                std::make_shared<SharedSlot>(batch->records[i].decoded)};
     for (TailSubscriber* subscriber : *match->by_topic) subscriber->offer(record);
     for (TailSubscriber* subscriber : to_all_topics_) subscriber->offer(record);
     ++match;

@@ -6,10 +6,7 @@ namespace millrace::route {
 
 Result<DecodedEventPtr> decode(std::string_view payload) {
   MILLRACE_TRY(event, decode_event(payload));
-  auto decoded = std::make_shared<DecodedEvent>();
-  decoded->input = to_expression_input(event);
-  decoded->event = std::move(event);
-  return DecodedEventPtr(std::move(decoded));
+  return make_decoded(std::move(event));
 }
 
 RouteBindings::RouteBindings(const DecodedEvent& event, WallTime appended_at)

@@ -9,13 +9,6 @@
 
 namespace millrace::route {
 
-/// An event with the value expressions see, decoded once per shard and shared by its routes.
-struct DecodedEvent {
-  Event event;
-  Json input;  ///< `.` in routes: the event, `.data` included
-};
-using DecodedEventPtr = std::shared_ptr<const DecodedEvent>;
-
 /// Decodes an events payload. Errc::malformed or corrupt when it is none.
 Result<DecodedEventPtr> decode(std::string_view payload);
 
