@@ -199,8 +199,8 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
       hand_out(*std::move(job), std::move(result));
     }
     job = next_job();
+    pump();  // a breaker that closed frees more places than this one
   }
-  pump();
 }
 
 void Target::hand_out(DeliveryJob job, DeliveryResult result) {
