@@ -26,12 +26,13 @@ ExpressionScope scope_of(ScopeKind kind) {
   return {};
 }
 
-Place shifted(const Place& place, const ExpressionProblem& problem) {
-  return {place.file, place.line + static_cast<int>(problem.line) - 1,
-          place.column + static_cast<int>(problem.column) - 1};
-}
-
 }  // namespace
+
+Place place_in(const Program& program, std::size_t line, std::size_t column) {
+  const Place& place = program.place;
+  return {place.file, place.line + static_cast<int>(line) - 1,
+          place.column + static_cast<int>(column) - 1};
+}
 
 void Compiler::compile(Program& program, ScopeKind kind, const std::string& path) {
   if (program.text.empty()) return;  // its absence or form has been reported
@@ -50,7 +51,7 @@ void Compiler::compile(Program& program, ScopeKind kind, const std::string& path
         "expression on a new line";
   }
   problems_.push_back({Problem::Level::error,
-                       shifted(program.place, compiled.error()),
+                       place_in(program, compiled.error().line, compiled.error().column),
                        path,
                        std::move(message),
                        {},

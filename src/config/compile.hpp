@@ -21,6 +21,9 @@ enum class ScopeKind : std::uint8_t {
   request,  ///< route: `.` is the event, $event $record $now
 };
 
+/// Where line and column of a program's text stand in the file; both count from 1.
+Place place_in(const Program& program, std::size_t line, std::size_t column);
+
 class Compiler {
  public:
   explicit Compiler(std::vector<Problem>& problems) : problems_(problems) {}

@@ -86,6 +86,7 @@ LoadReport load(const LoadOptions& options) {
   }
   read_schemas(loading);
   check_references(loading);
+  check_paths(loading);
   compute_fingerprints(loading);
   if (!has_errors(loading.problems)) remember_documents(loading);
   sort_problems(loading.problems);

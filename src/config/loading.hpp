@@ -83,6 +83,8 @@ void prepare_variables(Loading& loading);
 void read_functions(Loading& loading);
 void read_schemas(Loading& loading);
 void check_references(Loading& loading);
+/// Paths in expressions that can never lead anywhere.
+void check_paths(Loading& loading);
 /// Hashes that need the whole: programs of entity sources, fingerprints.
 void compute_fingerprints(Loading& loading);
 /// The documents as the state store keeps them, and the hashes of the routes' texts.

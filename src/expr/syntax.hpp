@@ -1,5 +1,5 @@
 // The syntax tree of one expression, as the parser leaves it: names are not resolved yet. It lives
-// only while an expression is compiled (and, later, while lint looks at paths).
+// only while an expression is compiled, or while its paths are checked.
 #pragma once
 
 #include <cstddef>
