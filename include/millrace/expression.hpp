@@ -22,8 +22,10 @@ namespace millrace {
 struct ExpressionProblem {
   std::size_t line = 1;
   std::size_t column = 1;
-  std::string message;         ///< what is wrong and what to write instead
-  bool not_supported = false;  ///< jq, but outside the subset
+  std::string message;            ///< what is wrong and what to write instead
+  bool not_supported = false;     ///< jq, but outside the subset
+  bool unknown_function = false;  ///< it calls what nothing defines
+  bool in_functions = false;      ///< the position is one of ExpressionScope::functions
 };
 
 /// Bounds of one evaluation. Reaching one is Errc::budget_exceeded.

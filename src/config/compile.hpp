@@ -8,6 +8,7 @@
 
 #include "config/model.hpp"
 #include "config/spec_reader.hpp"
+#include "expr/function_library.hpp"
 
 namespace millrace::config {
 
@@ -28,21 +29,23 @@ class Compiler {
  public:
   explicit Compiler(std::vector<Problem>& problems) : problems_(problems) {}
 
-  void set_functions(std::string text) { functions_ = std::move(text); }
-  const std::string& functions() const { return functions_; }
   void set_tables(std::vector<std::string> names) { tables_ = std::move(names); }
 
   /// Sets program.compiled or reports. `path` leads the message.
   void compile(Program& program, ScopeKind kind, const std::string& path);
   void compile(Template& text, ScopeKind kind, const std::string& path);
-  /// Checks one functions file, given those before it.
-  void check_functions(const std::string& file, const std::string& before, const std::string& text);
+  /// The shared functions that some expressions use, each once.
+  std::string functions_of(const std::vector<const Program*>& programs) const;
+  /// Takes in a file of functions, which may use those of the files before it.
+  void add_functions(const std::string& file, const std::string& text);
 
  private:
-  void check_tables(const Program& program, const std::string& path);
+  void error(Place place, const std::string& path, std::string message);
+  void check_table(const std::string& table, const Place& place, const std::string& path);
 
   std::vector<Problem>& problems_;
-  std::string functions_;
+  expr::FunctionLibrary functions_;
+  bool functions_are_broken_ = false;
   std::vector<std::string> tables_;
 };
 

@@ -1,4 +1,4 @@
-// Documents that begin with `entity:` and `table:`.
+// Documents that begin with `entity:`.
 #include <fmt/core.h>
 
 #include "config/loading.hpp"
@@ -26,11 +26,6 @@ struct EntityYaml {
   std::vector<SourceYaml> from;
   std::vector<std::pair<std::string, Program>> events;
   std::string schema;
-};
-struct TableYaml {
-  std::string table;
-  Missing missing = Missing::error;
-  std::vector<std::pair<std::string, Json>> rows;
 };
 
 const Spec<EntityYaml>& entity() {
@@ -84,23 +79,6 @@ const Spec<EntityYaml>& entity() {
   return made;
 }
 
-const Spec<TableYaml>& table() {
-  static const auto made =
-      Spec<TableYaml>("table", "A translation table for `lookup(\"table\"; key)`.")
-          .option("table", &TableYaml::table, "Its name.")
-          .required()
-          .option(
-              "missing", &TableYaml::missing,
-              "What `lookup()` does with an unknown key: park the record, fail, or return null.",
-              SpecNames<Missing>{
-                  {"park", Missing::park}, {"error", Missing::error}, {"null", Missing::null}})
-          .option("rows", &TableYaml::rows, "Key to value.")
-          .required()
-          .example("{ Units: C62 }")
-          .not_yet("file");
-  return made;
-}
-
 bool is_event_name(std::string_view name) {
   if (name.empty() || !(name[0] >= 'a' && name[0] <= 'z')) return false;
   return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == name.npos;
@@ -144,9 +122,6 @@ void read_events(Loading& loading, const Document& document, EntityYaml& yaml, E
 const AnySpec& entity_spec() {
   return entity();
 }
-const AnySpec& table_spec() {
-  return table();
-}
 
 void read_entity(Loading& loading, Document& document) {
   SpecReader reader = loading.reader(document);
@@ -176,19 +151,6 @@ void read_entity(Loading& loading, Document& document) {
                   "no event: write at least `changed: true`");
   }
   loading.config->entities.insert_or_assign(document.name, std::move(out));
-}
-
-void read_table(Loading& loading, Document& document) {
-  SpecReader reader = loading.reader(document);
-  const SpecReader::Step step(reader, title(document));
-  TableYaml yaml;
-  table().read(document.node, reader, yaml);
-  TableObject out;
-  out.place = {document.file, document.node.line, document.node.column};
-  out.name = document.name;
-  out.missing = yaml.missing;
-  for (auto& [key, value] : yaml.rows) out.rows.insert_or_assign(key, std::move(value));
-  loading.config->tables.insert_or_assign(document.name, std::move(out));
 }
 
 }  // namespace millrace::config

@@ -134,6 +134,16 @@ void check_name(Loading& loading, Document& document) {
 
 }  // namespace
 
+bool stays_inside(std::string_view path) {
+  if (path.starts_with('/')) return false;
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    if (path.substr(at, end - at) == "..") return false;
+    at = end + 1;
+  }
+  return true;
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct Closer {
@@ -249,7 +259,6 @@ void prepare_variables(Loading& loading) {
 }
 
 void read_functions(Loading& loading) {
-  std::string all;
   for (const std::string& file : list_files(loading, "functions", ".jq", {})) {
     auto text = read_file(loading.options.directory + "/" + file, kFunctionBytesMax);
     if (!text || find_invalid_utf8(*text) != std::string::npos) {
@@ -257,13 +266,9 @@ void read_functions(Loading& loading) {
                     text ? "invalid UTF-8: save the file as UTF-8" : text.error().message);
       continue;
     }
-    loading.compiler.check_functions(file, all, *text);
-    all += *text;
-    if (!all.ends_with('\n')) all += '\n';
+    loading.compiler.add_functions(file, *text);
     loading.sources[file] = std::move(*text);
   }
-  loading.config->functions = all;
-  loading.compiler.set_functions(std::move(all));
 }
 
 }  // namespace millrace::config

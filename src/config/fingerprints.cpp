@@ -22,12 +22,6 @@ void add_tables(std::set<std::string>& tables, const Program& program) {
   if (!program.compiled) return;
   for (const std::string& table : program.compiled->tables()) tables.insert(table);
 }
-void add_tables(std::set<std::string>& tables, const std::optional<Program>& program) {
-  if (program) add_tables(tables, *program);
-}
-void add_tables(std::set<std::string>& tables, const Template& text) {
-  for (const Program& program : text.programs) add_tables(tables, program);
-}
 
 std::string text_of(const Config& config, const std::set<std::string>& tables) {
   std::string text;
@@ -54,7 +48,7 @@ std::string program_of(const Config& config, const EntitySource& source) {
   append_plan(plan, source.read);
   std::set<std::string> tables;
   add_tables(tables, source.map);
-  return stable_hash({plan, source.map.text, config.functions, text_of(config, tables),
+  return stable_hash({plan, source.map.text, source.map.functions, text_of(config, tables),
                       companies_of(config, source)});
 }
 
@@ -63,29 +57,75 @@ std::string document_text(Loading& loading, std::string_view kind, const std::st
   return document ? write_json(to_hashed_json(document->node, loading.substitute)) : "";
 }
 
+using Programs = std::vector<const Program*>;
+
+void add(Programs& programs, const std::optional<Program>& program) {
+  if (program) programs.push_back(&*program);
+}
+void add(Programs& programs, const Template& text) {
+  for (const Program& program : text.programs) programs.push_back(&program);
+}
+
+Programs programs_of(const Connection& connection) {
+  Programs programs;
+  for (const auto* program : {&connection.record, &connection.version, &connection.id}) {
+    add(programs, *program);
+  }
+  return programs;
+}
+
+Programs programs_of(const Entity& entity) {
+  Programs programs;
+  add(programs, entity.key);
+  for (const EntitySource& source : entity.from) {
+    add(programs, source.only);
+    programs.push_back(&source.map);
+  }
+  for (const EntityEvent& event : entity.events) programs.push_back(&event.when);
+  return programs;
+}
+
+std::string functions_of(const Programs& programs) {
+  std::string text;
+  for (const Program* program : programs) text += program->functions;
+  return text;
+}
+
 }  // namespace
+
+std::vector<const Program*> programs_of(const Route& route) {
+  Programs programs;
+  add(programs, route.when);
+  for (const RouteRequest& request : route.requests) {
+    add(programs, request.path);
+    add(programs, request.body);
+    add(programs, request.remember);
+    for (const auto& [name, value] : request.query) add(programs, value);
+    for (const auto& [name, value] : request.headers) add(programs, value);
+    for (const auto& [name, program] : request.treat.rules) programs.push_back(&program);
+  }
+  return programs;
+}
 
 std::set<std::string> tables_of(const Route& route) {
   std::set<std::string> tables;
-  add_tables(tables, route.when);
-  for (const RouteRequest& request : route.requests) {
-    add_tables(tables, request.path);
-    add_tables(tables, request.body);
-    add_tables(tables, request.remember);
-    for (const auto& [name, value] : request.query) add_tables(tables, value);
-    for (const auto& [name, value] : request.headers) add_tables(tables, value);
-    for (const auto& [name, program] : request.treat.rules) add_tables(tables, program);
-  }
+  for (const Program* program : programs_of(route)) add_tables(tables, *program);
   return tables;
 }
 
 void compute_fingerprints(Loading& loading) {
   Config& config = *loading.config;
   for (auto& [name, table] : config.tables) {
-    table.fingerprint = stable_hash({document_text(loading, "table", name)});
+    std::string rows;
+    for (const auto& [key, value] : table.rows) {
+      append_json_string(rows, key);
+      rows += canonical_json(value);
+    }
+    table.fingerprint = stable_hash({document_text(loading, "table", name), rows});
   }
   for (auto& [name, connection] : config.connections) {
-    connection.fingerprint = stable_hash({document_text(loading, "connection", name)});
+    connection.fingerprint = stable_hash(
+        {document_text(loading, "connection", name), functions_of(programs_of(connection))});
   }
   for (auto& [name, entity] : config.entities) {
     std::string programs;
@@ -93,12 +133,14 @@ void compute_fingerprints(Loading& loading) {
       source.program = program_of(config, source);
       programs += source.program;
     }
-    entity.fingerprint = stable_hash({document_text(loading, "entity", name), programs,
-                                      config.functions, canonical_json(entity.schema)});
+    entity.fingerprint =
+        stable_hash({document_text(loading, "entity", name), programs,
+                     functions_of(programs_of(entity)), canonical_json(entity.schema)});
   }
   for (auto& [name, route] : config.routes) {
-    route.fingerprint = stable_hash({document_text(loading, "route", name), config.functions,
-                                     text_of(config, tables_of(route))});
+    route.fingerprint =
+        stable_hash({document_text(loading, "route", name), functions_of(programs_of(route)),
+                     text_of(config, tables_of(route))});
   }
   std::string content;
   for (const auto& [file, text] : loading.sources) content += stable_hash({file, text});

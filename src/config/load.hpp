@@ -16,7 +16,7 @@
 namespace millrace::config {
 
 inline constexpr std::size_t kConfigFilesMax = 10'000;
-inline constexpr std::size_t kFunctionBytesMax = std::size_t{1} << 20;
+inline constexpr std::size_t kFunctionBytesMax = 64 * 1024;
 
 struct LoadOptions {
   std::string directory;

@@ -90,11 +90,15 @@ void compute_fingerprints(Loading& loading);
 /// The documents as the state store keeps them, and the hashes of the routes' texts.
 void remember_documents(Loading& loading);
 
+/// All expressions of a route.
+std::vector<const Program*> programs_of(const Route& route);
 /// Tables that a route's expressions look up in.
 std::set<std::string> tables_of(const Route& route);
 
 /// Relative paths of an installation begin at the configuration directory.
 std::string absolute_path(const Loading& loading, std::string_view path);
+/// Files that objects name lie below the configuration directory.
+bool stays_inside(std::string_view path);
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 
 }  // namespace millrace::config

@@ -31,6 +31,7 @@ struct Program {
   Place place;
   std::optional<Expression> compiled;  ///< always set in a loaded Config
   bool cut_by_comment = false;         ///< YAML took ` #...` behind it for a comment
+  std::string functions;               ///< the shared functions it uses, as text
 };
 
 /// Text with `${ jq }` pieces, evaluated per event: literals and programs in turn.
@@ -217,6 +218,7 @@ struct Route {
   std::string was;  ///< its first name keeps the route's id
   std::uint64_t parked_max = 1'000'000;
   std::string document;     ///< as config/texts.hpp keeps it
+  std::string functions;    ///< the shared functions its expressions use, as text
   std::string text;         ///< hash of its text (config/texts.hpp)
   std::string fingerprint;  ///< hash of its text and of what it uses, resolved
   Place place;
@@ -239,7 +241,6 @@ struct Config {
   std::map<std::string, TableObject, std::less<>> tables;
   std::map<std::string, Route, std::less<>> routes;
   std::vector<ConfigTest> tests;
-  std::string functions;     ///< all functions/*.jq texts, in file order
   std::string content_hash;  ///< of all files read
 };
 using ConfigPtr = std::shared_ptr<const Config>;

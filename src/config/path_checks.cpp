@@ -68,8 +68,7 @@ class PathChecks {
   void check(const Program& program, const std::string& path, const ShapePtr& input,
              const Variables& variables) {
     if (!program.compiled) return;
-    const auto checked =
-        expr::check_paths(program.text, loading_.compiler.functions(), input, variables);
+    const auto checked = expr::check_paths(program.text, program.functions, input, variables);
     for (const PathFinding& finding : checked.findings) {
       const Place place = place_in(program, finding.line, finding.column);
       if (finding.kind == PathFinding::Kind::not_an_object) {

@@ -9,16 +9,6 @@ namespace {
 
 constexpr std::size_t kSchemaBytesMax = std::size_t{1} << 20;
 
-bool stays_inside(std::string_view path) {
-  if (path.starts_with('/')) return false;
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    if (path.substr(at, end - at) == "..") return false;
-    at = end + 1;
-  }
-  return true;
-}
-
 }  // namespace
 
 void read_schemas(Loading& loading) {

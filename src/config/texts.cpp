@@ -95,6 +95,27 @@ std::string document_of(Loading& loading, std::string_view kind, const std::stri
   return write_json(Json(JsonObject{{"yaml", yaml}, {"variables", std::move(variables)}}));
 }
 
+// A table whose rows stand in a file of their own takes them along.
+std::string document_of(const TableObject& table) {
+  JsonObject rows;
+  for (const auto& [key, value] : table.rows) rows[key] = value;
+  return write_json(Json(JsonObject{{"table", table.name},
+                                    {"missing", static_cast<int>(table.missing)},
+                                    {"rows", std::move(rows)}}));
+}
+
+void add_rows(Loading& loading, const Json& stored) {
+  TableObject table;
+  table.name = string_or(stored, "table", "");
+  table.missing = static_cast<Missing>(int_or(stored, "missing", 0));
+  const Json* rows = find(stored, "rows");
+  if (const JsonObject* object = rows->if_object()) {
+    for (const auto& row : *object) table.rows.emplace(std::string(row.key()), row.value());
+  }
+  table.document = write_json(stored);
+  loading.config->tables.insert_or_assign(table.name, std::move(table));
+}
+
 // Adds a stored document to a load as if it had stood in a file.
 Result<void> add_document(Loading& loading, std::string_view kind, const Json& stored,
                           std::map<std::string, std::string>& vars,
@@ -133,6 +154,7 @@ struct Stored {
   std::map<std::string, std::string> vars;
   std::map<std::string, std::string> environment;
   std::vector<std::pair<std::string, Json>> documents;  // kind, document
+  std::string functions;
 
   Result<void> add(std::string kind, std::string_view text) {
     MILLRACE_TRY(json, parse_json(text));
@@ -143,12 +165,19 @@ struct Stored {
 
 Result<void> read(Loading& loading, Stored& stored, const TextOptions& options) {
   for (const auto& [kind, document] : stored.documents) {
+    if (find(document, "rows") != nullptr) {
+      add_rows(loading, document);
+      continue;
+    }
     MILLRACE_CHECK_OK(add_document(loading, kind, document, stored.vars, stored.environment));
   }
   loading.variables = Variables(stored.environment, false);
   loading.variables.set_vars(stored.vars, "the stored text", true);
   loading.variables.set_secrets_directory(options.installation.secrets_directory);
-  loading.compiler.set_tables(loading.names("table"));
+  auto tables = loading.names("table");
+  for (const auto& [name, table] : loading.config->tables) tables.push_back(name);
+  loading.compiler.set_tables(std::move(tables));
+  loading.compiler.add_functions("the stored functions", stored.functions);
   loading.config->installation = options.installation;
   for (Document& document : loading.documents) {
     if (document.kind == "connection") read_connection(loading, document);
@@ -168,8 +197,14 @@ void remember_documents(Loading& loading) {
   for (auto& [name, connection] : config.connections) {
     connection.document = document_of(loading, "connection", name);
   }
-  for (auto& [name, table] : config.tables) table.document = document_of(loading, "table", name);
+  for (auto& [name, table] : config.tables) {
+    const Document* document = loading.find("table", name);
+    if (document == nullptr) continue;  // added with its rows
+    table.document =
+        document->node.find("file") ? document_of(table) : document_of(loading, "table", name);
+  }
   for (auto& [name, route] : config.routes) {
+    route.functions = loading.compiler.functions_of(programs_of(route));
     route.document = document_of(loading, "route", name);
     route.text = stable_hash({text_of(config, route)});
   }
@@ -184,7 +219,7 @@ std::string text_of(const Config& config, const Route& route) {
   return write_json(Json(JsonObject{{"format", kTextFormat},
                                     {"route", route.document},
                                     {"tables", std::move(tables)},
-                                    {"functions", config.functions}}));
+                                    {"functions", route.functions}}));
 }
 
 std::string text_of(const Connection& connection) {
@@ -208,8 +243,7 @@ Result<ConfigPtr> compile_text(const std::string& text, const Connection& connec
   }
   const LoadOptions load{options.directory, false, options.connectors, {}};
   Loading loading(load);
-  loading.config->functions = string_or(json, "functions", "");
-  loading.compiler.set_functions(loading.config->functions);
+  stored.functions = string_or(json, "functions", "");
   MILLRACE_CHECK_OK(read(loading, stored, options));
   loading.config->connections.insert_or_assign(connection.name, connection);
   return ConfigPtr(std::move(loading.config));

@@ -207,10 +207,9 @@ Compiler::Made Compiler::text(const Syntax& syntax) {
 Compiler::Made Compiler::object(const Syntax& syntax) {
   std::vector<ObjectEntry> entries;
   for (std::size_t i = 0; i < syntax.children.size(); i += 2) {
-    ObjectEntry entry;
     const Syntax& key = *syntax.children[i];
     MILLRACE_TRY(key_node, compile(key));
-    entry.key = std::move(key_node);
+    ObjectEntry entry{.key = std::move(key_node), .value = nullptr};
     const Json* constant = entry.key->constant();
     if (constant != nullptr && !constant->is_string()) {
       return problem(key, fmt::format("an object key is text, not {}", describe(*constant)));
@@ -394,7 +393,9 @@ Compiler::Made Compiler::unknown_function(const Syntax& syntax) const {
   std::vector<FunctionName> own;
   for (const Definition& known : definitions_) own.push_back({known.name, known.arity});
   const auto unknown = explain_unknown({syntax.name, syntax.children.size()}, std::move(own));
-  return problem(syntax, unknown.message, unknown.not_supported);
+  auto made = problem(syntax, unknown.message, unknown.not_supported);
+  made.error().unknown_function = true;
+  return made;
 }
 
 Compiler::Made Compiler::function_body(const Syntax& syntax,

@@ -1,7 +1,5 @@
 #include "millrace/expression.hpp"
 
-#include <fmt/format.h>
-
 #include <boost/container/small_vector.hpp>
 
 #include "expr/compiler.hpp"
@@ -35,7 +33,7 @@ bool collect_path(const expr::Syntax& syntax, std::vector<std::string>& path) {
   return true;
 }
 
-// A problem in the shared functions is not at a place of the expression itself.
+// Positions count from the beginning of the expression, or of the functions before it.
 ExpressionProblem relocate(ExpressionProblem problem, std::string_view functions) {
   std::size_t lines = 0;
   for (const char c : functions) lines += c == '\n' ? 1 : 0;
@@ -43,10 +41,7 @@ ExpressionProblem relocate(ExpressionProblem problem, std::string_view functions
   if (problem.line > lines) {
     problem.line -= lines;
   } else {
-    problem.message =
-        fmt::format("in the shared functions, line {}: {}", problem.line, problem.message);
-    problem.line = 1;
-    problem.column = 1;
+    problem.in_functions = true;
   }
   return problem;
 }

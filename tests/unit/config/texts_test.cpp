@@ -21,13 +21,17 @@ requests:
     path: /v${var.version}/${ .data.number }
     headers: { X-Site: "${ env.SITE } \u2028 é" }
     body: |
-      { unit: lookup("uom"; .data.unit), twice: twice(21), quoted: "a\"b\\" }
+      { unit: lookup("uom"; .data.unit), size: lookup("size"; "l"), twice: twice(21), quoted: "a\"b\\" }
     treat: { delivered: .answer.status == 409 }
 retry: { initial: 10ms, max_interval: 1s, give_up_after: 7d }
 ---
 table: uom
 missing: park
 rows: { Units: C62, 1: 1.50, 0x10: null, kg: [ 1, { a: true } ] }
+---
+table: size
+missing: null
+file: size.csv
 ---
 table: unused
 rows: { a: b }
@@ -42,7 +46,8 @@ class Texts : public ::testing::Test {
         "secrets: { directory: secrets }\n");
     directory_.write("objects.yaml", testing::kObjects).write("routes.yaml", kRoute);
     directory_.write("vars/prod.yaml", "version: 2\n");
-    directory_.write("functions/a.jq", "def twice($x): $x * 2;\n");
+    directory_.write("functions/a.jq", "def two: 2;\ndef twice($x): $x * two;\ndef other: 3;\n");
+    directory_.write("size.csv", "l,\"large, \"\"x\"\"\"\n");
     for (const char* name : {"shop"}) {
       directory_.write(std::string("secrets/") + name, "s3cret");
       std::filesystem::permissions(std::filesystem::path(directory_.path()) / "secrets" / name,
@@ -66,6 +71,7 @@ TEST_F(Texts, CompileToTheSameRoute) {
   const Route& route = config->routes.at("order-to-mes");
   const std::string text = text_of(*config, route);
   directory_.write("vars/prod.yaml", "version: 3\n").write("functions/a.jq", "");
+  directory_.write("size.csv", "");
   const auto compiled = compile_text(text, config->connections.at("mes"), options(*config));
   ASSERT_TRUE(compiled) << compiled.error().message;
   const Route& again = (*compiled)->routes.at("order-to-mes");
@@ -83,7 +89,8 @@ TEST_F(Texts, CompileToTheSameRoute) {
   const ExpressionContext context{nullptr, &host, {}};
   const auto body = again.requests.front().body->compiled->evaluate(input, context);
   ASSERT_TRUE(body) << body.error().message;
-  EXPECT_EQ(write_json(*body), R"({"unit":"C62","twice":42,"quoted":"a\"b\\"})");
+  EXPECT_EQ(write_json(*body),
+            R"({"unit":"C62","size":"large, \"x\"","twice":42,"quoted":"a\"b\\"})");
 }
 
 TEST_F(Texts, ChangeWithWhatTheRouteUsesAndWithNothingElse) {
@@ -93,8 +100,13 @@ TEST_F(Texts, ChangeWithWhatTheRouteUsesAndWithNothingElse) {
   directory_.write("vars/prod.yaml", "version: 3\n");
   const std::string variable = load()->routes.at("order-to-mes").text;
   EXPECT_NE(variable, before);
+  directory_.write("functions/b.jq", "def another: 3;\n");
+  EXPECT_EQ(load()->routes.at("order-to-mes").text, variable);
   directory_.write("functions/a.jq", "def twice($x): $x + $x;\n");
-  EXPECT_NE(load()->routes.at("order-to-mes").text, variable);
+  const std::string function = load()->routes.at("order-to-mes").text;
+  EXPECT_NE(function, variable);
+  directory_.write("size.csv", "l,small\n");
+  EXPECT_NE(load()->routes.at("order-to-mes").text, function);
 }
 
 TEST_F(Texts, OfAConnectionHoldNoSecret) {

@@ -202,7 +202,9 @@ TEST(Expression, PutsSharedFunctionsBeforeTheText) {
   scope.functions = "def a: 1;\ndef b: nonsense;";
   const auto broken = Expression::compile("a", scope);
   ASSERT_FALSE(broken);
-  EXPECT_THAT(broken.error().message, HasSubstr("shared functions, line 2"));
+  EXPECT_TRUE(broken.error().in_functions);
+  EXPECT_EQ(broken.error().line, 2U);
+  EXPECT_EQ(broken.error().column, 8U);
 }
 
 TEST(Expression, WantsOneOutput) {
