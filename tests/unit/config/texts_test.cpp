@@ -21,7 +21,8 @@ requests:
     path: /v${var.version}/${ .data.number }
     headers: { X-Site: "${ env.SITE } \u2028 é" }
     body: |
-      { unit: lookup("uom"; .data.unit), size: lookup("size"; "l"), twice: twice(21), quoted: "a\"b\\" }
+      { unit: lookup("uom"; .data.unit), size: lookup("size"; "l"),
+        twice: twice(21), quoted: "a\"b\\" }
     treat: { delivered: .answer.status == 409 }
 retry: { initial: 10ms, max_interval: 1s, give_up_after: 7d }
 ---
