@@ -123,6 +123,15 @@ class EventLog {
   };
   virtual Usage usage() const = 0;
 
+  /// A part of a journal that can be dropped as a whole.
+  struct SealedPart {
+    std::uint64_t bytes = 0;
+    WallTime last_at;         ///< of its last record
+    PartitionOffsets ends{};  ///< offsets of the records that come next
+  };
+  /// The sealed segments, the oldest first.
+  virtual std::vector<SealedPart> sealed_parts(Journal) const { return {}; }
+
   /// Drops sealed segments whose records are all older than `older_than` and below `keep_from`.
   virtual Result<void> trim(Journal journal, WallTime older_than,
                             const PartitionOffsets& keep_from) = 0;

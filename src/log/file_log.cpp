@@ -78,6 +78,9 @@ class FileLog final : public EventLog {
   std::string uuid() const override { return uuid_; }
   bool empty() const override;
   Usage usage() const override;
+  std::vector<SealedPart> sealed_parts(Journal journal) const override {
+    return catalog(journal).sealed_parts();
+  }
   Result<void> trim(Journal journal, WallTime older_than,
                     const PartitionOffsets& keep_from) override;
   void close() override {

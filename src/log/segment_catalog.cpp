@@ -69,6 +69,18 @@ std::uint64_t SegmentCatalog::bytes(std::uint64_t segment_bytes) const {
   return sealed + (segments_.size() - 1) * kSegmentHeaderBytes + std::max(segment_bytes, written);
 }
 
+std::vector<EventLog::SealedPart> SegmentCatalog::sealed_parts() const {
+  std::lock_guard guard(mutex_);
+  std::vector<EventLog::SealedPart> parts;
+  for (std::size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const SegmentHeader& header = segments_[i]->header;
+    const SegmentHeader& following = segments_[i + 1]->header;
+    parts.push_back({following.base_position - header.base_position + kSegmentHeaderBytes,
+                     following.base_time, following.base_offsets});
+  }
+  return parts;
+}
+
 Result<SegmentCatalog::Place> SegmentCatalog::find(const PartitionOffsets& from) const {
   std::lock_guard guard(mutex_);
   const PartitionOffsets& begins = segments_.front()->header.base_offsets;

@@ -50,6 +50,8 @@ class SegmentCatalog {
   /// Bytes on disk, the open segment counted with what is reserved for it.
   std::uint64_t bytes(std::uint64_t segment_bytes) const;
 
+  std::vector<EventLog::SealedPart> sealed_parts() const;
+
   struct Place {
     SegmentPtr segment;
     IndexEntry at;
