@@ -86,6 +86,9 @@ void print_stores(std::ostream& out, const Json& answer, WallTime now) {
     }
     if (const std::string held = text_of(*disk, "held_by"); !held.empty()) {
       out << ", held by " << held;
+      if (const auto bytes = int_or(*disk, "held_bytes", 0); bytes > 0) {
+        out << fmt::format(" ({})", bytes_text(static_cast<double>(bytes)));
+      }
     }
     out << '\n';
   }

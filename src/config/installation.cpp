@@ -90,7 +90,8 @@ const Spec<InstallationYaml>& spec() {
           .option("trail", &Retention::trail, "Hops of every record.")
           .bounds(1h, 87600h)
           .option("size", &Retention::size_fraction,
-                  "Share of the file system in use above which there is an alarm.")
+                  "Share of the file system that may be in use; beyond it the oldest of the log "
+                  "goes, never past a cursor.")
           .percent()
           .bounds(0.01, 0.99)
           .option("min_free", &Retention::min_free_fraction,

@@ -32,6 +32,7 @@
 #include "net/shard.hpp"
 #include "state/installation.hpp"
 #include "storage/disk.hpp"
+#include "watch/disk_budget.hpp"
 
 namespace millrace::daemon {
 
@@ -138,6 +139,9 @@ class Broker {
   void wake_announcer();
   Awaitable<void> announce_dead();
   Awaitable<void> watch_disk();
+  Awaitable<void> tell_disk_alarm(int alarm);
+  Result<watch::DiskReport> measure_disk() const;
+  watch::DiskReport disk_report() const;
   Awaitable<void> trim_journals();
   bool drained();
 
@@ -187,7 +191,9 @@ class Broker {
   mutable std::mutex config_mutex_;      ///< guards the pointers config_ and running_routes_ alone
   std::shared_ptr<const RunningRoutes> running_routes_ = std::make_shared<RunningRoutes>();
   RouteLives lives_;
-  bool texts_changed_ = true;  ///< there may be texts that nothing names
+  bool texts_changed_ = true;      ///< there may be texts that nothing names
+  mutable std::mutex disk_mutex_;  ///< guards disk_report_
+  watch::DiskReport disk_report_;  ///< as last measured, without a holder
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_{false};
   bool stopped_ = false;

@@ -31,7 +31,17 @@ class Operations {
   Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
   Json route_json(const RunningRoute& running, const RouteSum& sum) const;
   Json connections_json() const;
-  JsonArray problems(const std::map<std::string, RouteSum>& sums, const EventLog::Usage& usage,
+  /// Who holds the disk, and the command that helps; empty when nobody does.
+  struct Holder {
+    std::string name;
+    std::string next;
+  };
+  Holder holder_of(const watch::DiskReport& disk,
+                   const std::map<std::string, RouteSum>& sums) const;
+  static Json disk_json(const watch::DiskReport& disk, const Holder& holder);
+  void add_disk_problems(JsonArray& list, const watch::DiskReport& disk,
+                         const Holder& holder) const;
+  JsonArray problems(const std::map<std::string, RouteSum>& sums, const watch::DiskReport& disk,
                      const std::map<std::string, std::size_t>& stuck) const;
   Result<std::map<std::string, std::size_t>> count_stuck();
 

@@ -122,7 +122,7 @@ Json Operations::connections_json() const {
 }
 
 JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
-                               const EventLog::Usage& usage,
+                               const watch::DiskReport& disk,
                                const std::map<std::string, std::size_t>& stuck) const {
   JsonArray list;
   const auto config = broker_.config();
@@ -178,12 +178,7 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
           lane.oldest_at, owner, name, fmt::format("millrace connections check {}", route.to)));
     }
   }
-  const double free = usage.disk_free_fraction;
-  if (free < config->installation.retention.min_free_fraction) {
-    list.push_back(
-        problem(fmt::format("the disk has {:.1f} % left: nothing is accepted", free * 100), {}, "",
-                "disk", "free space on the log's file system"));
-  }
+  add_disk_problems(list, disk, holder_of(disk, sums));
   for (const auto& [owner, count] : stuck) {
     const bool unreadable = owner.starts_with("collect.");
     list.push_back(problem(
@@ -192,6 +187,60 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
         {}, "", owner, unreadable ? "millrace dead list" : "millrace parked list"));
   }
   return list;
+}
+
+Operations::Holder Operations::holder_of(const watch::DiskReport& disk,
+                                         const std::map<std::string, RouteSum>& sums) const {
+  if (!disk.holder) return {};
+  const std::string& owner = disk.holder->owner;
+  // Both move when what came in was projected.
+  if (!owner.starts_with("route/")) return {"the inbox", "millrace parked list"};
+  const std::string id = owner.substr(6);
+  const auto running = broker_.running_routes();
+  const auto found = running->routes.find(id);
+  if (found == running->routes.end()) {
+    return {fmt::format("removed route {}", id), fmt::format("millrace routes drop {}", id)};
+  }
+  const config::Route& route = found->second.route();
+  const auto sum = sums.find(id);
+  const bool paused = sum != sums.end() && sum->second.status.paused;
+  return {route.name, paused ? fmt::format("millrace routes resume {}", route.name)
+                             : fmt::format("millrace connections check {}", route.to)};
+}
+
+Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) {
+  return JsonObject{
+      {"log_bytes", disk.usage.bytes},
+      {"free_fraction", disk.usage.disk_free_fraction},
+      {"budget_bytes", disk.budget_bytes},
+      {"budget_used", disk.used},
+      {"alarm", disk.alarm},
+      {"held_by", holder.name},
+      {"held_bytes", disk.holder ? disk.holder->bytes : 0},
+      {"held_since", disk.holder ? Json(to_rfc3339(disk.holder->since)) : Json(nullptr)},
+      {"next", holder.next}};
+}
+
+void Operations::add_disk_problems(JsonArray& list, const watch::DiskReport& disk,
+                                   const Holder& holder) const {
+  const std::string next = holder.next.empty()
+                               ? "free space on the log's file system, or shorten retention"
+                               : holder.next;
+  const double free = disk.usage.disk_free_fraction;
+  if (free < broker_.config()->installation.retention.min_free_fraction) {
+    list.push_back(
+        problem(fmt::format("the disk has {:.1f} % left: nothing is accepted", free * 100), {}, "",
+                "disk", "free space on the log's file system"));
+  }
+  if (disk.alarm == 0) return;
+  std::string what = fmt::format("the log takes {:.0f} % of its share of the disk",
+                                 std::min(disk.used, 9.99) * 100);
+  what += disk.holder
+              ? fmt::format("; {} holds {} MB of it", holder.name, disk.holder->bytes / 1'000'000)
+              : "; nobody holds it: beyond its share the oldest goes before its time";
+  list.push_back(problem(std::move(what),
+                         disk.holder ? std::optional(disk.holder->since) : std::nullopt, "", "disk",
+                         next));
 }
 
 // Rows before any route: messages that could not be read, records that could not be projected.
@@ -220,24 +269,17 @@ Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
 Awaitable<Result<Json>> Operations::status(Json) {
   auto sums = co_await ask_lanes();
   if (!sums) co_return std::unexpected(sums.error());
-  auto measure = [this] { return Result<EventLog::Usage>(broker_.log_->usage()); };
-  auto usage = co_await offload(broker_.readers_->next(), home_, std::move(measure));
-  if (!usage) co_return std::unexpected(usage.error());
+  auto measure = [this] { return broker_.measure_disk(); };
+  auto disk = co_await offload(broker_.readers_->next(), home_, std::move(measure));
+  if (!disk) co_return std::unexpected(disk.error());
   auto count = [this] { return count_stuck(); };
   auto stuck = co_await offload(broker_.readers_->next(), home_, std::move(count));
   if (!stuck) co_return std::unexpected(stuck.error());
   const auto config = broker_.config();
   JsonArray routes;
-  std::string holder;
-  std::uint64_t most = 0;
   const auto running = broker_.running_routes();
   for (const auto& [id, route] : running->routes) {
-    const RouteSum& sum = (*sums)[id];
-    routes.push_back(route_json(route, sum));
-    if (sum.status.lag > most) {
-      most = sum.status.lag;
-      holder = route.route().name;
-    }
+    routes.push_back(route_json(route, (*sums)[id]));
   }
   auto doorbells = co_await broker_.doorbell_status(home_);
   JsonObject json{{"name", config->installation.name},
@@ -245,12 +287,10 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"version", MILLRACE_VERSION},
                   {"generation", broker_.generation_.load()},
                   {"started_at", to_rfc3339(broker_.started_at_)},
-                  {"problems", problems(*sums, *usage, *stuck)},
+                  {"problems", problems(*sums, *disk, *stuck)},
                   {"routes", std::move(routes)},
                   {"connections", connections_json()},
-                  {"disk", JsonObject{{"log_bytes", usage->bytes},
-                                      {"free_fraction", usage->disk_free_fraction},
-                                      {"held_by", holder}}},
+                  {"disk", disk_json(*disk, holder_of(*disk, *sums))},
                   {"doorbells", std::move(doorbells)}};
   co_return Json(std::move(json));
 }
@@ -279,6 +319,14 @@ std::string Operations::metrics() const {
   gauge("millrace_generation", "Generation of the running configuration.", "",
         broker_.generation_.load());
   gauge("millrace_ready", "1 while messages are taken in.", "", broker_.ready_.load() ? 1 : 0);
+  const watch::DiskReport disk = broker_.disk_report();
+  gauge("millrace_log_bytes", "Bytes of the log on disk.", "", disk.usage.bytes);
+  gauge("millrace_log_budget_bytes", "What retention.size leaves to the log.", "",
+        disk.budget_bytes);
+  gauge("millrace_log_budget_alarm", "0, 50, 75 or 90: percent of its budget the log has reached.",
+        "", disk.alarm);
+  gauge("millrace_disk_free_ratio", "Free share of the log's file system.", "",
+        disk.usage.disk_free_fraction);
   out += "# HELP millrace_connection_up 1 while the target answers.\n";
   out += "# TYPE millrace_connection_up gauge\n";
   for (const auto& [name, unit] : broker_.connections_) {

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <charconv>
+#include <cstdlib>
 
 #include "canon/projector.hpp"
 #include "millrace/event.hpp"
@@ -16,6 +17,7 @@ namespace {
 constexpr std::size_t kRecordsPerRead = 4096;
 constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
 constexpr std::size_t kRowsPerCommit = 2000;
+constexpr std::size_t kOwnerRowsPerRead = 10'000;
 
 std::string partition_text(Partition partition) {
   return fmt::format("{:02x}", partition);
@@ -55,6 +57,31 @@ Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
     cursors.emplace(partition, std::move(progress));
   }
   return cursors;
+}
+
+Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog& log) {
+  std::map<std::string, watch::OwnerOffsets, std::less<>> owners;
+  // Before its first row the inbox has read nothing; other owners begin where their rows say.
+  owners["inbox"] = {"inbox", Journal::inbox, log.begins(Journal::inbox)};
+  const PartitionOffsets ends = log.ends(Journal::events);
+  for (std::string after;;) {
+    MILLRACE_TRY(rows, state.scan(Table::cursors, "", after, kOwnerRowsPerRead));
+    if (rows.empty()) break;
+    after = rows.back().key;
+    for (const Row& row : rows) {
+      const std::size_t split = row.key.find('\0');
+      if (split == row.key.npos) continue;
+      const std::string name = row.key.substr(0, split);
+      auto [at, added] = owners.try_emplace(name, watch::OwnerOffsets{name, Journal::events, ends});
+      const auto partition = static_cast<Partition>(
+          std::strtoul(row.key.c_str() + split + 1, nullptr, 16) % kPartitionCount);
+      MILLRACE_TRY(progress, route::Progress::decode(row.value, log.uuid()));
+      at->second.next[partition] = progress.cursor();
+    }
+  }
+  std::vector<watch::OwnerOffsets> found;
+  for (auto& [name, owner] : owners) found.push_back(std::move(owner));
+  return found;
 }
 
 Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {

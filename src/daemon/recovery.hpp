@@ -4,11 +4,13 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "config/model.hpp"
 #include "millrace/event_log.hpp"
 #include "millrace/state_store.hpp"
 #include "route/progress.hpp"
+#include "watch/disk_budget.hpp"
 
 namespace millrace::daemon {
 
@@ -16,6 +18,9 @@ namespace millrace::daemon {
 Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
                                                           const std::string& owner,
                                                           const std::string& log_uuid);
+
+/// How far everyone who has a cursor has come: what retention may not pass.
+Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog& log);
 
 /// Projections are their rows plus the fold of events after the rows' position: reads the events
 /// journal from there to its end and saves what it finds. Returns how many events it folded.

@@ -92,11 +92,12 @@ class Broker:
         self.process = None
 
     # -- life ----------------------------------------------------------------------------------
-    def start(self, ready=True):
+    def start(self, ready=True, under=()):
+        """`under`: a command that runs the daemon, such as strace and its options."""
         assert self.process is None, "already running"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-                [program("millraced"), "--config", self.config], stdin=subprocess.DEVNULL,
+                [*under, program("millraced"), "--config", self.config], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log)
         if ready:
             eventually(self.ready, within=READY_WITHIN, what="millraced is ready")
