@@ -25,6 +25,8 @@ struct Values {
   std::string connection;
   std::string model;
   std::string note;
+  std::string to;
+  std::string record;
   std::vector<std::string> sources;
   std::vector<std::string> types;
   int limit = 100;
@@ -35,6 +37,7 @@ struct Values {
   bool applied = false;
   bool not_applied = false;
   bool absent = false;
+  bool yes = false;
 };
 
 /// Declares the commands and remembers which one was chosen.
@@ -77,7 +80,9 @@ class Commands {
   void declare_dead();
   void declare_parked();
   void declare_steer();
+  void declare_moves(CLI::App& routes);
   void declare_keep();
+  int move(std::string_view operation);
   int create_key();
   int release();
 
@@ -213,12 +218,14 @@ void Commands::declare_steer() {
   pause->add_option("--reason", v.reason, "Why; shown by status")->required();
   auto* resume = command(routes, "resume", "Send again",
                          [&] { return call("routes.resume", {{"name", v.name}}, print_done); });
+  for (CLI::App* one : {pause, resume}) one->add_option("NAME", v.name, "Name")->required();
+  declare_moves(*routes);
   CLI::App* connections = group("connections", "Connections");
   command(connections, "list", "Connections and their state",
           [&] { return call("connections.list", {}, print_connections); });
   auto* check = command(connections, "check", "Does the other side answer? Changes nothing there",
                         [&] { return call("connections.check", {{"name", v.name}}, print_check); });
-  for (CLI::App* one : {pause, resume, check}) one->add_option("NAME", v.name, "Name")->required();
+  check->add_option("NAME", v.name, "Name")->required();
   auto* fetch = command(nullptr, "fetch", "Read one record of a source now", [&] {
     return call("fetch", {{"connection", v.connection}, {"model", v.model}, {"id", v.id}},
                 print_done);
@@ -226,6 +233,39 @@ void Commands::declare_steer() {
   fetch->add_option("CONNECTION", v.connection, "For example odoo")->required();
   fetch->add_option("MODEL", v.model, "For example sale.order")->required();
   fetch->add_option("ID", v.id, "The record's id there")->required();
+}
+
+int Commands::move(std::string_view operation) {
+  JsonObject arguments{{"name", values_.name}, {"yes", values_.yes}};
+  if (!values_.to.empty()) arguments["to"] = values_.to;
+  if (!values_.record.empty()) arguments["record"] = values_.record;
+  if (!values_.reason.empty()) arguments["reason"] = values_.reason;
+  return call(operation, std::move(arguments), print_move);
+}
+
+void Commands::declare_moves(CLI::App& routes) {
+  Values& v = values_;
+  auto* drain = command(&routes, "drain", "Deliver what it has, take up nothing new", [&] {
+    return call("routes.drain", {{"name", v.name}, {"reason", v.reason}}, print_done);
+  });
+  drain->add_option("--reason", v.reason, "Why; shown by status")->required();
+  auto* seek = command(&routes, "seek", "Move it: over events, or back to send them again",
+                       [&] { return move("routes.seek"); });
+  auto* skip =
+      command(&routes, "skip", "Let go of undelivered events", [&] { return move("routes.skip"); });
+  auto* drop = command(&routes, "drop", "End a removed route that still drains",
+                       [&] { return move("routes.drop"); });
+  const char* position = "beginning, end, a time (RFC 3339), or PARTITION:OFFSET";
+  seek->add_option("--to", v.to, position)->required();
+  auto* to = skip->add_option("--to", v.to, position);
+  skip->add_option("--record", v.record, "This record only, as `where` shows it")->excludes(to);
+  for (CLI::App* one : {seek, skip, drop}) {
+    one->add_flag("--yes", v.yes, "Do it; without it only says what it would do");
+    one->add_option("--reason", v.reason, "Why; kept in the audit. Needed with --yes");
+  }
+  for (CLI::App* one : {drain, seek, skip, drop}) {
+    one->add_option("NAME", v.name, "Name")->required();
+  }
 }
 
 int Commands::create_key() {

@@ -108,6 +108,13 @@ int print_new_key(std::ostream& out, const Json& answer, WallTime) {
   return 0;
 }
 
+int print_move(std::ostream& out, const Json& answer, WallTime) {
+  const bool done = bool_or(answer, "done", false);
+  out << (done ? "Done: " : "This would ") << text_of(answer, "what") << ".\n";
+  if (!done) out << "Nothing was done. next: " << text_of(answer, "next") << '\n';
+  return 0;
+}
+
 int print_done(std::ostream& out, const Json& answer, WallTime) {
   out << "done";
   if (answer.is_object()) {

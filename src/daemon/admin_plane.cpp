@@ -33,12 +33,17 @@ void Broker::replace_connections(std::map<std::string, ConnectionUnit> connectio
 }
 
 void Broker::audit(std::string_view what, std::string_view object, std::string_view reason) {
-  const WallTime now = clock_.wall_now();
   Batch batch;
+  audit(batch, what, object, reason);
+  state_->commit(std::move(batch), Urgency::soon, shards_->at(0), [](const Result<void>&) {});
+}
+
+void Broker::audit(Batch& batch, std::string_view what, std::string_view object,
+                   std::string_view reason) const {
+  const WallTime now = clock_.wall_now();
   batch.put(Table::audit, fmt::format("{:020}", now.time_since_epoch().count()),
             write_json(Json(JsonObject{
                 {"at", to_rfc3339(now)}, {"what", what}, {"object", object}, {"reason", reason}})));
-  state_->commit(std::move(batch), Urgency::soon, shards_->at(0), [](const Result<void>&) {});
 }
 
 void Broker::reload(const std::string& author) {

@@ -87,6 +87,7 @@ class Broker {
  private:
   friend class Operations;
   friend class Reload;
+  friend class RouteSteer;
   friend class RouteSwap;
 
   Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorRegistry& registry);
@@ -115,6 +116,7 @@ class Broker {
   Awaitable<void> watch_routes();
   Result<void> tend_routes();
   Result<bool> lanes_done(const std::string& id);
+  Result<void> end_lanes(const std::string& id);
   Result<void> forget_route(const std::string& id);
   Result<void> forget_kept_connections();
   std::shared_ptr<deliver::Target> target_of(const std::string& connection) const;
@@ -148,6 +150,9 @@ class Broker {
   /// Runs a coroutine on a shard and waits for it; never from a shard.
   /// Keeps what an operator did, in order. Rides with the next commit.
   void audit(std::string_view what, std::string_view object, std::string_view reason);
+  /// The same, as part of the commit of what was done.
+  void audit(Batch& batch, std::string_view what, std::string_view object,
+             std::string_view reason) const;
   static Result<void> run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work);
   static Awaitable<void> run_and_tell(std::function<Awaitable<Result<void>>()> work,
                                       std::shared_ptr<std::promise<Result<void>>> outcome);

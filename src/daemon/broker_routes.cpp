@@ -281,19 +281,24 @@ Result<bool> Broker::lanes_done(const std::string& id) {
   return all;
 }
 
-// A route that is gone: its lanes, its rows, and last its life, so that a crash finishes the rest.
-Result<void> Broker::forget_route(const std::string& id) {
+Result<void> Broker::end_lanes(const std::string& id) {
   for (const auto& unit : units_) {
     auto remove = [&unit = *unit, &id]() -> Awaitable<Result<void>> {
       const auto lane = unit.lanes.find(id);
       if (lane != unit.lanes.end()) {
-        lane->second->stop();
+        lane->second->retire();
         unit.lanes.erase(lane);
       }
       co_return Result<void>{};
     };
     MILLRACE_CHECK_OK(run_on(unit->shard, remove));
   }
+  return {};
+}
+
+// A route that is gone: its lanes, its rows, and last its life, so that a crash finishes the rest.
+Result<void> Broker::forget_route(const std::string& id) {
+  MILLRACE_CHECK_OK(end_lanes(id));
   for (const auto& [table, prefix] :
        {std::pair(Table::parked, id + '\0'), {Table::cursors, "route/" + id + '\0'}}) {
     for (;;) {

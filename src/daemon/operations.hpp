@@ -6,6 +6,7 @@
 
 #include "admin/admin_api.hpp"
 #include "daemon/broker.hpp"
+#include "daemon/route_steer.hpp"
 
 namespace millrace::daemon {
 
@@ -56,6 +57,8 @@ class Operations {
 
   // operations_steer.cpp
   Awaitable<Result<Json>> pause(Json args, bool paused);
+  using Steer = Result<Json> (RouteSteer::*)();
+  Awaitable<Result<Json>> steer(Json args, Steer what);
   Awaitable<Result<Json>> check(Json args);
   Awaitable<Result<Json>> fetch(Json args);
   Awaitable<Result<Json>> reload(Json args, bool apply);

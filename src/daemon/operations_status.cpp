@@ -163,6 +163,11 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
       list.push_back(problem(fmt::format("route {} is paused: {}", name, lane.pause_reason), {},
                              owner, name, fmt::format("millrace routes resume {}", name)));
     }
+    if (found->second.drain && !found->second.drain->removed) {
+      list.push_back(problem(
+          fmt::format("route {} takes up nothing new: {}", name, found->second.drain->reason),
+          found->second.drain->since, owner, name, fmt::format("millrace routes resume {}", name)));
+    }
     if (lane.dead > 0) {
       list.push_back(problem(fmt::format("{} dead letters on route {}", lane.dead, name), {}, owner,
                              name, fmt::format("millrace dead list --route {}", name)));

@@ -38,6 +38,10 @@ void Operations::add_to(admin::AdminApi& api) {
   add("routes.list", [this](Json args) { return routes(std::move(args)); });
   add("routes.pause", [this](Json args) { return pause(std::move(args), true); });
   add("routes.resume", [this](Json args) { return pause(std::move(args), false); });
+  add("routes.drain", [this](Json args) { return steer(std::move(args), &RouteSteer::drain); });
+  add("routes.seek", [this](Json args) { return steer(std::move(args), &RouteSteer::seek); });
+  add("routes.skip", [this](Json args) { return steer(std::move(args), &RouteSteer::skip); });
+  add("routes.drop", [this](Json args) { return steer(std::move(args), &RouteSteer::drop); });
   add("connections.list", [this](Json args) { return connections(std::move(args)); });
   add("connections.check", [this](Json args) { return check(std::move(args)); });
   add("fetch", [this](Json args) { return fetch(std::move(args)); });
@@ -85,9 +89,25 @@ Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
   }
   const auto target = broker_.target_of(found->route().to);
   if (!paused && target) target->resume();
+  if (!paused && found->drain && !found->drain->removed) {
+    auto undrained = co_await steer(args, &RouteSteer::go_on);
+    if (!undrained) co_return std::unexpected(undrained.error());
+  }
   broker_.audit(paused ? "pause route" : "resume route", name, reason);
   spdlog::info("route {} route={} reason=\"{}\"", paused ? "paused" : "resumed", name, reason);
   co_return Json(JsonObject{{"route", name}, {"state", paused ? "paused" : "running"}});
+}
+
+Awaitable<Result<Json>> Operations::steer(Json args, Steer what) {
+  RouteSteer::Request request;
+  request.route = string_or(args, "name", "");
+  request.to = string_or(args, "to", "");
+  request.record = string_or(args, "record", "");
+  request.reason = string_or(args, "reason", "");
+  request.yes = bool_or(args, "yes", false);
+  auto work = [this, request, what] { return (RouteSteer(broker_, request).*what)(); };
+  auto done = co_await offload(broker_.control_->next(), home_, std::move(work));
+  co_return done;
 }
 
 Awaitable<Result<Json>> Operations::check(Json args) {

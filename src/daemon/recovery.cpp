@@ -23,7 +23,8 @@ std::string partition_text(Partition partition) {
   return fmt::format("{:02x}", partition);
 }
 
-// The first offset of each partition that was appended at or after `time`.
+}  // namespace
+
 Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
   PartitionOffsets open = log.ends(Journal::events);
   MILLRACE_TRY(reader, log.open_reader(Journal::events, log.begins(Journal::events)));
@@ -38,8 +39,6 @@ Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
     }
   }
 }
-
-}  // namespace
 
 Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
                                                           const std::string& owner,

@@ -29,6 +29,9 @@ Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log);
 /// The inbox offset each partition begins at.
 Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log);
 
+/// The first offset of each partition that was appended at or after `time`. Reads the journal.
+Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time);
+
 /// Gives a route without cursors its start: `now`, `beginning` or a time; an adopted state
 /// overrides it. Durable when it returns. A route that has cursors is left alone.
 Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,

@@ -162,8 +162,8 @@ void Lane::enqueue(ItemPtr item) {
 void Lane::start_ready() {
   // Duplicates after a crash stay within in_flight + unrecorded (semantics 5).
   const std::size_t limit = unrecorded_share();
-  while (!stopping_ && !paused_ && !ready_.empty() && outstanding_ < target_->in_flight_max() &&
-         finished_.size() + committing_.size() < limit) {
+  while (!stopping_ && !paused_ && !frozen_ && !ready_.empty() &&
+         outstanding_ < target_->in_flight_max() && finished_.size() + committing_.size() < limit) {
     const ItemPtr item = ready_.front();
     ready_.pop_front();
     attempt(item);
@@ -171,6 +171,7 @@ void Lane::start_ready() {
 }
 
 void Lane::attempt(const ItemPtr& item) {
+  if (retired_) return;
   if (!item->rendered) {
     config::ConfigHost host(*item->config, nullptr);
     host.set_fetched(&item->references);

@@ -107,6 +107,11 @@ class Lane : public std::enable_shared_from_this<Lane> {
   /// below it anything may have been taken up (kSkipPartition for partitions of other shards).
   PartitionOffsets freeze();
   void thaw();
+  /// Starts nothing more until thaw(), and takes back what waits at the target. True when nothing
+  /// is on the wire and everything is recorded; ask again until it is.
+  bool rest();
+  /// After stop(), or at rest: whatever still comes back is not recorded any more.
+  void retire();
   /// After freeze(), and the commit of what it said: events taken up from now on are rendered with
   /// this text and everything undelivered goes to this target.
   void replace(RouteText text, std::shared_ptr<Target> target);
@@ -216,6 +221,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool commit_stuck_ = false;  ///< no space; nothing new starts
 
   bool stopping_ = false;
+  bool retired_ = false;
   bool frozen_ = false;        ///< a reload decides what holds from here on
   bool mixed_topics_ = false;  ///< an older text follows another entity
   bool paused_ = false;

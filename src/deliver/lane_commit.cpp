@@ -66,7 +66,7 @@ void Lane::flush() {
 }
 
 void Lane::commit_now() {
-  if (dirty_.empty() && writes_.writes.empty() && finished_.empty()) return;
+  if (retired_ || (dirty_.empty() && writes_.writes.empty() && finished_.empty())) return;
   for (const Partition partition : dirty_) {
     writes_.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
                 progress_.at(partition).encode(context_.log_uuid));

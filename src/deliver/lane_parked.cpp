@@ -146,7 +146,7 @@ void Lane::retry_parked() {
   // Parked retries use at most a quarter of the connection, so that they hold up nobody.
   const int places = std::max(1, target_->in_flight_max() / 4);
   const WallTime now = context_.clock.wall_now();
-  while (!stopping_ && !paused_ && parked_outstanding_ < places && !commit_stuck_) {
+  while (!stopping_ && !paused_ && !frozen_ && parked_outstanding_ < places && !commit_stuck_) {
     const auto due = parked_.take_due(now);
     if (!due) break;
     ++parked_outstanding_;

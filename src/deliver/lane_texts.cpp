@@ -74,6 +74,21 @@ PartitionOffsets Lane::freeze() {
 void Lane::thaw() {
   frozen_ = false;
   pump();
+  start_ready();
+  retry_parked();
+}
+
+bool Lane::rest() {
+  frozen_ = true;
+  target_->recall(this);
+  flush();
+  return outstanding_ == 0 && parked_outstanding_ == 0 && recorded();
+}
+
+void Lane::retire() {
+  stop();
+  retired_ = true;
+  target_->recall(this);
 }
 
 void Lane::replace(RouteText text, std::shared_ptr<Target> target) {
@@ -84,7 +99,6 @@ void Lane::replace(RouteText text, std::shared_ptr<Target> target) {
   if (other_topic && !stopping_) follow();
   retarget(std::move(target));
   thaw();
-  retry_parked();
 }
 
 void Lane::retarget(std::shared_ptr<Target> target) {

@@ -23,6 +23,16 @@ void Progress::settle(Offset offset) {
   if (at != open_.end() && *at == offset) open_.erase(at);
 }
 
+void Progress::move_to(Offset next, const std::vector<Offset>& settled) {
+  MILLRACE_INVARIANT(open_.empty());
+  seen_ = next;
+  for (const Offset offset : settled) {
+    if (!was_settled(offset)) before_.emplace_back(offset, offset);
+  }
+  std::ranges::sort(before_);
+  see(next);
+}
+
 bool Progress::was_settled(Offset offset) const {
   return std::ranges::any_of(before_, [offset](const auto& range) {
     return range.first <= offset && offset <= range.second;

@@ -27,6 +27,9 @@ class Progress {
   /// Takes up one offset; offsets rise. It is unsettled until settle().
   void take(Offset offset);
   void settle(Offset offset);
+  /// For a consumer that is at rest: it goes on at `next`, over what is left open or back to what
+  /// was settled, but not over `settled` and what is settled beyond its cursor.
+  void move_to(Offset next, const std::vector<Offset>& settled);
   /// Whether a record read again after a restart was settled before it.
   bool was_settled(Offset offset) const;
 

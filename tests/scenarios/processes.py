@@ -187,10 +187,17 @@ class Broker:
 
     def state_rows(self, table, first):
         """How many rows of a table of the state store have this first part of their key."""
+        keys = [bytes(key) for (key,) in self.state_query(f"SELECT key FROM {table}")]
+        return sum(key.startswith(first.encode() + b"\0") for key in keys)
+
+    def state_values(self, table):
+        """The values of a table of the state store, a line each."""
+        return "\n".join(value for (value,) in self.state_query(f"SELECT value FROM {table}"))
+
+    def state_query(self, query):
         with contextlib.closing(sqlite3.connect(f"file:{self.data}/state.db?mode=ro",
                                                 uri=True)) as state:
-            keys = [bytes(key) for (key,) in state.execute(f"SELECT key FROM {table}")]
-        return sum(key.startswith(first.encode() + b"\0") for key in keys)
+            return state.execute(query).fetchall()
 
     def cli_json(self, *arguments):
         return json.loads(self.cli(*arguments, "--json").stdout)
