@@ -41,6 +41,7 @@ struct ParkedRow {
   std::string reason;     ///< for the operator
   std::string cause;      ///< class of reason, for grouping: "rejected 422", "missing_reference"
   std::string waits_for;  ///< key of Table::xref a waiting_reference row needs; may be empty
+  bool unanswered = false;  ///< sent, and nobody knows whether it was applied: probed first
   int attempts = 0;
   milliseconds spent{0};  ///< time in which the target answered
   WallTime since;

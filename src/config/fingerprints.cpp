@@ -66,6 +66,15 @@ void add(Programs& programs, const Template& text) {
   for (const Program& program : text.programs) programs.push_back(&program);
 }
 
+void add(Programs& programs, const RouteRequest& request) {
+  add(programs, request.path);
+  add(programs, request.body);
+  add(programs, request.remember);
+  for (const auto& [name, value] : request.query) add(programs, value);
+  for (const auto& [name, value] : request.headers) add(programs, value);
+  for (const auto& [name, program] : request.treat.rules) programs.push_back(&program);
+}
+
 Programs programs_of(const Connection& connection) {
   Programs programs;
   for (const auto* program : {&connection.record, &connection.version, &connection.id}) {
@@ -97,12 +106,11 @@ std::vector<const Program*> programs_of(const Route& route) {
   Programs programs;
   add(programs, route.when);
   for (const RouteRequest& request : route.requests) {
-    add(programs, request.path);
-    add(programs, request.body);
-    add(programs, request.remember);
-    for (const auto& [name, value] : request.query) add(programs, value);
-    for (const auto& [name, value] : request.headers) add(programs, value);
-    for (const auto& [name, program] : request.treat.rules) programs.push_back(&program);
+    add(programs, request);
+    if (!request.probe) continue;
+    add(programs, request.probe->request);
+    programs.push_back(&request.probe->applied);
+    add(programs, request.probe->remember);
   }
   return programs;
 }

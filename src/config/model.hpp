@@ -172,6 +172,8 @@ struct Treat {  ///< keys in order delivered, again, rejected, unknown, needs_de
 
 enum class UnknownPolicy : std::uint8_t { by_method, retry, ask };
 
+struct Probe;
+
 struct RouteRequest {
   std::string event;  ///< "confirmed"
   std::string method = "POST";
@@ -183,8 +185,16 @@ struct RouteRequest {
   Treat treat;
   Missing missing = Missing::park;  ///< what `xref` does when it finds nothing
   UnknownPolicy unknown = UnknownPolicy::by_method;
+  std::shared_ptr<const Probe> probe;  ///< nullptr: none
   milliseconds timeout{30'000};
   Place place;
+};
+
+/// How the target is asked whether a request was applied.
+struct Probe {
+  RouteRequest request;
+  Program applied;                  ///< on the event plus the probe's `.answer`
+  std::optional<Program> remember;  ///< absent: the request's own
 };
 
 struct RetryPolicy {

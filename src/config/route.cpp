@@ -19,6 +19,18 @@ struct TreatYaml {
   std::optional<Program> unknown;
   std::optional<Program> needs_decision;
 };
+struct ProbeRequestYaml {
+  std::string method = "GET";
+  Template path;
+  std::vector<std::pair<std::string, Template>> query;
+  std::vector<std::pair<std::string, Template>> headers;
+  std::optional<Program> body;
+};
+struct ProbeYaml {
+  ProbeRequestYaml request;
+  Program applied;
+  std::optional<Program> remember;
+};
 struct RequestYaml {
   std::string method = "POST";
   Template path;
@@ -29,6 +41,7 @@ struct RequestYaml {
   TreatYaml treat;
   Missing missing = Missing::park;
   std::optional<UnknownPolicy> unknown;
+  std::optional<ProbeYaml> probe;
   milliseconds timeout{30'000};
 };
 struct RouteYaml {
@@ -47,6 +60,7 @@ struct RouteYaml {
   std::string was;
   std::uint64_t parked_max = 1'000'000;
   UnknownPolicy unknown = UnknownPolicy::by_method;
+  std::optional<ProbeYaml> probe;
 };
 struct TestYaml {
   std::string test;
@@ -59,6 +73,34 @@ const SpecNames<UnknownPolicy>& unknown_names() {
                                               {"retry", UnknownPolicy::retry},
                                               {"ask", UnknownPolicy::ask}};
   return names;
+}
+
+const Spec<ProbeYaml>& probe_spec() {
+  static const auto request =
+      Spec<ProbeRequestYaml>("request", "The question: a request that changes nothing.")
+          .option("method", &ProbeRequestYaml::method, "HTTP method.")
+          .one_of({"GET", "POST"})
+          .option("path", &ProbeRequestYaml::path, "Path below the connection's url.")
+          .required()
+          .example("/orders?number=${ .data.number }")
+          .option("query", &ProbeRequestYaml::query, "Query parameters.")
+          .option("headers", &ProbeRequestYaml::headers, "Further headers.")
+          .option("body", &ProbeRequestYaml::body, "The JSON body: an expression on the event.");
+  static const auto made =
+      Spec<ProbeYaml>("probe",
+                      "How the target is asked, after a request that was sent and not answered, "
+                      "whether it was applied.")
+          .option("request", &ProbeYaml::request, "The question.", request)
+          .required()
+          .option("applied", &ProbeYaml::applied,
+                  "Whether the answer (`.answer`) says that it was applied; if not, it is sent "
+                  "again.")
+          .required()
+          .example(".answer.status == 200")
+          .option("remember", &ProbeYaml::remember,
+                  "The target's id of this record, from the probe's answer; without it, the "
+                  "request's own `remember`.");
+  return made;
 }
 
 const Spec<RequestYaml>& request_spec() {
@@ -96,7 +138,8 @@ const Spec<RequestYaml>& request_spec() {
                   unknown_names())
           .option("timeout", &RequestYaml::timeout, "Time for one attempt.")
           .bounds(100ms, 600s)
-          .not_yet("probe")
+          .option("probe", &RequestYaml::probe, "The route's `probe:`, for this request.",
+                  probe_spec())
           .not_yet("answer")
           .not_yet("response");
   return made;
@@ -159,8 +202,12 @@ Spec<RouteYaml> make_route_spec() {
       "What to do when a request was sent and not answered: by the method and the connection's "
       "`idempotent`, send it again, or ask a person.",
       unknown_names());
-  for (const auto* key : {"exclusive", "probe", "steps", "batch", "refs", "file", "approve",
-                          "answer", "request", "company", "use", "with", "shadow"}) {
+  made.option("probe", &RouteYaml::probe,
+              "How the target is asked, after a request that was sent and not answered, whether "
+              "it was applied.",
+              probe_spec());
+  for (const auto* key : {"exclusive", "steps", "batch", "refs", "file", "approve", "answer",
+                          "request", "company", "use", "with", "shadow"}) {
     made.not_yet(key);
   }
   return made;
@@ -208,19 +255,14 @@ void convert_treat(Loading& loading, TreatYaml& yaml, Treat& out, const std::str
   }
 }
 
-RouteRequest convert_request(Loading& loading, RequestYaml& yaml, const std::string& path,
-                             UnknownPolicy unknown) {
-  RouteRequest out;
+// What goes over the wire: the same for a request and for a probe's question.
+template <typename Yaml>
+void convert_message(Loading& loading, Yaml& yaml, RouteRequest& out, const std::string& path) {
   out.method = std::move(yaml.method);
   out.path = std::move(yaml.path);
   out.query = std::move(yaml.query);
   out.headers = std::move(yaml.headers);
   out.body = std::move(yaml.body);
-  out.remember = std::move(yaml.remember);
-  out.missing = yaml.missing;
-  out.unknown = yaml.unknown.value_or(unknown);
-  out.timeout = yaml.timeout;
-  convert_treat(loading, yaml.treat, out.treat, path);
   loading.compiler.compile(out.path, ScopeKind::request, path + " / path");
   for (auto& [name, value] : out.query) {
     loading.compiler.compile(value, ScopeKind::request, path + " / query / " + name);
@@ -229,12 +271,34 @@ RouteRequest convert_request(Loading& loading, RequestYaml& yaml, const std::str
     loading.compiler.compile(value, ScopeKind::request, path + " / headers / " + name);
   }
   compile_if(loading, out.body, path + " / body");
-  compile_if(loading, out.remember, path + " / remember");
   const bool has_path = !out.path.literals.empty();
   if (has_path && !out.path.literals.front().starts_with('/')) {
     loading.error(out.path.place, path + " / path",
                   "a path begins with `/`; the host stands in the connection's url");
   }
+}
+
+std::shared_ptr<const Probe> convert_probe(Loading& loading, ProbeYaml yaml,
+                                           const std::string& path) {
+  auto out = std::make_shared<Probe>();
+  convert_message(loading, yaml.request, out->request, path + " / request");
+  out->request.missing = Missing::error;
+  out->applied = std::move(yaml.applied);
+  out->remember = std::move(yaml.remember);
+  loading.compiler.compile(out->applied, ScopeKind::request, path + " / applied");
+  compile_if(loading, out->remember, path + " / remember");
+  return out;
+}
+
+RouteRequest convert_request(Loading& loading, RequestYaml& yaml, const std::string& path) {
+  RouteRequest out;
+  convert_message(loading, yaml, out, path);
+  out.remember = std::move(yaml.remember);
+  out.missing = yaml.missing;
+  out.timeout = yaml.timeout;
+  convert_treat(loading, yaml.treat, out.treat, path);
+  compile_if(loading, out.remember, path + " / remember");
+  if (yaml.probe) out.probe = convert_probe(loading, *std::move(yaml.probe), path + " / probe");
   return out;
 }
 
@@ -257,9 +321,13 @@ void read_start(Loading& loading, const Document& document, const std::string& t
 
 void read_requests(Loading& loading, const Document& document, RouteYaml& yaml, Route& out) {
   const Node* requests = document.node.find("requests");
+  std::shared_ptr<const Probe> probe;
+  if (yaml.probe) probe = convert_probe(loading, *yaml.probe, title(document) + " / probe");
   for (auto& [event, request] : yaml.requests) {
     const std::string path = fmt::format("{} / requests / {}", title(document), event);
-    RouteRequest converted = convert_request(loading, request, path, yaml.unknown);
+    RouteRequest converted = convert_request(loading, request, path);
+    converted.unknown = request.unknown.value_or(yaml.unknown);
+    if (!converted.probe) converted.probe = probe;
     converted.event = event;
     const Node::Member* member = requests ? requests->find_member(event) : nullptr;
     converted.place = member ? Place{document.file, member->line, member->column} : out.place;

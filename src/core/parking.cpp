@@ -119,6 +119,7 @@ std::string encode(const ParkedRow& row) {
   json.emplace("reason", row.reason);
   json.emplace("cause", row.cause);
   if (!row.waits_for.empty()) json.emplace("waits_for", row.waits_for);
+  if (row.unanswered) json.emplace("unanswered", true);
   json.emplace("attempts", row.attempts);
   json.emplace("spent_ms", row.spent.count());
   json.emplace("since", to_rfc3339(row.since));
@@ -153,6 +154,9 @@ Result<ParkedRow> decode_parked_row(std::string_view text) {
   row.reason = text_of(json, "reason");
   row.cause = text_of(json, "cause");
   row.waits_for = text_of(json, "waits_for");
+  if (const Json* unanswered = find(json, "unanswered")) {
+    row.unanswered = unanswered->is_bool() && unanswered->get_bool();
+  }
   row.attempts = static_cast<int>(int_or(json, "attempts", 0));
   row.spent = milliseconds(int_or(json, "spent_ms", 0));
   MILLRACE_TRY(since, parse_rfc3339(string_or(json, "since", "")));

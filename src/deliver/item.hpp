@@ -21,6 +21,7 @@ struct Lane::Item {
   bool rendered = false;
   HttpRequest bytes;  ///< of the first attempt; retries send the same
   config::FetchedReferences references;
+  bool unanswered = false;  ///< it may have been applied: the target is asked before it is sent
   int attempts = 0;
   BootTime first_attempt{};
   BootTime retry_at{};  ///< while it waits in memory

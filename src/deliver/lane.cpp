@@ -29,6 +29,7 @@ Lane::Lane(LaneContext context, LaneStart start)
 Awaitable<Result<void>> Lane::start() {
   auto loaded = co_await load_parked();
   MILLRACE_CO_CHECK_OK(std::move(loaded));
+  started_at_ = context_.clock.wall_now();
   follow();
   pump();
   retry_parked();
@@ -130,6 +131,7 @@ void Lane::take_decoded(ItemPtr item) {
     return;
   }
   item->request = selection->request;
+  item->unanswered = may_have_been_sent(*item);
   if (event.rev == 0 && !event.subject.empty()) {
     // Sent to /events: no projection gave it a name to be found by.
     writes_.put(Table::names, row_key(event.subject, event.entity, event.record),
@@ -172,6 +174,10 @@ void Lane::start_ready() {
 
 void Lane::attempt(const ItemPtr& item) {
   if (retired_) return;
+  if (item->unanswered && is_probed(*item)) {
+    probe(item);
+    return;
+  }
   if (!item->rendered) {
     config::ConfigHost host(*item->config, nullptr);
     host.set_fetched(&item->references);
@@ -222,25 +228,30 @@ void Lane::on_render_error(const ItemPtr& item, const Error& error) {
   park(item, ParkedState::dead, error.message, fmt::format("{}", to_string(error.code)));
 }
 
-void Lane::submit(const ItemPtr& item) {
+DeliveryJob Lane::job_of(const ItemPtr& item) {
   ++item->attempts;
   if (item->attempts == 1) item->first_attempt = context_.clock.boot_now();
   ++outstanding_;
   if (item->row) ++parked_outstanding_;
-  const Event& event = item->event->event;
   DeliveryJob job;
-  job.delivery.request = item->bytes;
-  // Ids of events sent by others are unique per source only, so the record is part of the key.
-  job.delivery.idempotency_key =
-      stable_hash({context_.installation_uuid, id_, event.id, event.record, item->request->event,
-                   fmt::format("{}", item->send)});
-  job.delivery.event_id = event.id;
+  job.delivery.event_id = item->event->event.id;
   job.delivery.attempt = item->attempts;
   job.delivery.timeout = item->request->timeout;
   job.record = item->record;
   job.first_attempt = item->first_attempt;
   job.home = &context_.shard;
   job.owner = this;
+  return job;
+}
+
+void Lane::submit(const ItemPtr& item) {
+  const Event& event = item->event->event;
+  DeliveryJob job = job_of(item);
+  job.delivery.request = item->bytes;
+  // Ids of events sent by others are unique per source only, so the record is part of the key.
+  job.delivery.idempotency_key =
+      stable_hash({context_.installation_uuid, id_, event.id, event.record, item->request->event,
+                   fmt::format("{}", item->send)});
   if (!item->request->treat.rules.empty()) {
     job.classify = [item](Outcome& outcome) {
       if (!outcome.answer) return;

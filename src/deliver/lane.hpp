@@ -146,6 +146,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void start_ready();
   void attempt(const ItemPtr& item);
   Awaitable<void> fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, std::string key);
+  DeliveryJob job_of(const ItemPtr& item);
   void submit(const ItemPtr& item);
   void on_result(const ItemPtr& item, DeliveryResult result);
   void on_delivered(const ItemPtr& item, const Outcome& outcome);
@@ -156,6 +157,16 @@ class Lane : public std::enable_shared_from_this<Lane> {
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void retry_later(const ItemPtr& item, milliseconds delay);
   Awaitable<void> retry_timer(std::shared_ptr<Lane> self);
+
+  // lane_probe.cpp
+  bool is_probed(const Item& item) const;
+  bool may_have_been_sent(const Item& item);
+  void probe(const ItemPtr& item);
+  void on_probed(const ItemPtr& item, DeliveryResult result);
+  void judge_probe(const ItemPtr& item, const DeliveryResult& result);
+  bool recalled(const ItemPtr& item, const DeliveryResult& result);
+  void bind(const Item& item, const std::string& external_id);
+  void delivered(const ItemPtr& item, const std::string& detail);
 
   // lane_texts.cpp
   void follow();
@@ -204,8 +215,10 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::deque<ItemPtr> ready_;  ///< first of their record, waiting for a free place
   std::set<std::pair<BootTime, ItemPtr>> retries_;
   std::size_t items_ = 0;
-  int outstanding_ = 0;         ///< submitted to the target
-  int parked_outstanding_ = 0;  ///< of these, retries of parked rows
+  WallTime started_at_;
+  std::size_t taken_up_again_ = 0;  ///< events from before the start that were taken up
+  int outstanding_ = 0;             ///< submitted to the target
+  int parked_outstanding_ = 0;      ///< of these, retries of parked rows
   ParkedIndex parked_;
 
   std::set<Partition> dirty_;

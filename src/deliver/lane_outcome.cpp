@@ -31,12 +31,7 @@ bool is_idempotent_method(std::string_view method) {
 void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
   --outstanding_;
   if (item->row) --parked_outstanding_;
-  if (result.recalled) {
-    --item->attempts;
-    ready_.push_back(item);
-    start_ready();
-    return;
-  }
+  if (recalled(item, result)) return;
   if (result.outcome.answer) {
     item->answer_status = result.outcome.answer->status;
     item->answer_body = result.outcome.answer->body.substr(0, kParkedAnswerBytesMax);
@@ -67,11 +62,16 @@ void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
 }
 
 void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
-  const Event& event = item->event->event;
   if (item->request->remember && outcome.answer) {
     const config::ConfigHost host(*item->config, nullptr);
     const auto external = route::remember(*item->request->remember, host, *item->event,
                                           *outcome.answer, item->appended_at);
+    if (!external && is_probed(*item)) {
+      // It is applied; the probe says under which id.
+      item->unanswered = true;
+      probe(item);
+      return;
+    }
     if (!external) {
       park(item, ParkedState::needs_decision,
            "delivered, but the answer has nothing to `remember`; say which id it got: "
@@ -79,16 +79,25 @@ void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
            "empty remember");
       return;
     }
-    const std::string& system = text_.config->connections.find(route().to)->second.system;
-    std::string key = row_key(event.entity, system, event.record);
-    writes_.put(Table::xref, key, *external);
-    writes_.put(Table::xref_by_id, row_key(event.entity, system, *external, event.record), "{}");
-    bound_.push_back(std::move(key));
+    bind(*item, *external);
   }
+  delivered(item,
+            fmt::format("{} {} {}", item->bytes.method, item->bytes.target, item->answer_status));
+}
+
+void Lane::bind(const Item& item, const std::string& external_id) {
+  const Event& event = item.event->event;
+  const std::string& system = item.config->connections.find(item.route->to)->second.system;
+  std::string key = row_key(event.entity, system, event.record);
+  writes_.put(Table::xref, key, external_id);
+  writes_.put(Table::xref_by_id, row_key(event.entity, system, external_id, event.record), "{}");
+  bound_.push_back(std::move(key));
+}
+
+void Lane::delivered(const ItemPtr& item, const std::string& detail) {
+  const Event& event = item->event->event;
   ++counts_.delivered;
-  context_.trail.note(
-      {event.record, "deliver", id_, "delivered", event.id,
-       fmt::format("{} {} {}", item->bytes.method, item->bytes.target, item->answer_status)});
+  context_.trail.note({event.record, "deliver", id_, "delivered", event.id, detail});
   item->row_is_final = item->row.has_value();
   finish(item);
 }
@@ -99,6 +108,15 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
   const auto spent = item->spent_before + std::chrono::duration_cast<milliseconds>(
                                               result.odometer - *item->odometer_first);
   const config::RetryPolicy& retry = item->route->retry;
+  if (spent >= retry.give_up_after && item->unanswered) {
+    park(item, ParkedState::unknown,
+         fmt::format("sent, and neither it nor the probe was answered ({}); look there, then: "
+                     "millrace parked release ID --applied [EXTERNAL_ID] | --not-applied --reason "
+                     "TEXT",
+                     result.outcome.reason),
+         "unknown");
+    return;
+  }
   if (spent >= retry.give_up_after) {
     park(item, ParkedState::dead,
          fmt::format("given up after {} attempts: {}", item->attempts, result.outcome.reason),
@@ -135,6 +153,11 @@ bool Lane::retries_unknown(const Item& item) const {
 }
 
 void Lane::on_unknown(const ItemPtr& item, const DeliveryResult& result) {
+  if (is_probed(*item)) {
+    item->unanswered = true;
+    on_again(item, result);
+    return;
+  }
   if (retries_unknown(*item)) {
     ++counts_.repeated_unknown;
     on_again(item, result);

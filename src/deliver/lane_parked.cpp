@@ -95,6 +95,7 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   row.reason = std::move(reason);
   row.cause = std::move(cause);
   row.waits_for = std::move(waits_for);
+  row.unanswered = item->unanswered;
   row.attempts = item->attempts;
   row.spent = item->spent_before;
   row.next_at = context_.clock.wall_now() + delay;
@@ -206,6 +207,8 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
   item->record = hash64(row.record);
   item->send = row.send;
   item->attempts = row.attempts;
+  item->unanswered = row.unanswered;
+  item->answer_status = row.answer_status;
   item->spent_before = row.spent;
   item->first_attempt = context_.clock.boot_now();
   const auto appended = parse_rfc3339(string_or(row.payload, "appendedat", ""));
@@ -283,6 +286,7 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
   ++fresh.send;
   fresh.state = ParkedState::retrying;
   fresh.reason = decision.reason.empty() ? "resubmitted" : "resubmitted: " + decision.reason;
+  fresh.unanswered = false;
   fresh.attempts = 0;
   fresh.spent = milliseconds{0};
   fresh.rendered = false;

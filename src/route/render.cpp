@@ -90,6 +90,13 @@ Result<std::optional<std::string>> treat(const config::Treat& rules, const confi
   return std::optional<std::string>{};
 }
 
+Result<bool> applied(const config::Program& program, const config::ConfigHost& host,
+                     const DecodedEvent& event, const HttpResponse& answer, WallTime appended_at) {
+  const Json input = with_answer(event, answer);
+  const RouteBindings bindings(event, appended_at);
+  return program.compiled->test(input, {&bindings.bindings(), &host, {}});
+}
+
 std::optional<std::string> remember(const config::Program& program, const config::ConfigHost& host,
                                     const DecodedEvent& event, const HttpResponse& answer,
                                     WallTime appended_at) {

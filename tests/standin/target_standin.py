@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -41,6 +42,7 @@ class Target:
         self.answers = collections.OrderedDict()  # Idempotency-Key -> (status, body)
         self.requests, self.effects, self.repeats = [], [], 0
         self.answer_body = None
+        self.lookup = None
 
     def handle(self, request):
         fault = self.faults.take(request)
@@ -56,6 +58,8 @@ class Target:
         """Carries the request out once and makes the answer."""
         key = request.header("idempotency-key")
         with self.lock:
+            if self.lookup and request.method == "GET":
+                return self.look_up(request)
             if self.idempotent and key and key in self.answers:
                 self.repeats += 1
                 return Reply(200, self.answers[key])
@@ -77,6 +81,17 @@ class Target:
                     }
                 )
             return Reply(200, body)
+
+    def look_up(self, request):
+        """Which effects have this value in the member that is looked up; 404 when none has."""
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.target).query)
+        wanted = query.get(self.lookup, [None])[0]
+        found = [
+            f"T{effect['number']}"
+            for effect in self.effects
+            if json.loads(effect["body"] or "{}").get(self.lookup) == wanted
+        ]
+        return Reply(200 if found else 404, json.dumps({"ids": found}).encode())
 
     def record(self, request, reply, mode):
         with self.lock:
@@ -138,6 +153,10 @@ class TargetControl:
     def cmd_answer(self, body=None):
         """The body of every 200; null goes back to a generated id."""
         self.target.answer_body = body
+
+    def cmd_lookup(self, member=None):
+        """GET ...?<member>=<value> tells which effects had that value; null: as any request."""
+        self.target.lookup = member
 
     def cmd_down(self):
         self.server.down()

@@ -1,0 +1,119 @@
+// A request that was sent and not answered: the target is asked whether it was applied, before it
+// is sent again (semantics 5, "Answers").
+#include <fmt/format.h>
+
+#include "deliver/item.hpp"
+#include "deliver/lane.hpp"
+
+namespace millrace::deliver {
+
+bool Lane::is_probed(const Item& item) const {
+  return item.request != nullptr && item.request->probe != nullptr &&
+         item.request->unknown == config::UnknownPolicy::by_method;
+}
+
+// After a crash nobody knows what was on the wire. It is among the first events that are taken up
+// again: a lane has never more than kItemsMax that are not recorded.
+bool Lane::may_have_been_sent(const Item& item) {
+  if (item.appended_at >= started_at_ || taken_up_again_ >= kItemsMax) return false;
+  ++taken_up_again_;
+  return is_probed(item);
+}
+
+bool Lane::recalled(const ItemPtr& item, const DeliveryResult& result) {
+  if (!result.recalled) return false;
+  --item->attempts;
+  ready_.push_back(item);
+  start_ready();
+  return true;
+}
+
+void Lane::probe(const ItemPtr& item) {
+  const config::Probe& probe = *item->request->probe;
+  config::ConfigHost host(*item->config, nullptr);
+  host.set_fetched(&item->references);
+  host.set_missing(probe.request.missing);
+  auto question = route::render(probe.request, host, *item->event, item->appended_at);
+  if (!question && question.error().code == Errc::needs_lookup) {
+    context_.shard.spawn("xref", fetch_reference(shared_from_this(), item, host.wanted()));
+    return;
+  }
+  if (!question) {
+    park(item, ParkedState::needs_decision,
+         fmt::format("sent, and no answer came; and the probe cannot be made: {}",
+                     question.error().message),
+         "probe failed");
+    return;
+  }
+  DeliveryJob job = job_of(item);
+  job.delivery.request = *std::move(question);
+  job.delivery.timeout = probe.request.timeout;
+  job.classify = [](Outcome& outcome) {
+    // Whatever the target itself answers is for `applied` to judge, a 404 above all.
+    if (!outcome.answer || outcome.kind != Outcome::Kind::rejected) return;
+    outcome.kind = Outcome::Kind::delivered;
+    outcome.scope = Outcome::Scope::record;
+  };
+  job.done = [weak = weak_from_this(), item](DeliveryResult result) {
+    if (const auto self = weak.lock()) self->on_probed(item, std::move(result));
+  };
+  target_->submit(std::move(job));
+}
+
+void Lane::on_probed(const ItemPtr& item, DeliveryResult result) {
+  --outstanding_;
+  if (item->row) --parked_outstanding_;
+  if (recalled(item, result)) return;
+  if (result.outcome.kind != Outcome::Kind::delivered || !result.outcome.answer) {
+    on_again(item, result);
+  } else {
+    judge_probe(item, result);
+  }
+  start_ready();
+  pump();
+  retry_parked();
+}
+
+void Lane::judge_probe(const ItemPtr& item, const DeliveryResult& result) {
+  const config::Probe& probe = *item->request->probe;
+  const HttpResponse& answer = *result.outcome.answer;
+  const config::ConfigHost host(*item->config, nullptr);
+  const auto applied = route::applied(probe.applied, host, *item->event, answer, item->appended_at);
+  if (!applied) {
+    park(item, ParkedState::needs_decision,
+         fmt::format("sent, and no answer came; and `applied` of the probe failed: {}",
+                     applied.error().message),
+         "probe failed");
+    return;
+  }
+  const std::string asked = fmt::format("probe answered {}", answer.status);
+  item->unanswered = false;
+  const bool accepted = item->answer_status >= 200 && item->answer_status <= 299;
+  if (!*applied && accepted) {
+    park(item, ParkedState::needs_decision,
+         "delivered, as its answer said, but the probe does not find it; look there, then: "
+         "millrace parked release ID --applied EXTERNAL_ID | --not-applied --reason TEXT",
+         "empty remember");
+    return;
+  }
+  if (!*applied) {
+    context_.trail.note(
+        {item->event->event.record, "deliver", id_, "not applied", item->event->event.id, asked});
+    on_again(item, result);
+    return;
+  }
+  if (const auto& remember = probe.remember ? probe.remember : item->request->remember) {
+    const auto external = route::remember(*remember, host, *item->event, answer, item->appended_at);
+    if (!external) {
+      park(item, ParkedState::needs_decision,
+           "applied, as the probe says, but it does not say under which id: millrace parked "
+           "release ID --applied EXTERNAL_ID",
+           "empty remember");
+      return;
+    }
+    bind(*item, *external);
+  }
+  delivered(item, asked);
+}
+
+}  // namespace millrace::deliver
