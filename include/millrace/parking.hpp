@@ -69,6 +69,9 @@ std::string parked_prefix(std::string_view parked_owner, Partition partition);
 /// Errc::invalid_argument when it has not the form owner:partition:offset[:send].
 Result<std::string> parse_parked_id(std::string_view id);
 
+/// The offset within a key.
+Offset parked_offset(std::string_view key);
+
 /// `rev` of an event or a projection row, decimal text in both; 0 when there is none.
 std::uint64_t revision_of(const Json& object);
 

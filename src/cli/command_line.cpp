@@ -27,6 +27,7 @@ struct Values {
   std::string note;
   std::string to;
   std::string record;
+  std::string by;
   std::vector<std::string> sources;
   std::vector<std::string> types;
   int limit = 100;
@@ -85,6 +86,8 @@ class Commands {
   int move(std::string_view operation);
   int create_key();
   int release();
+  JsonObject listing() const;
+  void add_listing(CLI::App& list);
 
   CLI::App& app_;
   Session& session_;
@@ -130,16 +133,26 @@ void Commands::declare_see() {
   where->add_option("KEY", v.key, "Name, record or external id")->required();
 }
 
+JsonObject Commands::listing() const {
+  JsonObject arguments{{"limit", std::to_string(values_.limit)}};
+  if (!values_.route.empty()) arguments["route"] = values_.route;
+  if (!values_.by.empty()) arguments["by"] = values_.by;
+  return arguments;
+}
+
+void Commands::add_listing(CLI::App& list) {
+  list.add_option("--route", values_.route, "Of this route only");
+  list.add_option("--limit", values_.limit, "At most so many")->check(CLI::Range(1, 1000));
+  list.add_option("--by", values_.by, "Count them by cause")->check(CLI::IsMember({"cause"}));
+}
+
 void Commands::declare_dead() {
   Values& v = values_;
   CLI::App* dead = group("dead", "Dead letters");
   auto* list = command(dead, "list", "List dead letters", [&] {
-    JsonObject arguments{{"limit", v.limit}};
-    if (!v.route.empty()) arguments["route"] = v.route;
-    return call("dead.list", std::move(arguments), print_dead_list);
+    return call("dead.list", listing(), v.by.empty() ? print_dead_list : print_causes);
   });
-  list->add_option("--route", v.route, "Of this route only");
-  list->add_option("--limit", v.limit, "At most so many")->check(CLI::Range(1, 100'000));
+  add_listing(*list);
   auto* show = command(dead, "show", "One dead letter, whole",
                        [&] { return call("dead.show", {{"id", v.id}}, print_dead_letter); });
   auto* resubmit = command(dead, "resubmit", "Send a dead letter once more", [&] {
@@ -180,11 +193,9 @@ void Commands::declare_parked() {
   Values& v = values_;
   CLI::App* parked = group("parked", "Deliveries that wait");
   auto* list = command(parked, "list", "List what is parked and why", [&] {
-    JsonObject arguments;
-    if (!v.route.empty()) arguments["route"] = v.route;
-    return call("parked.list", std::move(arguments), print_parked_list);
+    return call("parked.list", listing(), v.by.empty() ? print_parked_list : print_causes);
   });
-  list->add_option("--route", v.route, "Of this route only");
+  add_listing(*list);
   auto* release =
       command(parked, "release", "Decide, and let it go on", [&] { return this->release(); });
   release

@@ -25,6 +25,8 @@ int print_reload(std::ostream& out, const Json& answer, WallTime now);
 int print_plan(std::ostream& out, const Json& answer, WallTime now);
 int print_keys(std::ostream& out, const Json& answer, WallTime now);
 int print_new_key(std::ostream& out, const Json& answer, WallTime now);
+/// Rows grouped by cause.
+int print_causes(std::ostream& out, const Json& answer, WallTime now);
 /// What a move of a route did, or would do.
 int print_move(std::ostream& out, const Json& answer, WallTime now);
 /// "done" and the members of a small answer.

@@ -103,6 +103,22 @@ int print_dead_list(std::ostream& out, const Json& answer, WallTime now) {
   return 0;
 }
 
+int print_causes(std::ostream& out, const Json& answer, WallTime now) {
+  const JsonArray& causes = rows_of(answer);
+  if (causes.empty()) {
+    out << "Nothing is there.\n";
+    return 0;
+  }
+  TextTable table({"COUNT", "CAUSE", "ROUTE", "SINCE", "FOR EXAMPLE", "REASON"});
+  for (const Json& cause : causes) {
+    table.add({text_of(cause, "count"), text_of(cause, "cause"), text_of(cause, "route"),
+               since_text(cause, "since", now), text_of(cause, "example"),
+               text_of(cause, "reason")});
+  }
+  table.print(out, 0);
+  return 0;
+}
+
 int print_dead_letter(std::ostream& out, const Json& answer, WallTime now) {
   if (!answer.is_object()) return 0;
   out << "Dead letter " << text_of(answer, "id") << '\n';
@@ -124,13 +140,17 @@ int print_parked_list(std::ostream& out, const Json& answer, WallTime now) {
   bool undecided = false;
   for (const Json& row : rows) {
     const std::string state = text_of(row, "state");
-    undecided = undecided || state == "needs_decision";
+    undecided = undecided || state == "needs_decision" || state == "unknown";
     table.add({text_of(row, "id"), state, text_of(row, "route"), text_of(row, "record"),
                text_of(row, "cause"), text_of(row, "attempts"), since_text(row, "since", now)});
   }
   table.print(out, 0);
+  const std::string total = text_of(answer, "total");
+  if (!total.empty() && total != std::to_string(rows.size())) {
+    out << fmt::format("{} of {}; --limit shows more\n", rows.size(), total);
+  }
   if (undecided) {
-    out << "needs_decision: look at the target, then millrace parked release ID --applied "
+    out << "needs_decision, unknown: look at the target, then millrace parked release ID --applied "
            "[EXTERNAL_ID], or --not-applied --reason TEXT\n";
   }
   return 0;

@@ -98,6 +98,16 @@ Result<std::string> parse_parked_id(std::string_view id) {
                 static_cast<int>(numbers[2]));
 }
 
+Offset parked_offset(std::string_view key) {
+  constexpr std::size_t kOffset = 16;
+  constexpr std::size_t kSend = 2;
+  MILLRACE_INVARIANT(key.size() >= kOffset + kSend);
+  Offset offset = 0;
+  const char* digits = key.data() + key.size() - kOffset - kSend;
+  std::from_chars(digits, digits + kOffset, offset, 16);
+  return offset;
+}
+
 std::uint64_t revision_of(const Json& object) {
   std::uint64_t rev = 0;
   const std::string_view text = string_or(object, "rev", "");

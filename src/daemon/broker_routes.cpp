@@ -180,6 +180,7 @@ Result<void> Broker::start_lanes(const std::string& id) {
   const auto running = running_routes();
   deliver::LaneStart start;
   start.text = running->routes.at(id).text;
+  start.parked_total = std::make_shared<std::atomic<std::int64_t>>(0);
   if (life.drain) start.until = life.drain->until;
   start.target = target_of(start.text.route->to);
   if (!start.target) {
@@ -211,6 +212,11 @@ Result<void> Broker::start_lanes(const std::string& id) {
     }
     auto work = [this, &unit, own] { return start_lane(*unit, own); };
     MILLRACE_CHECK_OK(run_on(unit->shard, work));
+  }
+  for (const auto& unit : units_) {
+    unit->shard.post([&unit = *unit, id] {
+      if (const auto lane = unit.lanes.find(id); lane != unit.lanes.end()) lane->second->thaw();
+    });
   }
   return {};
 }
@@ -299,8 +305,9 @@ Result<void> Broker::end_lanes(const std::string& id) {
 // A route that is gone: its lanes, its rows, and last its life, so that a crash finishes the rest.
 Result<void> Broker::forget_route(const std::string& id) {
   MILLRACE_CHECK_OK(end_lanes(id));
-  for (const auto& [table, prefix] :
-       {std::pair(Table::parked, id + '\0'), {Table::cursors, "route/" + id + '\0'}}) {
+  for (const auto& [table, prefix] : {std::pair(Table::parked, id + '\0'),
+                                      {Table::cursors, "route/" + id + '\0'},
+                                      {Table::routes, row_key("delivered", id) + '\0'}}) {
     for (;;) {
       MILLRACE_TRY(rows, state_->scan(table, prefix, "", kRowsPerCommit));
       if (rows.empty()) break;

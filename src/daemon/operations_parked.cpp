@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "daemon/ask.hpp"
@@ -46,6 +47,27 @@ Json whole(const ParkedRow& row) {
   return json;
 }
 
+// Rows of one cause on one route: how many, since when, and one to look at.
+struct Cause {
+  std::uint64_t count = 0;
+  WallTime since = WallTime::max();
+  std::string example;
+  std::string reason;
+
+  void add(const ParkedRow& row) {
+    ++count;
+    if (row.since >= since) return;
+    since = row.since;
+    example = row.id();
+    reason = row.reason;
+  }
+  Json json(const std::string& cause, const std::string& owner) const {
+    return JsonObject{{"cause", cause},     {"route", owner},
+                      {"count", count},     {"since", to_rfc3339(since)},
+                      {"example", example}, {"reason", reason}};
+  }
+};
+
 // Calls `each` for every parked row below `prefix`; blocking.
 Result<void> for_each_parked(StateStore& state, const std::string& prefix,
                              const std::function<void(const ParkedRow&)>& each) {
@@ -74,15 +96,25 @@ Awaitable<Result<Json>> Operations::list(Json args, bool dead) {
   const std::string wanted(string_or(args, "limit", "100"));
   std::from_chars(wanted.data(), wanted.data() + wanted.size(), limit);
   limit = std::min(limit, kListMax);
-  auto read = [this, route, limit, dead]() -> Result<Json> {
+  const std::string by(string_or(args, "by", ""));
+  if (!by.empty() && by != "cause") {
+    co_return fail(Errc::invalid_argument, "rows are grouped by `cause` only");
+  }
+  auto read = [this, route, limit, dead, grouped = !by.empty()]() -> Result<Json> {
     JsonArray items;
     std::uint64_t total = 0;
+    std::map<std::pair<std::string, std::string>, Cause> causes;
     const std::string prefix = route.empty() ? "" : route + '\0';
     MILLRACE_CHECK_OK(for_each_parked(*broker_.state_, prefix, [&](const ParkedRow& row) {
       if (dead ? row.state != ParkedState::dead : !is_waiting(row.state)) return;
       ++total;
-      if (items.size() < limit) items.push_back(summary(row));
+      if (grouped) {
+        causes[{row.cause, row.owner}].add(row);
+      } else if (items.size() < limit) {
+        items.push_back(summary(row));
+      }
     }));
+    for (const auto& [key, cause] : causes) items.push_back(cause.json(key.first, key.second));
     return Json(JsonObject{{"items", std::move(items)}, {"total", total}});
   };
   auto listed = co_await offload(broker_.readers_->next(), home_, std::move(read));

@@ -22,6 +22,7 @@ Json problem(std::string what, const std::optional<WallTime>& since, std::string
 void add(RouteSum& sum, const deliver::LaneStatus& lane) {
   sum.status.paused = sum.status.paused || lane.paused;
   if (!lane.pause_reason.empty()) sum.status.pause_reason = lane.pause_reason;
+  sum.status.crowded = sum.status.crowded || lane.crowded;
   sum.status.delivered += lane.delivered;
   sum.status.skipped += lane.skipped;
   sum.status.retries += lane.retries;
@@ -64,6 +65,10 @@ Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) co
     state = over ? "drained" : "draining";
     reason = running.drain->reason;
     since = to_rfc3339(running.drain->since);
+  }
+  if (lane.crowded) {
+    state = "crowded";
+    reason = "as much is parked as `parked_max` allows";
   }
   const auto target = broker_.target_of(route.to);
   if (lane.paused) {
@@ -167,6 +172,16 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
       list.push_back(problem(
           fmt::format("route {} takes up nothing new: {}", name, found->second.drain->reason),
           found->second.drain->since, owner, name, fmt::format("millrace routes resume {}", name)));
+    }
+    if (lane.crowded) {
+      list.push_back(problem(
+          fmt::format(
+              "route {} takes up nothing: {} deliveries are parked, as many as `parked_max` "
+              "allows; decide them, or raise it",
+              name, lane.parked + lane.dead),
+          {}, owner, name,
+          fmt::format("millrace {} list --route {} --by cause", lane.dead > 0 ? "dead" : "parked",
+                      name)));
     }
     if (lane.dead > 0) {
       list.push_back(problem(fmt::format("{} dead letters on route {}", lane.dead, name), {}, owner,

@@ -22,17 +22,19 @@ Lane::Lane(LaneContext context, LaneStart start)
       until_(start.until),
       target_(std::move(start.target)),
       progress_(std::move(start.progress)),
-      parked_(route().after_dead_letter == config::AfterDeadLetter::hold),
+      parked_total_(start.parked_total ? std::move(start.parked_total)
+                                       : std::make_shared<std::atomic<std::int64_t>>(0)),
+      parked_(route().after_dead_letter == config::AfterDeadLetter::hold, parked_total_),
       paused_(start.paused.has_value()),
       pause_reason_(start.paused.value_or("")) {}
 
 Awaitable<Result<void>> Lane::start() {
   auto loaded = co_await load_parked();
   MILLRACE_CO_CHECK_OK(std::move(loaded));
+  auto delivered = co_await load_delivered();
+  MILLRACE_CO_CHECK_OK(std::move(delivered));
   started_at_ = context_.clock.wall_now();
   follow();
-  pump();
-  retry_parked();
   co_return Result<void>{};
 }
 
@@ -56,7 +58,7 @@ void Lane::resume() {
 }
 
 void Lane::pump() {
-  while (!stopping_ && !paused_ && !frozen_ && items_ < kItemsMax) {
+  while (!stopping_ && !paused_ && !frozen_ && items_ < kItemsMax && !crowded()) {
     if (!held_back_) held_back_ = follower_->pop();
     if (!held_back_) return;
     const LogRecord& record = *held_back_->record;
@@ -281,6 +283,7 @@ LaneStatus Lane::status() const {
   LaneStatus status = counts_;
   status.paused = paused_;
   status.pause_reason = pause_reason_;
+  status.crowded = crowded();
   status.waiting = items_;
   status.parked = parked_.size() - parked_.count(ParkedState::dead) -
                   parked_.count(ParkedState::resubmitted) - parked_.count(ParkedState::discarded);

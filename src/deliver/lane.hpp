@@ -49,6 +49,7 @@ struct LaneContext {
 struct LaneStatus {
   bool paused = false;
   std::string pause_reason;
+  bool crowded = false;  ///< as much is parked as `parked_max` allows: nothing is taken up
   std::uint64_t delivered = 0;
   std::uint64_t skipped = 0;
   std::uint64_t repeated_unknown = 0;
@@ -93,13 +94,15 @@ struct LaneStart {
   std::vector<OlderText> older;                   ///< oldest first
   std::optional<PartitionOffsets> until;          ///< a route that ends: nothing from there on
   std::optional<std::string> paused;              ///< why it does not send anything yet
+  ParkedTotal parked_total;                       ///< shared by the route's lanes
 };
 
 class Lane : public std::enable_shared_from_this<Lane> {
  public:
   Lane(LaneContext context, LaneStart start);
 
-  /// Loads parked rows, then starts to follow the log.
+  /// Loads parked rows and follows the log; thaw() lets it go, once all lanes of the route have
+  /// said what they have parked.
   Awaitable<Result<void>> start();
   /// Takes up nothing more; what is in flight may end.
   void stop();
@@ -183,6 +186,11 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void park(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
             milliseconds delay = milliseconds{0}, std::string waits_for = {});
   void announce_dead(const ParkedRow& row);
+  Awaitable<Result<void>> load_delivered();
+  std::string delivered_key(std::string_view record) const;
+  void note_delivered(const Item& item);
+  void forget_delivered(const std::string& record);
+  bool crowded() const;
   void retry_parked();
   Awaitable<void> retry_row(std::shared_ptr<Lane> self, std::uint64_t record, std::string key);
   Awaitable<void> parked_timer(std::shared_ptr<Lane> self);
@@ -219,6 +227,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::size_t taken_up_again_ = 0;  ///< events from before the start that were taken up
   int outstanding_ = 0;             ///< submitted to the target
   int parked_outstanding_ = 0;      ///< of these, retries of parked rows
+  ParkedTotal parked_total_;
   ParkedIndex parked_;
 
   std::set<Partition> dirty_;
@@ -235,7 +244,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   bool stopping_ = false;
   bool retired_ = false;
-  bool frozen_ = false;        ///< a reload decides what holds from here on
+  bool frozen_ = true;         ///< starting, or a reload decides what holds from here on
   bool mixed_topics_ = false;  ///< an older text follows another entity
   bool paused_ = false;
   std::string pause_reason_;

@@ -63,6 +63,7 @@ void Lane::flush() {
     if (progress.unsaved()) dirty_.insert(partition);
   }
   if (!dirty_.empty() || !writes_.writes.empty()) commit_soon(true);
+  pump();  // another lane of the route may have made room
 }
 
 void Lane::commit_now() {

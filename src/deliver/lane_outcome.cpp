@@ -87,7 +87,7 @@ void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
 
 void Lane::bind(const Item& item, const std::string& external_id) {
   const Event& event = item.event->event;
-  const std::string& system = item.config->connections.find(item.route->to)->second.system;
+  const std::string& system = text_.config->connections.find(route().to)->second.system;
   std::string key = row_key(event.entity, system, event.record);
   writes_.put(Table::xref, key, external_id);
   writes_.put(Table::xref_by_id, row_key(event.entity, system, external_id, event.record), "{}");
@@ -96,6 +96,7 @@ void Lane::bind(const Item& item, const std::string& external_id) {
 
 void Lane::delivered(const ItemPtr& item, const std::string& detail) {
   const Event& event = item->event->event;
+  note_delivered(*item);
   ++counts_.delivered;
   context_.trail.note({event.record, "deliver", id_, "delivered", event.id, detail});
   item->row_is_final = item->row.has_value();

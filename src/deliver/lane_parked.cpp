@@ -69,6 +69,11 @@ ParkedRow Lane::row_of(const Item& item) const {
 
 void Lane::park(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
                 milliseconds delay, std::string waits_for) {
+  if (item->row && parked_.is_decided(item->record, item->row->key())) {
+    item->row.reset();  // a person gave it up while it was tried
+    finish(item);
+    return;
+  }
   write_row(item, state, std::move(reason), std::move(cause), delay, std::move(waits_for));
   const auto found = records_.find(item->record);
   const bool first_of_queue = found != records_.end() && found->second.front() == item;
@@ -138,6 +143,7 @@ void Lane::row_committed(const ItemPtr& item) {
   const ParkedRow& row = *item->row;
   if (item->row_is_final) {
     parked_.erase(item->record, row.key());
+    forget_delivered(row.record);
   } else {
     parked_.put(item->record, {row.key(), row.state, row.next_at, row.waits_for});
   }
@@ -309,22 +315,15 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
   if (row.state == ParkedState::resubmitted || row.state == ParkedState::discarded) {
     co_return fail(Errc::conflict, fmt::format("it is already {}", to_string(row.state)));
   }
-  if (decision.kind == Decision::Kind::resubmit && !decision.history) {
-    const std::string entity_key = row_key(route().entity, row.record);
-    auto newest = [&state = context_.state, entity_key] {
-      return state.get(Table::projections, entity_key);
-    };
-    auto projection = co_await offload(context_.readers.next(), context_.shard, std::move(newest));
-    if (!projection) co_return std::unexpected(projection.error());
-    const std::uint64_t rev = revision_of(row.payload);
-    if (*projection && !parked_.blocks(hash64(row.record))) {
-      const auto current = parse_json(**projection);
-      if (current && rev != 0 && revision_of(*current) > rev) {
-        co_return fail(Errc::conflict,
-                       "superseded: the record has changed since and that change went its way; "
-                       "add --history to send the old one all the same");
-      }
-    }
+  const std::uint64_t record = hash64(row.record);
+  const auto later = parked_.delivered(record);
+  if (decision.kind == Decision::Kind::resubmit && !decision.history && later > row.offset) {
+    co_return fail(Errc::conflict,
+                   "superseded: this route has delivered a later change of the record; add "
+                   "--history to send the old one all the same");
+  }
+  if (decision.kind == Decision::Kind::retry_now && parked_.is_taken(record, row.key())) {
+    co_return fail(Errc::conflict, "it is being tried right now");
   }
   const std::string old_key = row.key();
   const ParkedState old_state = row.state;
@@ -335,7 +334,6 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
   };
   auto done = co_await await_callback<Result<void>>(context_.shard, std::move(start));
   if (!done) co_return std::unexpected(done.error());
-  const std::uint64_t record = hash64(row.record);
   if (row.key() != old_key) {
     parked_.put(record, {old_key, ParkedState::resubmitted, WallTime::max(), {}});
   }
@@ -344,7 +342,10 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
                        string_or(row.payload, "id", ""), row.reason});
   spdlog::info("parked row decided route={} id={} was={} is={} reason=\"{}\"", id_, row.id(),
                to_string(old_state), to_string(row.state), decision.reason);
+  forget_delivered(row.record);
+  commit_soon(false);
   retry_parked();
+  pump();
   co_return Json(JsonObject{{"id", row.id()}, {"state", to_string(row.state)}});
 }
 

@@ -4,6 +4,63 @@
 #include <utility>
 
 namespace millrace::deliver {
+namespace {
+
+bool undecided(ParkedState state) {
+  return state != ParkedState::resubmitted && state != ParkedState::discarded;
+}
+
+}  // namespace
+
+ParkedIndex::~ParkedIndex() {
+  if (total_) *total_ -= static_cast<std::int64_t>(waiting());
+}
+
+void ParkedIndex::count(ParkedState state, int change) {
+  counts_[state] += static_cast<std::size_t>(change);
+  if (total_ && undecided(state)) *total_ += change;
+}
+
+const ParkedIndex::Ref* ParkedIndex::find(std::uint64_t record, const std::string& key) const {
+  const auto found = records_.find(record);
+  if (found == records_.end()) return nullptr;
+  const auto at = std::ranges::lower_bound(found->second, key, {}, &Ref::key);
+  return at != found->second.end() && at->key == key ? &*at : nullptr;
+}
+
+bool ParkedIndex::is_decided(std::uint64_t record, const std::string& key) const {
+  const Ref* ref = find(record, key);
+  return ref != nullptr && !undecided(ref->state);
+}
+
+bool ParkedIndex::is_taken(std::uint64_t record, const std::string& key) const {
+  const Ref* ref = find(record, key);
+  return ref != nullptr && ref->taken;
+}
+
+bool ParkedIndex::has_before(std::uint64_t record, Offset offset) const {
+  const auto found = records_.find(record);
+  return found != records_.end() && std::ranges::any_of(found->second, [offset](const Ref& ref) {
+           return undecided(ref.state) && parked_offset(ref.key) < offset;
+         });
+}
+
+bool ParkedIndex::set_delivered(std::uint64_t record, Offset offset) {
+  const auto [at, fresh] = delivered_.try_emplace(record, offset);
+  if (!fresh && at->second >= offset) return false;
+  at->second = offset;
+  return true;
+}
+
+std::optional<Offset> ParkedIndex::delivered(std::uint64_t record) const {
+  const auto found = delivered_.find(record);
+  return found == delivered_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool ParkedIndex::forget_delivered(std::uint64_t record) {
+  if (delivered_.empty() || has_before(record, ~Offset{0})) return false;
+  return delivered_.erase(record) > 0;
+}
 
 bool ParkedIndex::blocking(ParkedState state) const {
   switch (state) {
@@ -20,9 +77,9 @@ bool ParkedIndex::blocking(ParkedState state) const {
 void ParkedIndex::put(std::uint64_t record, Ref ref) {
   auto& refs = records_[record];
   const auto at = std::ranges::lower_bound(refs, ref.key, {}, &Ref::key);
-  ++counts_[ref.state];
+  count(ref.state, 1);
   if (at != refs.end() && at->key == ref.key) {
-    --counts_[at->state];
+    count(at->state, -1);
     *at = std::move(ref);
   } else {
     refs.insert(at, std::move(ref));
@@ -37,7 +94,7 @@ void ParkedIndex::erase(std::uint64_t record, const std::string& key) {
   auto& refs = found->second;
   const auto at = std::ranges::lower_bound(refs, key, {}, &Ref::key);
   if (at == refs.end() || at->key != key) return;
-  --counts_[at->state];
+  count(at->state, -1);
   --size_;
   refs.erase(at);
   schedule(record);

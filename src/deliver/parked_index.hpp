@@ -2,8 +2,10 @@
 // are due. 64-bit hashes of records, keys of rows; the rows themselves stay in the state store.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +15,9 @@
 #include "millrace/parking.hpp"
 
 namespace millrace::deliver {
+
+/// Rows of a route that wait, over all its lanes.
+using ParkedTotal = std::shared_ptr<std::atomic<std::int64_t>>;
 
 class ParkedIndex {
  public:
@@ -24,12 +29,29 @@ class ParkedIndex {
     bool taken = false;  ///< being tried now
   };
 
-  explicit ParkedIndex(bool hold_after_dead) : hold_after_dead_(hold_after_dead) {}
+  /// `total` counts what waits in all lanes of the route; it may be null.
+  explicit ParkedIndex(bool hold_after_dead, ParkedTotal total = nullptr)
+      : hold_after_dead_(hold_after_dead), total_(std::move(total)) {}
+  ~ParkedIndex();
+  ParkedIndex(const ParkedIndex&) = delete;
+  ParkedIndex& operator=(const ParkedIndex&) = delete;
 
   /// Whether dead rows hold back their record from now on.
   void set_hold(bool hold_after_dead);
   void put(std::uint64_t record, Ref ref);
   void erase(std::uint64_t record, const std::string& key);
+
+  /// Whether a person gave this row up, or sent it again as another.
+  bool is_decided(std::uint64_t record, const std::string& key) const;
+  bool is_taken(std::uint64_t record, const std::string& key) const;
+  /// Whether an undecided row of the record stands before `offset`.
+  bool has_before(std::uint64_t record, Offset offset) const;
+  /// The last offset of the record that was delivered while an earlier one was parked. True when
+  /// this raised it.
+  bool set_delivered(std::uint64_t record, Offset offset);
+  std::optional<Offset> delivered(std::uint64_t record) const;
+  /// Forgets it when the record has no undecided row left; true when there was one.
+  bool forget_delivered(std::uint64_t record);
 
   /// What a later event of `record` becomes: nothing (it flows), behind, or held.
   std::optional<ParkedState> blocks(std::uint64_t record) const;
@@ -50,9 +72,13 @@ class ParkedIndex {
 
  private:
   bool blocking(ParkedState state) const;
+  const Ref* find(std::uint64_t record, const std::string& key) const;
+  void count(ParkedState state, int change);
   void schedule(std::uint64_t record);
 
   bool hold_after_dead_;
+  ParkedTotal total_;
+  std::unordered_map<std::uint64_t, Offset> delivered_;
   std::unordered_map<std::uint64_t, std::vector<Ref>> records_;  ///< refs sorted by key
   std::set<std::pair<WallTime, std::uint64_t>> due_;             ///< first row of each record
   std::unordered_map<std::uint64_t, WallTime> scheduled_;

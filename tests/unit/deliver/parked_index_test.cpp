@@ -78,6 +78,42 @@ TEST(ParkedIndex, ARouteThatHoldsNoLongerReleasesWhatItHeld) {
   EXPECT_EQ(index.waiting(), 2u);
 }
 
+TEST(ParkedIndex, RemembersWhatWasDeliveredBehindUndecidedRows) {
+  const auto key = [](std::string_view offset) {
+    return "route" + std::string(1, '\0') + "00" + std::string(1, '\0') + std::string(14, '0') +
+           std::string(offset) + "00";
+  };
+  ParkedIndex index(false);
+  index.put(1, ref(key("10"), ParkedState::dead));
+  EXPECT_TRUE(index.has_before(1, 0x11));
+  EXPECT_FALSE(index.has_before(1, 0x10));
+  EXPECT_FALSE(index.has_before(2, 0x11));
+  EXPECT_TRUE(index.set_delivered(1, 0x20));
+  EXPECT_FALSE(index.set_delivered(1, 0x11));
+  EXPECT_EQ(index.delivered(1), 0x20u);
+  EXPECT_FALSE(index.forget_delivered(1));
+  index.put(1, ref(key("10"), ParkedState::discarded));
+  EXPECT_FALSE(index.has_before(1, 0x21));
+  EXPECT_TRUE(index.forget_delivered(1));
+  EXPECT_FALSE(index.delivered(1));
+}
+
+TEST(ParkedIndex, CountsWhatWaitsInAllLanes) {
+  const auto total = std::make_shared<std::atomic<std::int64_t>>(0);
+  ParkedIndex one(false, total);
+  {
+    ParkedIndex other(false, total);
+    one.put(1, ref("a", ParkedState::dead));
+    other.put(2, ref("b", ParkedState::retrying));
+    other.put(2, ref("c", ParkedState::behind));
+    EXPECT_EQ(*total, 3);
+    other.erase(2, "b");
+    one.put(1, ref("a", ParkedState::discarded));
+    EXPECT_EQ(*total, 1);
+  }
+  EXPECT_EQ(*total, 0);
+}
+
 TEST(ParkedIndex, WhatWaitsForAPersonIsNotTried) {
   ParkedIndex index(false);
   index.put(1, ref("a", ParkedState::unknown));
