@@ -50,6 +50,25 @@ void compare_routes(const std::map<std::string, config::Route, std::less<>>& run
   }
 }
 
+// A route that is renamed again says its first name, not its last: its id hangs on it.
+void check_first_names(const RunningRoutes& running, const config::Config& wanted,
+                       JsonArray& problems) {
+  for (const auto& [name, route] : wanted.routes) {
+    if (route.was.empty() || running.routes.contains(route.was)) continue;
+    const RunningRoute* named = running.find(route.was);
+    if (named == nullptr) continue;
+    problems.push_back(JsonObject{
+        {"level", "error"},
+        {"file", route.place.file},
+        {"line", route.place.line},
+        {"column", route.place.column},
+        {"path", fmt::format("route {} / was", name)},
+        {"message", fmt::format("`{}` is not its first name: its place and its keys hang on "
+                                "that; write `was: {}`",
+                                route.was, named->route().id())}});
+  }
+}
+
 Json changes_json(const std::vector<Change>& changes) {
   JsonArray list;
   for (const Change& change : changes) {
@@ -110,7 +129,9 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
          "restart; nothing was replaced"}});
     return Json(std::move(answer));
   }
-  if (!apply_it) return Json(std::move(answer));
+  const std::size_t before = answer["problems"].as_array().size();
+  check_first_names(*broker_.running_routes(), *report.config, answer["problems"].as_array());
+  if (answer["problems"].as_array().size() > before || !apply_it) return Json(std::move(answer));
   if (auto applied = apply(report.config); !applied) {
     answer["problems"].as_array().push_back(
         JsonObject{{"level", "error"}, {"message", applied.error().message}});

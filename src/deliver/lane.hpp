@@ -176,6 +176,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   const RouteText& text_at(Partition partition, Offset offset) const;
   bool beyond_end(const LogRecord& record) const;
   void see_what_passed();
+  void forget_older();
 
   // lane_parked.cpp
   Awaitable<Result<void>> load_parked();

@@ -59,6 +59,7 @@ void Lane::commit_soon(bool urgent) {
 
 void Lane::flush() {
   see_what_passed();
+  forget_older();
   for (const auto& [partition, progress] : progress_) {
     if (progress.unsaved()) dirty_.insert(partition);
   }

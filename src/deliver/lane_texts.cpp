@@ -61,6 +61,15 @@ void Lane::see_what_passed() {
   }
 }
 
+// Events that were taken up keep their text themselves.
+void Lane::forget_older() {
+  std::erase_if(older_, [this](const OlderText& older) {
+    return std::ranges::all_of(progress_, [&older](const auto& entry) {
+      return entry.second.cursor() >= older.below[entry.first];
+    });
+  });
+}
+
 PartitionOffsets Lane::freeze() {
   frozen_ = true;
   see_what_passed();

@@ -141,6 +141,17 @@ class RemovedRouteDrains(Scenario):
         self.assertEqual({}, {body: k for body, k in keys.items() if len(k) != 1})
         self.assertEqual(3 * len(RECORDS), len(keys))
 
+    def test_a_second_rename_names_the_first_name(self):
+        for name, was in (("order-to-plant", "order-to-mes"), ("order-to-hall", "order-to-plant"),
+                          ("order-to-hall", "order-to-mes")):
+            self.write(**{"to-mes": EVERY_CHANGE.replace(
+                "route: order-to-mes\n", f"route: {name}\nwas: {was}\n")})
+            good = was == "order-to-mes"
+            said = self.millrace.cli("reload", expect=0 if good else 1)
+            self.assertEqual(not good, "write `was: order-to-mes`" in said.stdout)
+        self.assertFalse(self.route("order-to-hall")["draining"])
+        self.assertEqual(1, self.millrace.state_rows("routes", "life") - 1)
+
 
 if __name__ == "__main__":
     main()
