@@ -74,6 +74,10 @@ Result<void> Broker::open_stores() {
   FileLogOptions log_options{.directory = installation.log_directory,
                              .disk = *disk_,
                              .clock = clock_,
+                             .stored_ends = [this]() -> Result<std::optional<std::string>> {
+                               MILLRACE_CHECK_OK(open_state());
+                               return read_journal_ends(*state_);
+                             },
                              .side_files = true,
                              .ids_window = installation.dedupe_window,
                              .ids_max = installation.dedupe_ids_max,
@@ -81,14 +85,20 @@ Result<void> Broker::open_stores() {
                              .fatal = [](const Error& cause) { die("the log", cause); }};
   MILLRACE_TRY(log, open_file_log(std::move(log_options)));
   log_ = std::move(log);
-  SqliteStateOptions state_options;
-  state_options.path = installation.state_path;
-  state_options.on_fatal = [](const Error& cause) { die("the state store", cause); };
-  MILLRACE_TRY(state, open_sqlite_state(std::move(state_options)));
-  state_ = std::move(state);
   MILLRACE_TRY(opened, open_installation(*state_, *log_, installation.environment));
   installation_ = opened;
   state_->set_journal_ends([log = log_.get()] { return log->durable_ends(); });
+  return {};
+}
+
+// Once the log is locked and looked at: what it lacks is said before anything of it is changed.
+Result<void> Broker::open_state() {
+  if (state_) return {};
+  SqliteStateOptions options;
+  options.path = config_->installation.state_path;
+  options.on_fatal = [](const Error& cause) { die("the state store", cause); };
+  MILLRACE_TRY(state, open_sqlite_state(std::move(options)));
+  state_ = std::move(state);
   return {};
 }
 

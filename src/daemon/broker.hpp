@@ -92,6 +92,7 @@ class Broker {
 
   Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorRegistry& registry);
   Result<void> open_stores();
+  Result<void> open_state();
   Result<void> recover();
   Result<void> make_shards();
   Result<void> make_connections();

@@ -45,8 +45,11 @@ class FileLog final : public EventLog {
   FileLog& operator=(const FileLog&) = delete;
 
   Result<void> start(std::array<std::vector<SegmentPtr>, kJournalCount> segments);
-  Result<void> start_keeper(
-      const std::array<std::unique_ptr<JournalAppender>, kJournalCount>& appenders);
+  using Appenders = std::array<std::unique_ptr<JournalAppender>, kJournalCount>;
+  using Positions = std::array<std::uint64_t, kJournalCount>;
+  Result<void> check_stored(const Appenders& appenders) const;
+  Result<void> check_ends(std::string_view stored, const Positions& ends) const;
+  Result<void> start_keeper(const Appenders& appenders);
 
   void append(Journal journal, std::vector<LogEntry> group, Executor& home,
               AppendDone done) override {
@@ -109,12 +112,12 @@ fs::path directory_of(const fs::path& log, Journal journal) {
 }
 
 Result<void> FileLog::start(std::array<std::vector<SegmentPtr>, kJournalCount> segments) {
-  std::array<std::unique_ptr<JournalAppender>, kJournalCount> appenders;
+  Appenders appenders;
   for (const Journal journal : kJournals) {
     const auto index = static_cast<std::size_t>(journal);
     const fs::path directory = directory_of(options_.directory, journal);
     MILLRACE_CHECK_OK(options_.disk.create_directories(directory));
-    MILLRACE_TRY(appender, JournalAppender::open({.disk = &options_.disk,
+    MILLRACE_TRY(appender, JournalAppender::look({.disk = &options_.disk,
                                                   .clock = &options_.clock,
                                                   .journal = journal,
                                                   .directory = directory,
@@ -126,6 +129,8 @@ Result<void> FileLog::start(std::array<std::vector<SegmentPtr>, kJournalCount> s
                                                  std::move(segments[index])));
     appenders[index] = std::move(appender);
   }
+  MILLRACE_CHECK_OK(check_stored(appenders));
+  for (const auto& appender : appenders) MILLRACE_CHECK_OK(appender->open());
   if (options_.side_files) MILLRACE_CHECK_OK(start_keeper(appenders));
   for (std::size_t i = 0; i < kJournalCount; ++i) {
     writers_[i] = std::make_unique<JournalWriter>(
@@ -136,8 +141,7 @@ Result<void> FileLog::start(std::array<std::vector<SegmentPtr>, kJournalCount> s
   return {};
 }
 
-Result<void> FileLog::start_keeper(
-    const std::array<std::unique_ptr<JournalAppender>, kJournalCount>& appenders) {
+Result<void> FileLog::start_keeper(const Appenders& appenders) {
   log::SideKeeper::Catalogs catalogs;
   for (std::size_t i = 0; i < kJournalCount; ++i) catalogs[i] = appenders[i]->catalog();
   MILLRACE_TRY(keeper, log::SideKeeper::open({.disk = &options_.disk,
@@ -168,6 +172,24 @@ std::string FileLog::durable_ends() const {
 }
 
 Result<void> FileLog::verify_ends(std::string_view stored) const {
+  Positions ends{};
+  for (const Journal journal : kSyncedJournals) {
+    ends[static_cast<std::size_t>(journal)] = catalog(journal).data_end();
+  }
+  return check_ends(stored, ends);
+}
+
+/// Before anything is changed: what is cut off is not even looked at again.
+Result<void> FileLog::check_stored(const Appenders& appenders) const {
+  if (!options_.stored_ends) return {};
+  MILLRACE_TRY(stored, options_.stored_ends());
+  if (!stored) return {};
+  Positions ends{};
+  for (std::size_t i = 0; i < kJournalCount; ++i) ends[i] = appenders[i]->data_end();
+  return check_ends(*stored, ends);
+}
+
+Result<void> FileLog::check_ends(std::string_view stored, const Positions& ends) const {
   MILLRACE_TRY(json, parse_json(stored));
   const std::string_view uuid = string_or(json, "log", "");
   if (uuid != uuid_) {
@@ -178,7 +200,7 @@ Result<void> FileLog::verify_ends(std::string_view stored) const {
   }
   for (const Journal journal : kSyncedJournals) {
     const auto expected = static_cast<std::uint64_t>(int_or(json, to_string(journal), 0));
-    const std::uint64_t end = catalog(journal).data_end();
+    const std::uint64_t end = ends[static_cast<std::size_t>(journal)];
     if (end >= expected) continue;
     return fail(Errc::corrupt,
                 fmt::format("journal {} in {} ends at byte {}, but the state knows it durable up "
@@ -238,6 +260,16 @@ Result<void> FileLog::trim(Journal journal, WallTime older_than,
 Result<std::string> identify(FileLogOptions& options) {
   MILLRACE_TRY(manifest, log::read_manifest(options.disk, options.directory));
   if (manifest) return manifest->uuid;
+  if (options.stored_ends) {
+    MILLRACE_TRY(stored, options.stored_ends());
+    if (stored) {
+      return fail(Errc::wrong_environment,
+                  fmt::format("the state knows a log with records, but {} holds none: put the "
+                              "log's directory back where it was, or move the state away too and "
+                              "begin anew",
+                              options.directory.string()));
+    }
+  }
   for (const Journal journal : kJournals) {
     const auto names = options.disk.list(directory_of(options.directory, journal));
     if (!names || names->empty()) continue;

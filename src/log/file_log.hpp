@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "millrace/clock.hpp"
 #include "millrace/event_log.hpp"
@@ -21,6 +23,9 @@ struct FileLogOptions {
   std::uint64_t index_bytes = std::uint64_t{4} << 20;  ///< distance of sparse index entries
   milliseconds idle_mark{100};    ///< after this long without an append the mark is written
   milliseconds trail_sync{1000};  ///< at most this much of the trail is lost in a power cut
+  /// What the state store has of `durable_ends`, nullopt when it has nothing: asked once the log is
+  /// locked and looked at, before anything of it is changed. A log that ends before is refused.
+  std::function<Result<std::optional<std::string>>()> stored_ends;
   /// Whether sealed segments get side files. Off for commands that open a log for a moment.
   bool side_files = false;
   std::chrono::seconds ids_window{7 * 24 * 3600};  ///< side files of dropped segments stay so long

@@ -117,33 +117,60 @@ Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t ind
   return scan;
 }
 
-Result<std::vector<SegmentPtr>> inspect_segments(Disk& disk, const std::filesystem::path& directory,
-                                                 Journal journal, const std::string& log_uuid) {
-  std::vector<SegmentPtr> segments;
+namespace {
+
+/// The segment, if it can be used behind `before`.
+Result<SegmentPtr> usable_segment(Disk& disk, const std::filesystem::path& path, Journal journal,
+                                  const std::string& log_uuid, std::uint64_t position,
+                                  const SegmentPtr& before) {
+  MILLRACE_TRY(segment, read_segment(disk, path));
+  const SegmentHeader& header = segment->header;
+  if (header.log_uuid != log_uuid) {
+    return fail(Errc::wrong_environment,
+                fmt::format("{} belongs to log {}, this directory to {}; keep each log in its own "
+                            "directory",
+                            path.string(), header.log_uuid, log_uuid));
+  }
+  if (header.journal != journal || header.base_position != position) {
+    return fail(Errc::corrupt, fmt::format("{} holds {} from {} on: it was renamed", path.string(),
+                                           to_string(header.journal), header.base_position));
+  }
+  if (before) MILLRACE_CHECK_OK(check_follows(disk, *before, *segment));
+  return segment;
+}
+
+}  // namespace
+
+Result<Inspection> inspect_directory(Disk& disk, const std::filesystem::path& directory,
+                                     Journal journal, const std::string& log_uuid) {
+  Inspection found;
   MILLRACE_TRY(names, disk.list(directory));
   for (const std::string& name : names) {
     const auto position = parse_segment_name(name);
     if (!position) continue;
-    MILLRACE_TRY(segment, read_segment(disk, directory / name));
-    const SegmentHeader& header = segment->header;
-    if (header.log_uuid != log_uuid) {
-      return fail(Errc::wrong_environment,
-                  fmt::format("{} belongs to log {}, this directory to {}; keep each log in its "
-                              "own directory",
-                              segment->path.string(), header.log_uuid, log_uuid));
+    if (found.problem) {
+      found.unusable.push_back(directory / name);
+      continue;
     }
-    if (header.journal != journal || header.base_position != *position) {
-      return fail(Errc::corrupt,
-                  fmt::format("{} holds {} from {} on: it was renamed", segment->path.string(),
-                              to_string(header.journal), header.base_position));
+    const SegmentPtr before = found.segments.empty() ? nullptr : found.segments.back();
+    auto segment = usable_segment(disk, directory / name, journal, log_uuid, *position, before);
+    if (segment) {
+      if (before) before->end = *position;
+      found.segments.push_back(*std::move(segment));
+      continue;
     }
-    if (!segments.empty()) {
-      MILLRACE_CHECK_OK(check_follows(disk, *segments.back(), *segment));
-      segments.back()->end = header.base_position;
-    }
-    segments.push_back(std::move(segment));
+    if (segment.error().code != Errc::corrupt) return std::unexpected(segment.error());
+    found.problem = segment.error();
+    found.unusable.push_back(directory / name);
   }
-  return segments;
+  return found;
+}
+
+Result<std::vector<SegmentPtr>> inspect_segments(Disk& disk, const std::filesystem::path& directory,
+                                                 Journal journal, const std::string& log_uuid) {
+  MILLRACE_TRY(found, inspect_directory(disk, directory, journal, log_uuid));
+  if (found.problem) return std::unexpected(*std::move(found.problem));
+  return std::move(found.segments);
 }
 
 }  // namespace millrace::log

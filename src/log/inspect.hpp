@@ -33,6 +33,16 @@ using RecordVisitor = std::function<void(const LogRecord&)>;
 Result<SegmentScan> scan_segment(Disk& disk, Segment& segment, std::uint64_t index_bytes,
                                  const RecordVisitor& visit = {});
 
+/// What a journal's directory holds, up to the first segment that cannot be used.
+struct Inspection {
+  std::vector<SegmentPtr> segments;             ///< in order, each following the one before
+  std::optional<Error> problem;                 ///< with the first of `unusable`, if any
+  std::vector<std::filesystem::path> unusable;  ///< it and all later ones, in order
+};
+/// Errors are those of the disk; newer_format, wrong_environment.
+Result<Inspection> inspect_directory(Disk& disk, const std::filesystem::path& directory,
+                                     Journal journal, const std::string& log_uuid);
+
 /// The journal's segments in order, their headers checked against each other and the log's UUID.
 /// Empty when there are none. Errc::newer_format, corrupt or wrong_environment name the file.
 Result<std::vector<SegmentPtr>> inspect_segments(Disk& disk, const std::filesystem::path& directory,

@@ -244,14 +244,6 @@ Result<void> JournalAppender::roll() {
   return {};
 }
 
-Result<std::unique_ptr<JournalAppender>> JournalAppender::open(AppenderOptions options,
-                                                               std::vector<SegmentPtr> segments) {
-  MILLRACE_INVARIANT(options.segment_bytes > kSegmentHeaderBytes);
-  std::unique_ptr<JournalAppender> appender(new JournalAppender(std::move(options)));
-  MILLRACE_CHECK_OK(appender->recover(std::move(segments)));
-  return appender;
-}
-
 /// What the scan at start tells of the records of the active segment.
 RecordVisitor JournalAppender::remember_ids() {
   if (options_.memory == nullptr) return {};
@@ -264,24 +256,46 @@ RecordVisitor JournalAppender::remember_ids() {
       };
 }
 
-Result<void> JournalAppender::recover(std::vector<SegmentPtr> segments) {
+Result<std::unique_ptr<JournalAppender>> JournalAppender::look(AppenderOptions options,
+                                                               std::vector<SegmentPtr> segments) {
+  MILLRACE_INVARIANT(options.segment_bytes > kSegmentHeaderBytes);
+  std::unique_ptr<JournalAppender> appender(new JournalAppender(std::move(options)));
+  if (segments.empty()) return appender;
+  appender->segment_ = segments.back();
+  appender->found_ = std::move(segments);
+  MILLRACE_TRY(scan, scan_segment(*appender->options_.disk, *appender->segment_,
+                                  appender->options_.index_bytes, appender->remember_ids()));
+  if (scan.damaged) return std::unexpected(damage(*appender->segment_, scan.end));
+  appender->torn_ = scan.torn;
+  appender->write_position_ = scan.end;
+  appender->data_end_ = scan.data_end;
+  appender->ends_ = scan.ends;
+  appender->last_time_ = scan.last_time;
+  appender->wants_mark_ = scan.ends_with_records;
+  return appender;
+}
+
+Result<std::unique_ptr<JournalAppender>> JournalAppender::open(AppenderOptions options,
+                                                               std::vector<SegmentPtr> segments) {
+  MILLRACE_TRY(appender, look(std::move(options), std::move(segments)));
+  MILLRACE_CHECK_OK(appender->open());
+  return appender;
+}
+
+Result<void> JournalAppender::open() {
   Disk& disk = *options_.disk;
   // Names that were not synced before a crash are visible, but not durable yet.
   MILLRACE_CHECK_OK(disk.sync_directory(options_.directory));
-  if (segments.empty()) {
+  if (found_.empty()) {
     MILLRACE_CHECK_OK(roll());
     catalog_ = std::make_shared<SegmentCatalog>(std::vector{segment_}, options_.index_bytes);
     return {};
   }
-  segment_ = segments.back();
-  MILLRACE_TRY(scan, scan_segment(disk, *segment_, options_.index_bytes, remember_ids()));
-  if (scan.damaged) return std::unexpected(damage(*segment_, scan.end));
   MILLRACE_TRY(file, disk.open(segment_->path, OpenMode::write));
   file_ = std::move(file);
-  write_position_ = scan.end;
-  const std::uint64_t end = file_offset(scan.end);
+  const std::uint64_t end = file_offset(write_position_);
   MILLRACE_TRY(size, file_->size());
-  if (scan.torn || size < end) {
+  if (torn_ || size < end) {
     spdlog::info("A torn tail, never acknowledged, was cut off: file={} offset={}",
                  segment_->path.string(), end);
     MILLRACE_CHECK_OK(file_->truncate(end));
@@ -293,11 +307,7 @@ Result<void> JournalAppender::recover(std::vector<SegmentPtr> segments) {
   // What a killed process wrote can be read back and may still be lost: make it durable first.
   MILLRACE_CHECK_OK(file_->sync_data());
   synced_through_ = write_position_;
-  data_end_ = scan.data_end;
-  ends_ = scan.ends;
-  last_time_ = scan.last_time;
-  wants_mark_ = scan.ends_with_records;
-  catalog_ = std::make_shared<SegmentCatalog>(std::move(segments), options_.index_bytes);
+  catalog_ = std::make_shared<SegmentCatalog>(std::move(found_), options_.index_bytes);
   catalog_->publish(write_position_, data_end_, ends_);
   return {};
 }

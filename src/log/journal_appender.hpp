@@ -40,8 +40,14 @@ struct AppenderOptions {
 
 class JournalAppender {
  public:
-  /// Opens the journal whose segments were inspected, or begins it when there are none. A torn tail
-  /// is cut; damage is Errc::corrupt.
+  /// Looks at the journal whose segments were inspected, and changes nothing. Damage is
+  /// Errc::corrupt.
+  static Result<std::unique_ptr<JournalAppender>> look(AppenderOptions options,
+                                                       std::vector<SegmentPtr> segments);
+  /// Position after the last record found.
+  std::uint64_t data_end() const { return data_end_; }
+  /// Opens what was looked at, or begins the journal when there is nothing. A torn tail is cut.
+  Result<void> open();
   static Result<std::unique_ptr<JournalAppender>> open(AppenderOptions options,
                                                        std::vector<SegmentPtr> segments);
 
@@ -75,7 +81,6 @@ class JournalAppender {
 
   explicit JournalAppender(AppenderOptions options) : options_(std::move(options)) {}
 
-  Result<void> recover(std::vector<SegmentPtr> segments);
   std::function<void(const LogRecord&)> remember_ids();
   Layout lay_out(std::span<const Group* const> groups) const;
   std::uint64_t room() const;
@@ -91,6 +96,8 @@ class JournalAppender {
   AppenderOptions options_;
   std::function<void(SegmentPtr)> sealed_;
   std::shared_ptr<SegmentCatalog> catalog_;
+  std::vector<SegmentPtr> found_;  ///< until it is opened
+  bool torn_ = false;
   SegmentPtr segment_;
   std::unique_ptr<File> file_;
   std::unique_ptr<File> spare_;

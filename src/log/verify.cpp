@@ -29,6 +29,7 @@ struct Walk {
   JournalReport report;
   std::vector<std::string> problems;
   std::vector<SegmentPtr> segments;
+  std::vector<fs::path> unusable;            ///< behind them; their headers are damaged
   std::optional<std::size_t> first_damaged;  ///< index into segments
   std::uint64_t damaged_at = 0;              ///< position in the journal
 };
@@ -67,15 +68,12 @@ Result<void> check_side_files(Disk& disk, const fs::path& folder, Walk& walk) {
 
 Result<Walk> walk(Disk& disk, const fs::path& directory, Journal journal, const std::string& uuid) {
   Walk walk{.report = {.journal = journal}};
-  auto segments =
-      inspect_segments(disk, directory / std::string(to_string(journal)), journal, uuid);
-  if (!segments && segments.error().code == Errc::not_found) return walk;
-  if (!segments && segments.error().code == Errc::corrupt) {
-    walk.problems.push_back(segments.error().message);
-    return walk;
-  }
-  if (!segments) return std::unexpected(std::move(segments).error());
-  walk.segments = std::move(*segments);
+  auto found = inspect_directory(disk, directory / std::string(to_string(journal)), journal, uuid);
+  if (!found && found.error().code == Errc::not_found) return walk;
+  if (!found) return std::unexpected(std::move(found).error());
+  walk.segments = std::move(found->segments);
+  walk.unusable = std::move(found->unusable);
+  if (found->problem) walk.problems.push_back(found->problem->message);
   std::optional<PartitionOffsets> before;
   for (std::size_t i = 0; i < walk.segments.size(); ++i) {
     Segment& segment = *walk.segments[i];
@@ -134,25 +132,31 @@ Result<QuarantineReport> quarantine(Disk& disk, const fs::path& directory, Journ
   MILLRACE_TRY(manifest, manifest_of(disk, directory));
   MILLRACE_TRY(lock, disk.lock(directory / "lock"));
   MILLRACE_TRY(walked, walk(disk, directory, journal, manifest.uuid));
-  if (!walked.first_damaged) {
-    if (!walked.problems.empty()) return fail(Errc::corrupt, walked.problems.front());
+  if (!walked.first_damaged && walked.unusable.empty()) {
     return fail(Errc::not_found,
                 fmt::format("journal {} has no damaged frame", to_string(journal)));
   }
-  QuarantineReport report{.end_position = walked.damaged_at};
+  const std::size_t first = walked.first_damaged.value_or(walked.segments.size());
+  QuarantineReport report{.end_position = walked.first_damaged ? walked.damaged_at
+                                                               : walked.report.end_position};
   const fs::path folder = directory / std::string(to_string(journal));
-  // What they know of is moved aside.
-  for (std::size_t i = *walked.first_damaged; i < walked.segments.size(); ++i) {
-    auto removed = disk.remove(folder / side_name(walked.segments[i]->header.base_position));
-    if (!removed && removed.error().code != Errc::not_found) {
-      return std::unexpected(std::move(removed).error());
-    }
+  // What they know of is moved aside; the start makes anew what it needs.
+  MILLRACE_TRY(names, disk.list(folder));
+  const std::uint64_t from = first == 0 ? 0 : walked.segments[first - 1]->header.base_position;
+  for (const std::string& name : names) {
+    const auto base = parse_side_name(name);
+    if (base && *base >= from) MILLRACE_CHECK_OK(disk.remove(folder / name));
+  }
+  for (std::size_t i = walked.unusable.size(); i-- > 0;) {
+    MILLRACE_CHECK_OK(disk.rename(walked.unusable[i], aside(walked.unusable[i])));
+    MILLRACE_CHECK_OK(disk.sync_directory(folder));
+    report.moved.push_back(aside(walked.unusable[i]).filename().string());
   }
   // From the newest back, so that a crash in between leaves no gap.
-  for (std::size_t i = walked.segments.size(); i-- > *walked.first_damaged;) {
+  for (std::size_t i = walked.segments.size(); i-- > first;) {
     const Segment& segment = *walked.segments[i];
     const std::uint64_t base = segment.header.base_position;
-    const bool cut = i == *walked.first_damaged && (walked.damaged_at > base || i == 0);
+    const bool cut = i == first && (walked.damaged_at > base || i == 0);
     if (cut) {
       MILLRACE_CHECK_OK(copy_file(disk, segment.path, aside(segment.path)));
       MILLRACE_CHECK_OK(disk.sync_directory(folder));

@@ -40,7 +40,8 @@ struct QuarantineReport {
 };
 
 /// Cuts the journal at its first damaged frame: the damaged segment is kept whole as
-/// NAME.quarantine and goes on up to the damage; all later segments are moved aside. Records behind
+/// NAME.quarantine and goes on up to the damage; all later segments, and one whose header is
+/// damaged, are moved aside. Records behind
 /// the damage leave the log, and a state that knows them durable refuses the log until it is
 /// adopted. The log must not be open (Errc::locked). Errc::not_found when nothing is damaged.
 Result<QuarantineReport> quarantine(Disk& disk, const std::filesystem::path& directory,

@@ -197,6 +197,10 @@ Result<std::optional<Adoption>> read_adoption(StateStore& store) {
   return std::optional<Adoption>(std::move(found));
 }
 
+Result<std::optional<std::string>> read_journal_ends(StateStore& store) {
+  return store.get(Table::meta, kJournalEndsKey);
+}
+
 Result<Installation> open_installation(StateStore& store, EventLog& log,
                                        std::string_view environment, const Clock& clock) {
   MILLRACE_CHECK_OK(check_environment_name(environment));

@@ -35,6 +35,9 @@ Result<bool> has_installation(StateStore& store);
 Result<std::optional<Installation>> read_installation(StateStore& store);
 Result<std::optional<Adoption>> read_adoption(StateStore& store);
 
+/// The durable ends of the log as of the last commit, in the log's own words; nullopt when new.
+Result<std::optional<std::string>> read_journal_ends(StateStore& store);
+
 /// The guards, in this order. A new store beside an empty log is given its row, durably. Refused
 /// with Errc::wrong_environment: a new store beside a log with records (the message names
 /// `millrace state adopt`), the store of another log, the store of another environment; with

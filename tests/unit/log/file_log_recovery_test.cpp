@@ -145,6 +145,62 @@ TEST_F(FileLogRecovery, RefusesALogThatEndsBeforeTheStoredEnds) {
   EXPECT_NE(refused.error().message.find(std::to_string(6 * log::padded(161))), std::string::npos);
 }
 
+TEST_F(FileLogRecovery, ChecksTheStoredEndsBeforeItChangesAnything) {
+  std::string ends;
+  {
+    auto log = must_open();
+    fill(*log, 5);
+    ends = log->durable_ends();
+  }
+  // The last frame and the mark are torn: without the stored ends that would be a torn tail.
+  const std::size_t frame = log::padded(40 + 16 + 5 + 100);
+  const std::size_t last = log::kSegmentHeaderBytes + 4 * frame;
+  disk_.overwrite(kInbox, last + 60, std::string(frame, '\0'));
+  disk_.overwrite(kInbox, last + 60, "torn");
+  const std::string before = disk_.contents(kInbox);
+  FileLogOptions options = options_on(disk_, clock_);
+  options.stored_ends = [&] { return std::optional(ends); };
+  const auto refused = open_file_log(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::corrupt);
+  EXPECT_NE(refused.error().message.find("acknowledged records are gone"), std::string::npos);
+  EXPECT_EQ(disk_.contents(kInbox), before);
+  options.stored_ends = [] { return std::optional<std::string>(); };
+  EXPECT_TRUE(open_file_log(options)) << "nobody was promised it";
+  EXPECT_NE(disk_.contents(kInbox), before);
+}
+
+TEST_F(FileLogRecovery, ALostLogIsNotBegunAnewBesideAStateThatKnowsIt) {
+  FileLogOptions options = options_on(disk_, clock_);
+  options.stored_ends = [] { return std::optional<std::string>(R"({"log":"x","inbox":8})"); };
+  const auto refused = open_file_log(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::wrong_environment);
+  EXPECT_FALSE(disk_.open("/log/log.json", OpenMode::read));
+}
+
+TEST_F(FileLogRecovery, QuarantineMovesASegmentWithADamagedHeaderAsideAndWhatFollows) {
+  {
+    fill(*must_open(), 300);
+  }
+  const auto names = disk_.list("/log/inbox");
+  std::vector<std::string> segments;
+  for (const std::string& name : *names) {
+    if (name.ends_with(".log")) segments.push_back(name);
+  }
+  ASSERT_GE(segments.size(), 4u);
+  disk_.overwrite("/log/inbox/" + segments[2], 30, "x");
+  EXPECT_FALSE(open());
+  const auto report = log::quarantine(disk_, "/log", Journal::inbox);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->moved.size(), segments.size() - 2);
+  auto log = must_open();
+  const auto records = read_all(*log, Journal::inbox, {});
+  ASSERT_TRUE(records);
+  EXPECT_GT(records->size(), 100u);
+  fill(*log, 1);
+}
+
 TEST_F(FileLogRecovery, LosingTheMarkOfGoingIdleIsNoLoss) {
   auto log = must_open();
   fill(*log, 3);
