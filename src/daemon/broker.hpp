@@ -104,6 +104,7 @@ class Broker {
   // broker_routes.cpp; what changes lives_ runs at start, or on the control thread under
   // reload_mutex_
   Result<void> start_routes();
+  Result<void> leave_tail(const std::string& id);
   Result<void> start_lanes(const std::string& id);
   Awaitable<Result<void>> start_lane(ShardUnit& unit, deliver::LaneStart start);
   void adopt_route(RouteLives& lives, const config::Config& config, const config::Route& route,
@@ -142,6 +143,7 @@ class Broker {
   void wake_announcer();
   Awaitable<void> announce_dead();
   Awaitable<void> watch_disk();
+  void move_tail(ShardUnit& unit);
   Awaitable<void> tell_disk_alarm(int alarm);
   Result<watch::DiskReport> measure_disk() const;
   watch::DiskReport disk_report() const;

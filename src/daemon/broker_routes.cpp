@@ -129,8 +129,20 @@ Result<void> Broker::start_routes() {
     running->routes[id] = {*text, find_route(*config_, id) != nullptr, life.drain};
   }
   publish_routes(running);
+  for (const auto& [id, why] : running->broken) MILLRACE_CHECK_OK(leave_tail(id));
   for (const auto& [id, route] : running->routes) MILLRACE_CHECK_OK(start_lanes(id));
   return {};
+}
+
+// A route without a lane stays where it is: the tail goes on without it.
+Result<void> Broker::leave_tail(const std::string& id) {
+  MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+  Batch batch;
+  for (auto& [partition, progress] : cursors) {
+    batch.put(Table::cursors, row_key("route/" + id, fmt::format("{:02x}", partition)),
+              progress.encode(log_->uuid()));
+  }
+  return commit_blocking(*state_, std::move(batch));
 }
 
 void Broker::publish_routes(std::shared_ptr<const RunningRoutes> routes) {

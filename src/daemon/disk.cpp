@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "daemon/broker.hpp"
 #include "daemon/recovery.hpp"
+#include "millrace/state_store.hpp"
 
 namespace millrace::daemon {
 namespace {
 
 constexpr milliseconds kDiskEvery{1000};
-constexpr int kFlushEvery = 10;  // disk rounds
+constexpr int kTailEvery = 10;   // disk rounds
 constexpr int kTrimEvery = 600;  // disk rounds: ten minutes
 
 }  // namespace
@@ -39,18 +42,50 @@ Awaitable<void> Broker::watch_disk() {
       const std::lock_guard lock(disk_mutex_);
       disk_report_ = *report;
     }
-    // An idle route's cursor follows the log, so that a start has little to read.
-    if (round % kFlushEvery == 0) {
+    // Idle routes follow the log, so that a start has little to read.
+    if (round % kTailEvery == 0) {
       for (const auto& unit : units_) {
-        unit->shard.post([&unit = *unit] {
-          for (const auto& [name, lane] : unit.lanes) lane->flush();
-        });
+        unit->shard.post([this, &unit = *unit] { move_tail(unit); });
       }
     }
-    const bool crowded = report && report->used > 1 && round % kFlushEvery == 0;
+    const bool crowded = report && report->used > 1 && round % kTailEvery == 0;
     if (crowded || round % kTrimEvery == 0) co_await trim_journals();
     co_await sleep_for(kDiskEvery);
   }
+}
+
+// One row a partition says how far all routes have come that have nothing left there: hundreds of
+// routes that take nothing cost nothing. Where a lane has, it gets its own row in the same commit.
+void Broker::move_tail(ShardUnit& unit) {
+  if (unit.tail_under_way) return;
+  PartitionOffsets tail = unit.events_tail->next();
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    const bool held = std::ranges::any_of(
+        unit.lanes, [p](const auto& entry) { return entry.second->holds_tail(p); });
+    if (held || tail[p] == unit.tail_saved[p]) tail[p] = kSkipPartition;
+  }
+  Batch batch;
+  std::vector<std::pair<std::shared_ptr<deliver::Lane>, std::vector<Partition>>> changed;
+  for (const auto& [id, lane] : unit.lanes) {
+    changed.emplace_back(lane, lane->join_tail(tail, batch));
+  }
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (tail[p] == kSkipPartition) continue;
+    batch.put(Table::cursors, row_key(kTailOwner, fmt::format("{:02x}", p)),
+              route::Progress(tail[p]).encode(log_->uuid()));
+  }
+  if (batch.writes.empty()) return;
+  unit.tail_under_way = true;
+  auto done = [&unit, tail, changed = std::move(changed)](Result<void> result) {
+    unit.tail_under_way = false;
+    for (const auto& [lane, partitions] : changed) {
+      if (!result) lane->forget_rows(partitions);
+    }
+    for (Partition p = 0; result && p < kPartitionCount; ++p) {
+      if (tail[p] != kSkipPartition) unit.tail_saved[p] = tail[p];
+    }
+  };
+  state_->commit(std::move(batch), Urgency::soon, unit.shard, std::move(done));
 }
 
 Awaitable<void> Broker::tell_disk_alarm(int alarm) {

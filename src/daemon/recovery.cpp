@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -23,6 +24,13 @@ std::string partition_text(Partition partition) {
   return fmt::format("{:02x}", partition);
 }
 
+/// Of "<owner>\0<two hex digits>".
+Partition partition_in(const std::string& key) {
+  const std::size_t split = key.find('\0');
+  const char* digits = split == key.npos ? "0" : key.c_str() + split + 1;
+  return static_cast<Partition>(std::strtoul(digits, nullptr, 16) % kPartitionCount);
+}
+
 }  // namespace
 
 Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
@@ -40,6 +48,21 @@ Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
   }
 }
 
+namespace {
+
+Result<PartitionOffsets> read_tail(StateStore& state, const std::string& log_uuid) {
+  PartitionOffsets tail{};
+  MILLRACE_TRY(rows,
+               state.scan(Table::cursors, std::string(kTailOwner) + '\0', "", kPartitionCount));
+  for (const Row& row : rows) {
+    MILLRACE_TRY(progress, route::Progress::decode(row.value, log_uuid));
+    tail[partition_in(row.key)] = progress.cursor();
+  }
+  return tail;
+}
+
+}  // namespace
+
 Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
                                                           const std::string& owner,
                                                           const std::string& log_uuid) {
@@ -55,6 +78,14 @@ Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
     MILLRACE_TRY(progress, route::Progress::decode(row.value, log_uuid));
     cursors.emplace(partition, std::move(progress));
   }
+  const auto on_tail = [](const auto& entry) {
+    return entry.second.row() == route::Progress::Row::on_tail;
+  };
+  if (std::ranges::none_of(cursors, on_tail)) return cursors;
+  MILLRACE_TRY(tail, read_tail(state, log_uuid));
+  for (auto& entry : cursors) {
+    if (on_tail(entry)) entry.second.lift(tail[entry.first]);
+  }
   return cursors;
 }
 
@@ -63,6 +94,7 @@ Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog
   // Before its first row the inbox has read nothing; other owners begin where their rows say.
   owners["inbox"] = {"inbox", Journal::inbox, log.begins(Journal::inbox)};
   const PartitionOffsets ends = log.ends(Journal::events);
+  MILLRACE_TRY(tail, read_tail(state, log.uuid()));
   for (std::string after;;) {
     MILLRACE_TRY(rows, state.scan(Table::cursors, "", after, kOwnerRowsPerRead));
     if (rows.empty()) break;
@@ -71,10 +103,11 @@ Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog
       const std::size_t split = row.key.find('\0');
       if (split == row.key.npos) continue;
       const std::string name = row.key.substr(0, split);
+      if (name == kTailOwner) continue;
       auto [at, added] = owners.try_emplace(name, watch::OwnerOffsets{name, Journal::events, ends});
-      const auto partition = static_cast<Partition>(
-          std::strtoul(row.key.c_str() + split + 1, nullptr, 16) % kPartitionCount);
+      const Partition partition = partition_in(row.key);
       MILLRACE_TRY(progress, route::Progress::decode(row.value, log.uuid()));
+      if (progress.row() == route::Progress::Row::on_tail) progress.lift(tail[partition]);
       at->second.next[partition] = progress.cursor();
     }
   }

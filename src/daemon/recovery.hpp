@@ -14,7 +14,11 @@
 
 namespace millrace::daemon {
 
-/// Reads rows "<owner>\0<partition>" of Table::cursors; a partition without a row is absent.
+/// The owner of the rows that stand for all routes that have nothing left before them.
+inline constexpr const char* kTailOwner = "tail";
+
+/// Reads rows "<owner>\0<partition>" of Table::cursors, and the tail's where those are on it; a
+/// partition without a row is absent.
 Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
                                                           const std::string& owner,
                                                           const std::string& log_uuid);

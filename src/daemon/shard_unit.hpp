@@ -29,6 +29,8 @@ struct ShardUnit {
   std::unique_ptr<canon::Projector> projector;
   std::unique_ptr<canon::Collector> collector;
   std::unique_ptr<canon::InboxPump> pump;
+  PartitionOffsets tail_saved{};                                ///< as the tail's rows have it
+  bool tail_under_way = false;                                  ///< a commit of them is
   std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route id
 };
 

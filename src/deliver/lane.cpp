@@ -115,7 +115,7 @@ void Lane::take(const FollowedRecord& followed) {
 void Lane::take_decoded(ItemPtr item) {
   const Event& event = item->event->event;
   if (!item->route->only_event.empty() && event.name() != item->route->only_event) {
-    settle(item->partition, item->offset);
+    pass_by(*item);
     return;
   }
   const config::ConfigHost host(*item->config, nullptr);
@@ -129,7 +129,7 @@ void Lane::take_decoded(ItemPtr item) {
   }
   if (selection->verdict != route::Verdict::act) {
     ++counts_.skipped;
-    settle(item->partition, item->offset);
+    pass_by(*item);
     return;
   }
   item->request = selection->request;

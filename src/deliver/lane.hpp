@@ -136,6 +136,15 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool recorded() const { return !commit_under_way_ && finished_.empty(); }
   /// Commits what is settled now, without waiting for company.
   void flush();
+  /// Whether the tail must stay where it is: the lane is on it, and has settled more than the store
+  /// knows or does not move.
+  bool holds_tail(Partition partition) const;
+  /// Adds rows to `batch` so that the tail's rows can stand for this lane up to `tail`: once when
+  /// it has nothing left there, and its own row again when it has. Says for which partitions.
+  /// kSkipPartition: not this time.
+  std::vector<Partition> join_tail(const PartitionOffsets& tail, Batch& batch);
+  /// The commit of that batch failed.
+  void forget_rows(const std::vector<Partition>& partitions);
 
  private:
   struct Item;
@@ -200,6 +209,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   // lane_commit.cpp
   void settle(Partition partition, Offset offset);
+  void pass_by(const Item& item);
   void finish(const ItemPtr& item);
   std::size_t unrecorded_max() const;
   std::size_t unrecorded_share() const;

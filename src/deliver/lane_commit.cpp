@@ -23,6 +23,12 @@ void Lane::settle(Partition partition, Offset offset) {
   commit_soon(false);
 }
 
+// What the route does not want is not worth a row: after a crash it is passed by again. The tail's
+// row says so for all, and join_tail() for a lane that has something else under way.
+void Lane::pass_by(const Item& item) {
+  progress_.at(item.partition).settle(item.offset);
+}
+
 std::size_t Lane::unrecorded_max() const {
   const auto& limits = text_.config->connections.find(route().to)->second.limits;
   if (limits.unrecorded) return static_cast<std::size_t>(*limits.unrecorded);
@@ -65,6 +71,41 @@ void Lane::flush() {
   }
   if (!dirty_.empty() || !writes_.writes.empty()) commit_soon(true);
   pump();  // another lane of the route may have made room
+}
+
+bool Lane::holds_tail(Partition partition) const {
+  const auto found = progress_.find(partition);
+  return found != progress_.end() && found->second.row() != route::Progress::Row::own &&
+         (stopping_ || frozen_ || dirty_.contains(partition));
+}
+
+// What is settled and not committed yet is in `dirty_`, or in a batch under way that has the
+// partition's own row: neither may be overtaken by the tail.
+std::vector<Partition> Lane::join_tail(const PartitionOffsets& tail, Batch& batch) {
+  using Row = route::Progress::Row;
+  std::vector<Partition> changed;
+  if (stopping_ || frozen_) return changed;
+  see_what_passed();
+  for (auto& [partition, progress] : progress_) {
+    if (tail[partition] == kSkipPartition) continue;
+    const bool passed = progress.cursor() >= tail[partition];
+    const bool quiet = !commit_under_way_ && !dirty_.contains(partition);
+    const Row wanted =
+        passed && (quiet || progress.row() == Row::on_tail) ? Row::on_tail : Row::own;
+    if (progress.row() == wanted) {
+      if (wanted == Row::own && progress.unsaved()) dirty_.insert(partition);
+      continue;
+    }
+    batch.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
+              progress.encode(context_.log_uuid, wanted));
+    changed.push_back(partition);
+  }
+  if (!dirty_.empty()) commit_soon(false);
+  return changed;
+}
+
+void Lane::forget_rows(const std::vector<Partition>& partitions) {
+  for (const Partition partition : partitions) progress_.at(partition).forget_row();
 }
 
 void Lane::commit_now() {

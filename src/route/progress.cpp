@@ -39,7 +39,13 @@ bool Progress::was_settled(Offset offset) const {
   });
 }
 
-std::string Progress::encode(std::string_view log_uuid) {
+void Progress::lift(Offset through) {
+  see(through);
+  saved_cursor_ = cursor();
+  saved_taken_ = taken_through();
+}
+
+std::string Progress::encode(std::string_view log_uuid, Row row) {
   std::string text = fmt::format(R"({{"log":"{}","next":{},"settled":[)", log_uuid, cursor());
   bool first = true;
   const auto range = [&](Offset begin, Offset end) {
@@ -59,6 +65,8 @@ std::string Progress::encode(std::string_view log_uuid) {
   if (saved_taken_ != saved_cursor_) {
     fmt::format_to(std::back_inserter(text), R"(,"taken":{})", saved_taken_);
   }
+  row_ = row;
+  if (row == Row::on_tail) text += R"(,"tail":true)";
   text += '}';
   return text;
 }
@@ -72,6 +80,8 @@ Result<Progress> Progress::decode(std::string_view text, std::string_view log_uu
   const std::int64_t next = int_or(json, "next", 0);
   Progress progress(static_cast<Offset>(next));
   progress.taken_before_ = static_cast<Offset>(int_or(json, "taken", next));
+  const Json* tail = find(json, "tail");
+  if (tail != nullptr && tail->is_bool() && tail->get_bool()) progress.row_ = Row::on_tail;
   progress.saved_cursor_ = progress.cursor();
   progress.saved_taken_ = progress.taken_before_;
   const Json* ranges = find(json, "settled");

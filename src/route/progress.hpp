@@ -42,14 +42,22 @@ class Progress {
   /// Below it anything may have been taken up, in this life or an earlier one; at or above it
   /// nothing was.
   Offset taken_through() const { return seen_ > taken_before_ ? seen_ : taken_before_; }
+  /// Whether the row says that the tail's row of the partition stands for this one.
+  enum class Row : std::uint8_t { own, on_tail, unknown };
+  Row row() const { return row_; }
+  /// Nothing is known of what the store has: its commit failed.
+  void forget_row() { row_ = Row::unknown; }
+  /// Of a row that is on the tail: everything below `through` was seen and concerned nobody.
+  void lift(Offset through);
   /// Whether encode() would say something new.
   bool unsaved() const { return cursor() != saved_cursor_ || taken_through() != saved_taken_; }
   /// Settled offsets beyond the cursor.
   Offset beyond() const { return seen_ - cursor() - open_.size(); }
 
   /// {"log":"...","next":12,"settled":[[14,16],[20,20]],"taken":24}: inclusive ranges beyond the
-  /// cursor; `taken` is taken_through() where it is not `next`.
-  std::string encode(std::string_view log_uuid);
+  /// cursor; `taken` is taken_through() where it is not `next`; `"tail":true` when the row is on
+  /// the tail.
+  std::string encode(std::string_view log_uuid, Row row = Row::own);
   /// Errc::wrong_environment when the row belongs to another log.
   static Result<Progress> decode(std::string_view text, std::string_view log_uuid);
 
@@ -60,6 +68,7 @@ class Progress {
   Offset taken_before_ = 0;                        ///< taken_through() before a restart
   Offset saved_cursor_ = 0;                        ///< as last encoded
   Offset saved_taken_ = 0;
+  Row row_ = Row::own;  ///< as last encoded
 };
 
 }  // namespace millrace::route

@@ -73,14 +73,16 @@ class Corruption : public ::testing::Test {
   /// Opens and reads; what cannot be read was told, and `log verify` finds it too.
   void check(FaultDisk& disk, const std::string& ends, bool told_by_verify) {
     const auto report = log::verify(disk, "/log");
-    ASSERT_TRUE(report);
+    // A flipped version looks like a newer one: refused as well.
+    if (!report) EXPECT_EQ(report.error().code, Errc::newer_format);
+    const bool told = !report || !report->problems.empty();
     FileLogOptions made = options(disk);
     made.stored_ends = [&] { return std::optional(ends); };
     auto log = open_file_log(std::move(made));
     int read = 0;
     const bool whole = log && read_what_is_there(**log, &read);
     EXPECT_TRUE(!whole || read == kRecords) << "a log that lacks records must say so";
-    if (!whole && told_by_verify) EXPECT_FALSE(report->problems.empty());
+    if (!whole && told_by_verify) EXPECT_TRUE(told);
   }
 
   std::uint64_t seed_ = 0;

@@ -98,5 +98,26 @@ TEST(Progress, ARestartRepeatsExactlyWhatWasNotSettled) {
   }
 }
 
+TEST(Progress, ARowOnTheTailGoesAsFarAsTheTail) {
+  Progress progress(7);
+  progress.see(10);
+  const auto on_tail = progress.encode("log", Progress::Row::on_tail);
+  EXPECT_EQ(progress.row(), Progress::Row::on_tail);
+  auto read = Progress::decode(on_tail, "log");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->row(), Progress::Row::on_tail);
+  EXPECT_EQ(read->cursor(), 10u);
+  read->lift(25);
+  EXPECT_EQ(read->cursor(), 25u);
+  EXPECT_FALSE(read->unsaved());
+  read->lift(20);
+  EXPECT_EQ(read->cursor(), 25u);
+  read->take(30);
+  const auto own = Progress::decode(read->encode("log"), "log");
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->row(), Progress::Row::own) << "what is taken up has a row of its own";
+  EXPECT_EQ(own->cursor(), 30u);
+}
+
 }  // namespace
 }  // namespace millrace::route
