@@ -47,8 +47,8 @@ enum class OpenMode : std::uint8_t {
 };
 
 struct DiskSpace {
-  std::uint64_t free_bytes = 0;  ///< for an unprivileged process
-  std::uint64_t total_bytes = 0;
+  std::uint64_t free_bytes = 0;   ///< for an unprivileged process
+  std::uint64_t total_bytes = 0;  ///< free and used; not what is kept back for root
 };
 
 class Disk {

@@ -196,8 +196,10 @@ Result<std::vector<std::string>> PosixDisk::list(const fs::path& path) {
 Result<DiskSpace> PosixDisk::space(const fs::path& path) {
   struct statvfs status{};
   if (::statvfs(path.c_str(), &status) != 0) return failed("look at", path, errno);
+  // As df counts: what is kept back for root is neither free nor ours.
+  const std::uint64_t used = status.f_blocks - status.f_bfree;
   return DiskSpace{.free_bytes = std::uint64_t{status.f_bavail} * status.f_frsize,
-                   .total_bytes = std::uint64_t{status.f_blocks} * status.f_frsize};
+                   .total_bytes = (used + status.f_bavail) * status.f_frsize};
 }
 
 Result<std::unique_ptr<FileLock>> PosixDisk::lock(const fs::path& path) {

@@ -30,7 +30,9 @@ std::uint64_t budget_of(const EventLog::Usage& usage, double size_fraction) {
       static_cast<std::uint64_t>(static_cast<double>(usage.disk_size) * size_fraction);
   const std::uint64_t in_use = usage.disk_size - std::min(usage.disk_free, usage.disk_size);
   const std::uint64_t others = in_use - std::min(usage.bytes, in_use);
-  return allowed - std::min(others, allowed);
+  // Where others fill the disk the log still may have half of what they leave.
+  const std::uint64_t at_least = (usage.bytes + usage.disk_free) / 2;
+  return std::max(allowed - std::min(others, allowed), at_least);
 }
 
 std::optional<DiskHolder> holding(const EventLog& log, const OwnerOffsets& owner) {

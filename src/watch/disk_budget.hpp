@@ -1,6 +1,6 @@
 // What the log takes of its file system, who holds it there, and what retention lets go. The budget
 // is what `retention.size` leaves to the log when everything else on the file system stays as it
-// is.
+// is, and at least half of what others leave.
 #pragma once
 
 #include <cstdint>
