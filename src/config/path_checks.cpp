@@ -108,6 +108,18 @@ class PathChecks {
     }
   }
 
+  void check_message(const RouteRequest& request, const std::string& path, const ShapePtr& event,
+                     const Variables& variables) {
+    check(request.path, path + " / path", event, variables);
+    for (const auto& [name, text] : request.query) {
+      check(text, fmt::format("{} / query / {}", path, name), event, variables);
+    }
+    for (const auto& [name, text] : request.headers) {
+      check(text, fmt::format("{} / headers / {}", path, name), event, variables);
+    }
+    check(request.body, path + " / body", event, variables);
+  }
+
   void check_route(const Route& route) {
     const auto entity = config_.entities.find(route.entity);
     if (entity == config_.entities.end()) return;
@@ -119,14 +131,12 @@ class PathChecks {
     check(route.when, title + " / when", event, variables);
     for (const RouteRequest& request : route.requests) {
       const std::string path = fmt::format("{} / requests / {}", title, request.event);
-      check(request.path, path + " / path", event, variables);
-      for (const auto& [name, text] : request.query) {
-        check(text, fmt::format("{} / query / {}", path, name), event, variables);
+      check_message(request, path, event, variables);
+      if (request.probe) {
+        check_message(request.probe->request, path + " / probe / request", event, variables);
+        check(request.probe->applied, path + " / probe / applied", answered, variables);
+        check(request.probe->remember, path + " / probe / remember", answered, variables);
       }
-      for (const auto& [name, text] : request.headers) {
-        check(text, fmt::format("{} / headers / {}", path, name), event, variables);
-      }
-      check(request.body, path + " / body", event, variables);
       check(request.remember, path + " / remember", answered, variables);
       for (const auto& [name, program] : request.treat.rules) {
         check(program, fmt::format("{} / treat / {}", path, name), answered, variables);

@@ -48,7 +48,6 @@ void Breaker::close(BootTime now) {
 void Breaker::resume(BootTime now) {
   close(now);
   rejected_records_.clear();
-  rejected_reasons_.clear();
   forbidden_records_.clear();
 }
 
@@ -68,8 +67,8 @@ bool Breaker::record(const Outcome& outcome, std::uint64_t record, BootTime now)
     case Outcome::Kind::delivered:
     case Outcome::Kind::needs_decision:
       answered(record, now);
+      delivered_at_ = now;
       rejected_records_.clear();
-      rejected_reasons_.clear();
       forbidden_records_.clear();
       if (state_ != State::for_person) close(now);
       return false;
@@ -84,7 +83,6 @@ bool Breaker::record(const Outcome& outcome, std::uint64_t record, BootTime now)
         }
       }
       rejected_records_.insert(record);
-      rejected_reasons_.insert(fmt::format("{} {}", status, record));
       if (rejected_records_.size() >= kRejectionsToPause) {
         open(State::for_person,
              fmt::format("{} records in a row were rejected, the last with: {}",
@@ -106,8 +104,11 @@ bool Breaker::record(const Outcome& outcome, std::uint64_t record, BootTime now)
   // 429 and 503 with Retry-After are answers of a living target that asks for time.
   ++failures_;
   failed_records_.insert(record);
-  if (state_ == State::open ||
-      (failures_ >= limits_.opens_after && failed_records_.size() >= kDistinctRecordsToOpen)) {
+  // What is answered with a success a moment before and after is not down: a run of poisoned
+  // records must not stop the good ones between them.
+  const bool lively = delivered_at_ && now - *delivered_at_ < limits_.probes_every;
+  if (state_ == State::open || (!lively && failures_ >= limits_.opens_after &&
+                                failed_records_.size() >= kDistinctRecordsToOpen)) {
     open(State::open, outcome.reason, now);
     return outcome.kind == Outcome::Kind::again;
   }

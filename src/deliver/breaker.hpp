@@ -64,9 +64,9 @@ class Breaker {
   std::unordered_set<std::uint64_t> failed_records_;
   std::unordered_set<std::uint64_t> forbidden_records_;
   std::unordered_set<std::uint64_t> rejected_records_;
-  std::unordered_set<std::string> rejected_reasons_;
   BootTime next_probe_{};
   bool probing_ = false;
+  std::optional<BootTime> delivered_at_;
   microseconds up_{0};
   std::optional<BootTime> up_since_;
   // The last two distinct records that were answered: enough to say whether "others" were.

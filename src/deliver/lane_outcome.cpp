@@ -11,7 +11,8 @@ namespace millrace::deliver {
 namespace {
 
 constexpr Offset kBeyondBeforeParking = 2048;        // semantics 5
-constexpr std::size_t kRetriesBeforeParking = 2048;  // half a window
+// More waiting retries than this would leave no room for the events behind them.
+constexpr std::size_t kRetriesBeforeParking = kItemsMax / 4;
 constexpr int kAttemptsBeforeParking = 3;
 constexpr seconds kTimeBeforeParking{30};
 constexpr milliseconds kRetryAfterMax{3'600'000};

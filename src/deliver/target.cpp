@@ -9,6 +9,7 @@ namespace millrace::deliver {
 namespace {
 
 constexpr int kAttemptsBeforeCheck = 3;
+constexpr milliseconds kCheckHoldsFor{1000};
 
 bool is_failure(const Outcome& outcome) {
   return outcome.kind == Outcome::Kind::again || outcome.kind == Outcome::Kind::unknown;
@@ -177,10 +178,15 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
       const bool doubtful = !result.target_answers &&
                             job->delivery.attempt >= kAttemptsBeforeCheck &&
                             breaker_.state() == Breaker::State::closed;
-      if (doubtful) {
+      const BootTime now = clock_.boot_now();
+      if (doubtful && checked_at_ && now - *checked_at_ < kCheckHoldsFor) {
+        result.target_answers = true;
+      } else if (doubtful) {
+        checked_at_ = now;  // one asks for all whose doubts come meanwhile
         const Outcome checked = co_await sink_->check();
         result.target_answers = checked.kind == Outcome::Kind::delivered;
         if (!result.target_answers) {
+          checked_at_.reset();
           breaker_.check_failed(checked.reason, clock_.boot_now());
           absorbed = outcome.kind == Outcome::Kind::again;
         }

@@ -26,11 +26,16 @@ std::uint32_t Ledger::missing(Range range, std::uint32_t at_most) const {
 }
 
 Tally Ledger::tally(Range range) const {
+  return tally(range, [](std::uint32_t) { return true; });
+}
+
+Tally Ledger::tally(Range range, const std::function<bool(std::uint32_t)>& counts) const {
   Tally tally;
   if (range.first == range.end) return tally;
   tally.first_due_ns = entries_[range.first].due_ns;
   tally.end_to_end_ms.reserve(range.end - range.first);
   for (std::uint32_t sequence = range.first; sequence < range.end; ++sequence) {
+    if (!counts(sequence)) continue;
     const Entry& entry = entries_[sequence];
     const std::uint32_t arrivals = entry.arrivals;
     if (entry.acknowledged) {

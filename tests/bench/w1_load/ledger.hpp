@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -43,6 +44,8 @@ class Ledger {
   /// How many of the range were acknowledged and have not arrived; stops counting at `at_most`.
   std::uint32_t missing(Range range, std::uint32_t at_most = kOrdersMax) const;
   Tally tally(Range range) const;
+  /// Of those orders only for which it is true.
+  Tally tally(Range range, const std::function<bool(std::uint32_t)>& counts) const;
 
  private:
   struct Entry {

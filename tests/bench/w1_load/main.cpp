@@ -5,10 +5,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <string_view>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <map>
+#include <string_view>
 
 #include "scenarios.hpp"
 
@@ -20,6 +20,7 @@ const std::map<std::string, Scenario> kScenarios = {
     {"closed", &w1::Bench::closed_loop},       {"open", &w1::Bench::open_loop},
     {"kill", &w1::Bench::kill_in_flow},        {"kill-in-drain", &w1::Bench::kill_in_drain},
     {"repeat", &w1::Bench::repeat_after_kill}, {"backlog", &w1::Bench::backlog},
+    {"poisoned", &w1::Bench::poisoned},
 };
 
 struct Options {

@@ -26,6 +26,7 @@ constexpr seconds kKillDuration{8};
 constexpr std::uint32_t kKillAfter = 3000;
 constexpr std::uint32_t kKillBacklog = 20'000;
 constexpr std::uint32_t kRepeated = 1000;
+constexpr std::uint32_t kPoisonedOrders = 20'000;
 constexpr std::uint32_t kBacklog = 200'000;
 constexpr seconds kBacklogWithin{60};
 
@@ -230,6 +231,36 @@ json::object Bench::backlog() {
   out["rss_backlog_mb"] = rounded(backlog_mb, 10);
   out["rss_mb"] = rounded(broker_.usage().rss_mb, 10);
   out["drain_s"] = rounded(drain_seconds(tally, opened_ns));
+  return out;
+}
+
+json::object Bench::poisoned() {
+  broker_.start_fresh();
+  warm_up();
+  const auto good = [](std::uint32_t sequence) { return !is_poisoned(sequence); };
+  LoadPlan load = plan(seconds(60));
+  load.orders_max = kPoisonedOrders / 2;
+  load.per_second = plan_.per_second;
+  const Tally without = settle(run(load).range);
+  load = plan(seconds(60));
+  load.orders_max = kPoisonedOrders;
+  load.per_second = plan_.per_second;
+  sink_.poison(503);
+  const LoadResult result = run(load);
+  std::this_thread::sleep_for(kQuiet);
+  const Tally beside = ledger_.tally(result.range, good);
+  broker_.kill();
+  const milliseconds restarted = broker_.start();
+  sink_.poison(0);
+  const Tally tally = settle(result.range);
+  json::object out;
+  add_counts(out, result, tally);
+  out["good_late"] = beside.lost;
+  out["checks"] = sink_.checks();
+  out["refused"] = sink_.refused();
+  out["restart_ms"] = restarted.count();
+  out["p99_without_ms"] = rounded(percentile(without.end_to_end_ms, 99));
+  out["p99_good_ms"] = rounded(percentile(beside.end_to_end_ms, 99));
   return out;
 }
 

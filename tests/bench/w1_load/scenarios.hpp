@@ -39,6 +39,9 @@ class Bench {
   boost::json::object repeat_after_kill();
   /// The target refuses while a backlog builds up, then accepts: memory and time to drain.
   boost::json::object backlog();
+  /// 20,000 orders, half of them refused in runs, then kill -9, then all accepted: the good ones
+  /// take no longer than without the others, and nothing is lost.
+  boost::json::object poisoned();
 
  private:
   LoadPlan plan(std::chrono::milliseconds duration) const;

@@ -20,6 +20,8 @@ constexpr std::string_view kAccepted =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}";
 constexpr std::string_view kRefused =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+constexpr std::string_view kRejected =
+    "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 0\r\n\r\n";
 /// Comparing every body would make the sink, not the broker, the limit of the measurement.
 constexpr std::uint32_t kCheckEvery = 16;
 constexpr std::uint32_t kListenerTag = 0;
@@ -65,6 +67,13 @@ void Sink::record(std::string_view body) {
   ++accepted_;
 }
 
+std::string_view Sink::answer_to(std::string_view body) const {
+  if (refusing_) return kRefused;
+  const int poison = poison_;
+  if (poison == 0 || !is_poisoned(sequence_of(body).value_or(0))) return kAccepted;
+  return poison == 422 ? kRejected : kRefused;
+}
+
 void Sink::run(Connections& connections) {
   std::array<char, 1 << 16> buffer;
   std::array<epoll_event, 128> events;
@@ -77,13 +86,14 @@ void Sink::run(Connections& connections) {
       if (message.state == HttpMessage::State::malformed) return false;
       if (message.state == HttpMessage::State::incomplete) return true;
       connection.input.erase(0, message.size);
-      const bool refusing = refusing_;
-      if (refusing) {
-        ++refused_;
-      } else {
+      const std::string_view answer = answer_to(message.body);
+      if (message.body.empty()) {
+        ++checks_;  // a question whether this target is there
+      } else if (answer == kAccepted) {
         record(message.body);
+      } else {
+        ++refused_;
       }
-      const std::string_view answer = refusing ? kRefused : kAccepted;
       if (write(connection.socket.get(), answer.data(), answer.size()) < 0) return false;
     }
   };

@@ -39,6 +39,17 @@ TEST(Breaker, OpensAfterFailuresOfSeveralRecordsAndAbsorbsThem) {
   EXPECT_EQ(breaker.reason(), "because");
 }
 
+TEST(Breaker, ARunOfFailuresBetweenSuccessesDoesNotOpenIt) {
+  Breaker breaker({.opens_after = 5, .probes_every = milliseconds(1000)});
+  breaker.record(outcome(Outcome::Kind::delivered, 200), 100, at(0));
+  for (int i = 1; i < 50; ++i) {
+    EXPECT_FALSE(breaker.record(outcome(Outcome::Kind::again, 503), i, at(i)));
+  }
+  EXPECT_EQ(breaker.state(), Breaker::State::closed);
+  EXPECT_TRUE(breaker.record(outcome(Outcome::Kind::again, 503), 51, at(1000)));
+  EXPECT_EQ(breaker.state(), Breaker::State::open);
+}
+
 TEST(Breaker, ATargetThatCannotBeReachedOpensItAtOnce) {
   Breaker breaker({});
   EXPECT_TRUE(breaker.record(outcome(Outcome::Kind::again, 0, Outcome::Scope::target), 1, at(0)));
