@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace millrace::deliver {
@@ -181,12 +182,14 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
       const BootTime now = clock_.boot_now();
       if (doubtful && checked_at_ && now - *checked_at_ < kCheckHoldsFor) {
         result.target_answers = true;
-      } else if (doubtful) {
-        checked_at_ = now;  // one asks for all whose doubts come meanwhile
+      } else if (doubtful && !std::exchange(checking_, true)) {
+        // One asks for all: whose doubts come meanwhile are tried again before they are judged.
         const Outcome checked = co_await sink_->check();
+        checking_ = false;
         result.target_answers = checked.kind == Outcome::Kind::delivered;
-        if (!result.target_answers) {
-          checked_at_.reset();
+        if (result.target_answers) {
+          checked_at_ = clock_.boot_now();
+        } else {
           breaker_.check_failed(checked.reason, clock_.boot_now());
           absorbed = outcome.kind == Outcome::Kind::again;
         }

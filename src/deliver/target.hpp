@@ -91,7 +91,8 @@ class Target : public std::enable_shared_from_this<Target> {
   std::atomic<int> in_flight_{0};
   std::uint64_t last_probed_ = 0;
   BootTime next_start_{};               ///< pace
-  std::optional<BootTime> checked_at_;  ///< when a check that did not fail was asked
+  std::optional<BootTime> checked_at_;  ///< the last check that was answered well
+  bool checking_ = false;
   bool wake_pending_ = false;
   bool handing_out_ = false;  ///< a worker is in `done` and will take the next job
   bool stopping_ = false;
