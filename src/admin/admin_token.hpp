@@ -9,6 +9,8 @@
 namespace millrace::admin {
 
 inline constexpr const char* kAdminTokenFile = "admin.token";
+/// Beside it when the admin plane speaks TLS: its certificate.
+inline constexpr const char* kAdminCertificateFile = "admin.pem";
 
 /// Reads `directory`/admin.token, or makes it (0600, 32 random bytes in hex) when there is none.
 /// Errc::config when others may read it or it is too short.

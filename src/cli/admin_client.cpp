@@ -2,72 +2,53 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <memory>
+#include <future>
 
-#include "millrace/http.hpp"
+#include "net/egress.hpp"
+#include "net/http_client.hpp"
+#include "net/shard.hpp"
 
 namespace millrace::cli {
 namespace {
 
-class Socket {
- public:
-  explicit Socket(int descriptor) : descriptor_(descriptor) {}
-  ~Socket() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-bool is_loopback(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(address);
-    return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
-  }
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address);
-  return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+bool is_loopback(const std::string& host) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return host == "localhost";
 }
 
-/// Waits until the socket can be read or written; false at the deadline.
-bool wait_for(int descriptor, short events, BootTime deadline) {
-  for (;;) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - BootClock::now()).count();
-    if (left <= 0) return false;
-    pollfd waiting{descriptor, events, 0};
-    const int ready = poll(&waiting, 1, static_cast<int>(left));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) return false;
-  }
-}
-
-std::unexpected<Error> unreachable(const AdminAddress& address, int error) {
-  return fail(Errc::not_connected,
+// What went wrong, in terms of the daemon that was asked.
+Error explained(const Error& error, const AdminAddress& address, milliseconds limit) {
+  switch (error.code) {
+    case Errc::unanswered:
+      return {Errc::unanswered,
+              fmt::format("millraced at {} did not answer within {} s, or cut its answer off: what "
+                          "was asked may have happened; look before you repeat it",
+                          address.text(), std::chrono::ceil<seconds>(limit).count())};
+    case Errc::too_large:
+      return {Errc::too_large, "the answer is larger than 64 MB; ask for less, e.g. --limit"};
+    case Errc::tls:
+      return {Errc::tls,
+              fmt::format("{} is not to be trusted with the token: {}; give --ca FILE when its "
+                          "certificate is of another authority",
+                          address.text(), error.message)};
+    default:
+      return {error.code,
               fmt::format("cannot reach millraced at {}: is it running? ({}; systemctl status "
                           "millraced, or millraced --config DIR)",
-                          address.text(), std::strerror(error)));
+                          address.text(), error.message)};
+  }
 }
 
-bool send_all(int descriptor, std::string_view text, BootTime deadline) {
-  while (!text.empty()) {
-    if (!wait_for(descriptor, POLLOUT, deadline)) return false;
-    const ssize_t sent = send(descriptor, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return false;
-    if (sent > 0) text.remove_prefix(static_cast<std::size_t>(sent));
-  }
-  return true;
+Awaitable<void> send(HttpClient* client, HttpRequest request, milliseconds limit,
+                     std::promise<Result<HttpResponse>> answered) {
+  auto answer = co_await client->send(std::move(request), limit);
+  answered.set_value(std::move(answer));
 }
 
 std::string value_text(const Json& value) {
@@ -89,30 +70,6 @@ std::string fill_path(std::string_view pattern, JsonObject& arguments) {
     pattern.remove_prefix(close + 1);
   }
   return path;
-}
-
-Result<AdminAnswer> parse_answer(const std::string& text) {
-  const std::size_t end = text.find("\r\n\r\n");
-  AdminAnswer answer;
-  if (!text.starts_with("HTTP/1.1 ") || end == text.npos ||
-      std::from_chars(text.data() + 9, text.data() + 12, answer.status).ptr != text.data() + 12) {
-    return fail(Errc::protocol, "what listens there does not answer as millraced does");
-  }
-  const std::string_view head = std::string_view(text).substr(0, end + 2);
-  const std::string_view body = std::string_view(text).substr(end + 4);
-  constexpr std::string_view kLength = "\r\nContent-Length: ";
-  std::size_t length = 0;
-  if (const std::size_t at = head.find(kLength); at != head.npos) {
-    const char* digits = head.data() + at + kLength.size();
-    std::from_chars(digits, head.data() + head.size(), length);
-  }
-  if (body.size() != length) {
-    return fail(Errc::unanswered,
-                "the answer of millraced was cut off: what was asked may have "
-                "happened; look before you repeat it");
-  }
-  if (auto json = parse_json(body)) answer.body = *std::move(json);
-  return answer;
 }
 
 }  // namespace
@@ -138,77 +95,66 @@ Result<AdminAddress> parse_admin_address(std::string_view text) {
   return address;
 }
 
-Result<std::string> AdminClient::exchange(const std::string& request) const {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(address_.host.c_str(), address_.port.c_str(), &hints, &found);
-      error != 0) {
-    return fail(Errc::name_resolution,
-                fmt::format("cannot resolve {}: {}", address_.host, gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-  if (!is_loopback(found->ai_addr)) {
+Result<HttpResponse> AdminClient::exchange(HttpRequest request) const {
+  if (!trust_.is_tls() && !is_loopback(address_.host)) {
     return fail(Errc::forbidden,
                 fmt::format("{} is not on this machine: the token would travel unencrypted; run "
-                            "millrace there, for example through ssh",
+                            "millrace there, for example through ssh, or give --ca FILE for TLS",
                             address_.text()));
   }
-  const BootTime deadline = BootClock::now() + limit_;
-  const Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.get() < 0) return unreachable(address_, errno);
-  // On loopback a connection is made or refused at once; only a full backlog makes it wait.
-  if (connect(socket.get(), found->ai_addr, found->ai_addrlen) != 0) {
-    return unreachable(address_, errno);
+  HttpClientOptions options;
+  options.url.tls = trust_.is_tls();
+  options.url.host = address_.host;
+  std::from_chars(address_.port.data(), address_.port.data() + address_.port.size(),
+                  options.url.port);
+  options.connect_limit = limit_;
+  options.answer_bytes_max = kAnswerBytesMax;
+  if (trust_.is_tls()) {
+    MILLRACE_TRY(tls, make_tls_client_context({.ca_file = trust_.ca_file,
+                                               .certificate_file = {},
+                                               .key_file = {},
+                                               .pinned_file = trust_.pinned_file}));
+    options.tls = tls;
   }
-  if (!send_all(socket.get(), request, deadline)) {
-    return fail(Errc::not_connected, "millraced closed the connection; try again");
-  }
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    if (!wait_for(socket.get(), POLLIN, deadline)) {
-      return fail(
-          Errc::unanswered,
-          fmt::format("millraced at {} did not answer within {} s: what was asked may still "
-                      "happen; look before you repeat it",
-                      address_.text(), std::chrono::ceil<seconds>(limit_).count()));
-    }
-    const ssize_t got = recv(socket.get(), buffer, sizeof buffer, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (got < 0) return fail(Errc::unanswered, "the connection to millraced broke");
-    if (got == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(got));
-    if (text.size() > kAnswerBytesMax) {
-      return fail(Errc::too_large, "the answer is larger than 64 MB; ask for less, e.g. --limit");
-    }
-  }
+  const EgressGate gate({options.url});
+  ShardSet shards(1);
+  MILLRACE_TRY(client, make_http_client(shards.at(0), std::move(options), gate));
+  shards.start();
+  std::promise<Result<HttpResponse>> answered;
+  auto answer = answered.get_future();
+  shards.at(0).spawn("call", send(client.get(), std::move(request), limit_, std::move(answered)));
+  auto result = answer.get();
+  shards.stop(seconds(1));
+  if (!result) return std::unexpected(explained(result.error(), address_, limit_));
+  return result;
 }
 
 Result<AdminAnswer> AdminClient::call(const admin::OperationSpec& operation,
                                       JsonObject arguments) const {
-  std::string target = fill_path(operation.path, arguments);
-  const bool has_body = operation.method == "POST";
-  std::string body;
-  if (has_body && !arguments.empty()) body = write_json(Json(std::move(arguments)));
-  if (!has_body) {
+  HttpRequest request;
+  request.method = operation.method;
+  request.target = fill_path(operation.path, arguments);
+  request.headers = {{"Authorization", "Bearer " + token_}};
+  if (operation.method == "POST") {
+    if (!arguments.empty()) {
+      request.body = write_json(Json(std::move(arguments)));
+      request.headers.emplace_back("Content-Type", "application/json");
+    }
+  } else {
     char separator = '?';
     for (const auto& argument : arguments) {
-      target += separator;
-      target += percent_encode({argument.key().data(), argument.key().size()});
-      target += '=';
-      target += percent_encode(value_text(argument.value()));
+      request.target += separator;
+      request.target += percent_encode({argument.key().data(), argument.key().size()});
+      request.target += '=';
+      request.target += percent_encode(value_text(argument.value()));
       separator = '&';
     }
   }
-  std::string request =
-      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n",
-                  operation.method, target, address_.text(), token_);
-  if (has_body) request += fmt::format("Content-Length: {}\r\n", body.size());
-  if (!body.empty()) request += "Content-Type: application/json\r\n";
-  request += "\r\n" + body;
-  MILLRACE_TRY(text, exchange(request));
-  return parse_answer(text);
+  MILLRACE_TRY(answered, exchange(std::move(request)));
+  AdminAnswer answer;
+  answer.status = answered.status;
+  if (auto json = parse_json(answered.body)) answer.body = *std::move(json);
+  return answer;
 }
 
 }  // namespace millrace::cli

@@ -326,7 +326,7 @@ std::string default_config_directory() {
 
 int run_command_line(std::vector<std::string> arguments, std::istream& in, std::ostream& out,
                      std::ostream& err, WallTime now) {
-  Session session{in, out, err, default_config_directory(), {}, {}, false, now};
+  Session session{in, out, err, default_config_directory(), {}, {}, {}, false, now};
   CLI::App app("Millrace: the integration broker beside Odoo", "millrace");
   app.set_version_flag("--version", "millrace " MILLRACE_VERSION);
   app.require_subcommand(1);
@@ -335,6 +335,9 @@ int run_command_line(std::vector<std::string> arguments, std::istream& in, std::
   app.add_option("--admin", session.admin, "Address of the admin plane (default: as configured)");
   app.add_option("--token-file", session.token_file,
                  "File with the admin token (default: admin.token in the data directory)");
+  app.add_option("--ca", session.ca_file,
+                 "PEM file of the authority of the admin plane's certificate (default: admin.pem "
+                 "beside the token, where the daemon puts its own)");
   app.add_flag("--json", session.json, "Answer as JSON");
   Commands commands(app, session);
   commands.declare();

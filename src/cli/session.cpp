@@ -126,7 +126,12 @@ Result<AdminClient> connect(const Session& session) {
                                              token.error().message));
   }
   if (!token) return std::unexpected(std::move(token).error());
-  return AdminClient(std::move(parsed), *std::move(token));
+  AdminTrust trust{.ca_file = session.ca_file, .pinned_file = {}};
+  // A daemon that speaks TLS puts its certificate beside its token.
+  const fs::path own = fs::path(token_file).parent_path() / admin::kAdminCertificateFile;
+  std::error_code missing;
+  if (trust.ca_file.empty() && fs::exists(own, missing)) trust.pinned_file = own.string();
+  return AdminClient(std::move(parsed), *std::move(token), std::move(trust));
 }
 
 int run_operation(const Session& session, std::string_view name, JsonObject arguments,

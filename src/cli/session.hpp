@@ -24,6 +24,7 @@ struct Session {
   std::string config_directory;
   std::string admin;       ///< overrides the installation's address
   std::string token_file;  ///< overrides <data>/admin.token
+  std::string ca_file;     ///< overrides <data>/admin.pem
   bool json = false;
   WallTime now;
 };

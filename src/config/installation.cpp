@@ -7,6 +7,7 @@
 #include "config/loading.hpp"
 #include "config/object_specs.hpp"
 #include "config/text_values.hpp"
+#include "config/variables.hpp"
 #include "config/yaml.hpp"
 
 namespace millrace::config {
@@ -34,6 +35,7 @@ struct InstallationYaml {
   StateYaml state;
   std::string data;
   SecretsYaml secrets;
+  std::optional<TlsFiles> tls;
   Retention retention;
   DedupeYaml dedupe;
 };
@@ -98,6 +100,16 @@ const Spec<InstallationYaml>& spec() {
                   "Free share of the file system below which ingress answers 503.")
           .percent()
           .bounds(0.001, 0.99);
+  static const auto tls =
+      Spec<TlsFiles>("tls", "The certificate of both listeners.")
+          .option("certificate", &TlsFiles::certificate,
+                  "PEM file: the certificate, and what leads from it to its authority.")
+          .required()
+          .example("/etc/millrace/tls/plant.pem")
+          .option("key", &TlsFiles::key,
+                  "PEM file: its private key; not readable by others, not writable by the group.")
+          .required()
+          .example("/etc/millrace/tls/plant.key");
   static const auto dedupe =
       Spec<DedupeYaml>("dedupe", "How far back repeats of a sender's id are known.")
           .option("window", &DedupeYaml::window, "How long ids are remembered.")
@@ -117,6 +129,10 @@ const Spec<InstallationYaml>& spec() {
           .option("listen", &InstallationYaml::listen, "Address of the data plane.")
           .example("0.0.0.0:8480")
           .option("admin", &InstallationYaml::admin, "Address for operators; loopback only.")
+          .option("tls", &InstallationYaml::tls,
+                  "TLS 1.2 and 1.3 on both listeners. The files are read at the start and at every "
+                  "reload; connections that are open keep what they began with.",
+                  tls)
           .option("log", &InstallationYaml::log, "Where the log lies.", log)
           .required()
           .example("{ files: /var/lib/millrace/log }")
@@ -129,7 +145,6 @@ const Spec<InstallationYaml>& spec() {
           .option("retention", &InstallationYaml::retention, "How long the log is kept.", retention)
           .option("dedupe", &InstallationYaml::dedupe, "How long repeats are known.", dedupe)
           .not_yet("site")
-          .not_yet("tls")
           .not_yet("egress")
           .not_yet("defaults");
   return made;
@@ -167,12 +182,29 @@ void check_addresses(Loading& loading, const Document& document, const Installat
     } else if (std::string_view(key) == "admin" && !host->starts_with("127.") && *host != "::1" &&
                *host != "localhost") {
       loading.error(place_of(document, key), fmt::format("{} / {}", title(document), key),
-                    fmt::format("`{}` is not a loopback address: it would need TLS and a login, "
-                                "which is not supported yet; write 127.0.0.1:8481 and reach it "
-                                "through SSH",
+                    fmt::format("`{}` is not a loopback address: it would need TLS and a login for "
+                                "each operator, and logins are not supported yet (admin.token is "
+                                "one key for everybody); write 127.0.0.1:8481 and reach it through "
+                                "SSH",
                                 address));
     }
   }
+}
+
+// Whether they belong together is found out by who uses them.
+void check_tls(Loading& loading, const Document& document, const TlsFiles& files) {
+  const auto check = [&](std::string_view key, const Result<std::string>& read) {
+    if (read) return;
+    loading.error(place_of(document, "tls"), fmt::format("{} / tls / {}", title(document), key),
+                  read.error().message);
+  };
+  auto certificate = read_file(files.certificate, kSecretBytesMax);
+  if (!certificate) {
+    certificate = fail(certificate.error().code,
+                       fmt::format("{}: {}", files.certificate, certificate.error().message));
+  }
+  check("certificate", certificate);
+  check("key", read_secret_file(files.key));
 }
 
 }  // namespace
@@ -211,7 +243,12 @@ void read_installation(Loading& loading, Document& document) {
   const std::string& parent_of = out.log_directory.empty() ? out.state_path : out.log_directory;
   out.data_directory = yaml.data.empty() ? std::filesystem::path(parent_of).parent_path().string()
                                          : absolute_path(loading, yaml.data);
+  if (yaml.tls) {
+    out.tls = TlsFiles{absolute_path(loading, yaml.tls->certificate),
+                       absolute_path(loading, yaml.tls->key)};
+  }
   if (good) check_addresses(loading, document, yaml);
+  if (good && out.tls && !loading.options.without_secrets) check_tls(loading, document, *out.tls);
 }
 
 }  // namespace millrace::config

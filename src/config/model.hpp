@@ -51,6 +51,12 @@ struct Retention {
   double min_free_fraction = 0.05;  ///< ingress answers 503 below it
 };
 
+/// The certificate of both listeners; empty: plain HTTP.
+struct TlsFiles {
+  std::string certificate;  ///< PEM, the chain from leaf to root
+  std::string key;          ///< PEM
+};
+
 struct Installation {
   std::string name;
   std::string environment = "dev";
@@ -60,6 +66,7 @@ struct Installation {
   std::string state_path;         ///< state: { sqlite: ... }
   std::string data_directory;     ///< default: parent of log.files, else of state.sqlite
   std::string secrets_directory;  ///< empty: none
+  std::optional<TlsFiles> tls;
   Retention retention;
   std::chrono::hours dedupe_window{7 * 24};
   std::uint64_t dedupe_ids_max = 50'000'000;

@@ -11,8 +11,6 @@
 #include "config/nearest.hpp"
 
 namespace millrace::config {
-namespace {
-
 // The descriptor is checked, not the name: what is read is what was checked.
 Result<std::string> read_secret_file(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -52,6 +50,8 @@ Result<std::string> read_secret_file(const std::string& path) {
   if (value.empty()) return fail(Errc::config, fmt::format("the secret file {} is empty", path));
   return value;
 }
+
+namespace {
 
 void read_vars_into(const Node& node, const std::string& prefix, SpecReader& reader,
                     std::map<std::string, std::string>& vars) {

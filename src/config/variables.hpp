@@ -15,6 +15,9 @@ namespace millrace::config {
 
 inline constexpr std::size_t kSecretBytesMax = 64 * 1024;
 
+/// A file that others may not read and the group may not write; without its last line break.
+Result<std::string> read_secret_file(const std::string& path);
+
 class Variables {
  public:
   Variables(std::map<std::string, std::string> environment, bool without_secrets)

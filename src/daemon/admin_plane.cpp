@@ -5,6 +5,7 @@
 #include "admin/admin_token.hpp"
 #include "daemon/address.hpp"
 #include "daemon/broker.hpp"
+#include "daemon/listener_tls.hpp"
 #include "daemon/operations.hpp"
 #include "daemon/reload.hpp"
 
@@ -73,6 +74,8 @@ Result<void> Broker::start_admin() {
   operations_->add_to(*admin_api_);
   HttpServerOptions server;
   std::tie(server.address, server.port) = split_address(config_->installation.admin);
+  server.tls = tls_;
+  MILLRACE_CHECK_OK(publish_certificate(config_->installation));
   MILLRACE_TRY(made, make_http_server({&home}, std::move(server), admin_api_->handler()));
   admin_server_ = std::move(made);
   admin_server_->start();

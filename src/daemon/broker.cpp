@@ -9,6 +9,7 @@
 
 #include "daemon/address.hpp"
 #include "daemon/gated_client.hpp"
+#include "daemon/listener_tls.hpp"
 #include "daemon/operations.hpp"
 #include "daemon/recovery.hpp"
 #include "log/file_log.hpp"
@@ -40,6 +41,8 @@ Broker::Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorR
 Result<std::unique_ptr<Broker>> Broker::start(BrokerOptions options, config::ConfigPtr config,
                                               const ConnectorRegistry& registry) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options), std::move(config), registry));
+  MILLRACE_TRY(tls, load_listener_tls(broker->config_->installation));
+  broker->tls_ = std::move(tls);
   MILLRACE_CHECK_OK(broker->open_stores());
   MILLRACE_CHECK_OK(broker->recover());
   MILLRACE_CHECK_OK(broker->make_shards());
@@ -306,6 +309,7 @@ Result<void> Broker::start_ingress() {
   plane_ = std::make_unique<ingress::DataPlane>(*hooks_, *events_);
   HttpServerOptions options;
   std::tie(options.address, options.port) = split_address(installation.listen);
+  options.tls = tls_;
   options.body_max_of = [plane = plane_.get()](std::string_view target) {
     return plane->body_max_of(target);
   };

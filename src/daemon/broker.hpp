@@ -190,6 +190,7 @@ class Broker {
   canon::SourceReaders sources_;
   std::vector<std::unique_ptr<ShardUnit>> units_;
   std::unique_ptr<Notifier> announce_;
+  TlsContextPtr tls_;  ///< what both servers begin with; nullptr: plain
   std::unique_ptr<HttpServer> data_server_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<admin::AdminApi> admin_api_;

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "config/problems.hpp"
+#include "daemon/listener_tls.hpp"
 #include "daemon/route_swap.hpp"
 #include "state/blocking_commit.hpp"
 
@@ -96,6 +97,10 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
   fixed("data", old.data_directory, now.data_directory);
   compare(running.connections, wanted.connections, "connection", changes);
   compare(running.entities, wanted.entities, "entity", changes);
+  const auto files = [](const config::Installation& installation) {
+    return installation.tls ? installation.tls->certificate + "\n" + installation.tls->key : "";
+  };
+  if (files(old) != files(now)) changes.push_back({"tls", "installation", "changed"});
   compare(running.tables, wanted.tables, "table", changes);
   compare_routes(running.routes, wanted.routes, changes);
   return changes;
@@ -133,6 +138,8 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
   check_first_names(*broker_.running_routes(), *report.config, answer["problems"].as_array());
   if (answer["problems"].as_array().size() > before || !apply_it) return Json(std::move(answer));
   if (auto applied = apply(report.config); !applied) {
+    spdlog::error("reload refused, everything runs on author={} error=\"{}\"", author,
+                  applied.error().message);
     answer["problems"].as_array().push_back(
         JsonObject{{"level", "error"}, {"message", applied.error().message}});
     return Json(std::move(answer));
@@ -147,6 +154,7 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
 
 // What can fail comes first, while nothing has been replaced.
 Result<void> Reload::apply(const config::ConfigPtr& wanted) {
+  MILLRACE_TRY(tls, load_listener_tls(wanted->installation));
   MILLRACE_TRY(connections, make_connections(*wanted));
   RouteSwap routes(broker_, wanted);
   MILLRACE_CHECK_OK(routes.prepare());
@@ -163,6 +171,9 @@ Result<void> Reload::apply(const config::ConfigPtr& wanted) {
   broker_.hooks_->set_table(std::make_shared<const ingress::HookTable>(*wanted));
   broker_.events_->set_table(std::make_shared<const ingress::EventsTable>(*wanted));
   broker_.intake_->set_min_free(wanted->installation.retention.min_free_fraction);
+  MILLRACE_CHECK_OK(publish_certificate(wanted->installation));
+  broker_.data_server_->set_tls(tls);
+  broker_.admin_server_->set_tls(tls);
   return {};
 }
 

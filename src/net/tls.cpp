@@ -1,7 +1,12 @@
 #include "net/tls.hpp"
 
 #include <fmt/format.h>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <ctime>
 
 #include "net/tls_context.hpp"
 
@@ -62,6 +67,21 @@ Result<void> trust(ssl::context& context, const std::string& ca_file) {
   return {};
 }
 
+Result<X509*> read_certificate(const std::string& path) {
+  const std::unique_ptr<BIO, int (*)(BIO*)> file(BIO_new_file(path.c_str(), "r"), &BIO_free);
+  X509* certificate = file ? PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr) : nullptr;
+  if (certificate != nullptr) return certificate;
+  return fail(Errc::tls, fmt::format("there is no certificate in {}", path));
+}
+
+// Takes the place of the whole verification: the peer is who has this very certificate.
+int is_pinned(X509_STORE_CTX* presented, void* pinned) {
+  const X509* certificate = X509_STORE_CTX_get0_cert(presented);
+  if (certificate != nullptr && X509_cmp(certificate, static_cast<X509*>(pinned)) == 0) return 1;
+  X509_STORE_CTX_set_error(presented, X509_V_ERR_CERT_UNTRUSTED);
+  return 0;
+}
+
 }  // namespace
 
 Result<TlsContextPtr> make_tls_server_context(const TlsServerOptions& options) {
@@ -77,13 +97,28 @@ Result<TlsContextPtr> make_tls_server_context(const TlsServerOptions& options) {
 
 Result<TlsContextPtr> make_tls_client_context(const TlsClientOptions& options) {
   MILLRACE_TRY(tls, make_base());
-  MILLRACE_CHECK_OK(trust(tls->context, options.ca_file));
+  if (options.pinned_file.empty()) {
+    MILLRACE_CHECK_OK(trust(tls->context, options.ca_file));
+  } else {
+    MILLRACE_TRY(pinned, read_certificate(options.pinned_file));
+    tls->pinned.reset(pinned);
+    SSL_CTX_set_cert_verify_callback(tls->context.native_handle(), is_pinned, pinned);
+  }
   // There is no switch that turns this off.
   SSL_CTX_set_verify(tls->context.native_handle(), SSL_VERIFY_PEER, nullptr);
   if (!options.certificate_file.empty()) {
     MILLRACE_CHECK_OK(use_certificate(tls->context, options.certificate_file, options.key_file));
   }
   return tls;
+}
+
+WallTime certificate_ends_at(const TlsContextPtr& context) {
+  const X509* certificate = SSL_CTX_get0_certificate(context->context.native_handle());
+  std::tm ends{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &ends) != 1) {
+    return {};
+  }
+  return WallTime(seconds(timegm(&ends)));
 }
 
 }  // namespace millrace

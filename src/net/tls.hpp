@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "millrace/clock.hpp"
 #include "millrace/result.hpp"
 
 namespace millrace {
@@ -23,10 +24,14 @@ struct TlsClientOptions {
   std::string ca_file;           ///< empty: the system's authorities
   std::string certificate_file;  ///< for mutual TLS; empty: none
   std::string key_file;
+  std::string pinned_file = {};  ///< PEM: this certificate is the peer's, under whatever name
 };
 
 /// Errc::tls names the file and what is wrong with it.
 Result<TlsContextPtr> make_tls_server_context(const TlsServerOptions& options);
 Result<TlsContextPtr> make_tls_client_context(const TlsClientOptions& options);
+
+/// When the certificate of a server context ends.
+WallTime certificate_ends_at(const TlsContextPtr& context);
 
 }  // namespace millrace

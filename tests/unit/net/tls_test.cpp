@@ -230,6 +230,35 @@ TEST_F(TlsTest, SwapsTheCertificateForNewConnections) {
   EXPECT_TRUE(ask(trust));
 }
 
+TEST_F(TlsTest, TrustsAPinnedCertificateUnderWhateverName) {
+  const auto pinned =
+      save("server", make_identity("s", nullptr, "DNS:other.example", -kHour, kHour));
+  serve(pinned);
+  EXPECT_TRUE(ask({.ca_file = {},
+                   .certificate_file = {},
+                   .key_file = {},
+                   .pinned_file = pinned.certificate_file}));
+  const auto other = save("other", make_identity("s", nullptr, "DNS:localhost", -kHour, kHour));
+  const auto refused = ask({.ca_file = {},
+                            .certificate_file = {},
+                            .key_file = {},
+                            .pinned_file = other.certificate_file});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::tls);
+  EXPECT_EQ(server_->counters().requests, 1u);
+  EXPECT_FALSE(make_tls_client_context(
+      {.ca_file = {}, .certificate_file = {}, .key_file = {}, .pinned_file = other.key_file}));
+}
+
+TEST_F(TlsTest, SaysWhenACertificateEnds) {
+  const auto files = save("server", make_identity("s", nullptr, "DNS:localhost", -kHour, kHour));
+  const auto context = make_tls_server_context(files);
+  ASSERT_TRUE(context);
+  const auto left = certificate_ends_at(*context) - system_clock().wall_now();
+  EXPECT_LE(left, seconds(kHour));
+  EXPECT_GT(left, seconds(kHour - 600));
+}
+
 TEST_F(TlsTest, EndsASilentHandshake) {
   HttpServerOptions options;
   options.header_limit = milliseconds(100);
