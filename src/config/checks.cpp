@@ -34,6 +34,7 @@ class Checks {
   void run() {
     for (const Document& document : loading_.documents) {
       if (!document.usable) continue;
+      if (document.kind == "connection") check_hook_is_read(document);
       if (document.kind == "entity") check_entity(document);
       if (document.kind == "route") check_route(document);
       if (document.kind == "test") check_test(document);
@@ -53,6 +54,20 @@ class Checks {
                    fmt::format("unknown {} `{}`; there are {}{}", kind, name, list_names(names),
                                did_you_mean(name, names)));
     return false;
+  }
+
+  // What it takes in would be read by nobody.
+  void check_hook_is_read(const Document& document) {
+    const auto found = config_.connections.find(document.name);
+    if (found == config_.connections.end() || found->second.type != "hook") return;
+    for (const auto& [name, entity] : config_.entities) {
+      for (const EntitySource& source : entity.from) {
+        if (source.connection == document.name) return;
+      }
+    }
+    loading_.warning(found->second.place, title(document),
+                     "no entity reads this hook: its messages are taken in and come to nothing; "
+                     "name it in an entity's `from:`, or remove it");
   }
 
   void check_entity(const Document& document) {
@@ -125,6 +140,7 @@ class Checks {
       loading_.error(place_of(document, "from"), title(document) + " / from",
                      unknown_event(entity->second, events, route.only_event));
     }
+    check_order(route, entity->second);
     for (const RouteRequest& request : route.requests) {
       const std::string path = fmt::format("{} / requests / {}", title(document), request.event);
       if (!has(request.event)) {
@@ -135,6 +151,34 @@ class Checks {
                                    route.only_event));
       }
     }
+  }
+
+  // On one change the first request named is sent: behind an event that every change has, no other
+  // is ever the first. Only a deletion comes alone.
+  void check_order(const Route& route, const Entity& entity) {
+    if (route.when && is_constant(*route.when, "false")) {
+      loading_.warning(route.when->place, "route " + route.name + " / when",
+                       "no event ever matches; to stop a route, pause it");
+    }
+    const RouteRequest* always = nullptr;
+    for (const RouteRequest& request : route.requests) {
+      if (always != nullptr && request.event != "deleted") {
+        loading_.warning(
+            request.place, fmt::format("route {} / requests / {}", route.name, request.event),
+            fmt::format("never sent: every change is `{0}`, which stands before it, and on one "
+                        "change the first named is sent; put `{0}` last",
+                        always->event));
+      }
+      const auto event = std::ranges::find(entity.events, request.event, &EntityEvent::name);
+      if (event != entity.events.end() && is_constant(event->when, "true")) always = &request;
+    }
+  }
+
+  static bool is_constant(const Program& program, std::string_view word) {
+    const std::size_t begin = program.text.find_first_not_of(" \n");
+    const std::size_t end = program.text.find_last_not_of(" \n");
+    return begin != program.text.npos &&
+           std::string_view(program.text).substr(begin, end + 1 - begin) == word;
   }
 
   static std::string unknown_event(const Entity& entity, const std::vector<std::string>& events,
