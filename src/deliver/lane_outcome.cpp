@@ -126,10 +126,11 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
     return;
   }
   const milliseconds delay = backoff(item->attempts, result.outcome.retry_after);
-  const bool long_enough = item->attempts >= kAttemptsBeforeParking ||
-                           context_.clock.boot_now() - item->first_attempt >= kTimeBeforeParking ||
-                           progress_.at(item->partition).beyond() >= kBeyondBeforeParking ||
-                           retries_.size() >= kRetriesBeforeParking;
+  const bool long_enough =
+      item->attempts >= kAttemptsBeforeParking ||
+      context_.clock.boot_now() + delay - item->first_attempt >= kTimeBeforeParking ||
+      progress_.at(item->partition).beyond() >= kBeyondBeforeParking ||
+      retries_.size() >= kRetriesBeforeParking;
   if (item->row || (long_enough && result.target_answers)) {
     item->spent_before = spent;
     item->odometer_first.reset();
