@@ -45,7 +45,10 @@ Awaitable<void> Broker::watch_disk() {
     // Idle routes follow the log, so that a start has little to read.
     if (round % kTailEvery == 0) {
       for (const auto& unit : units_) {
-        unit->shard.post([this, &unit = *unit] { move_tail(unit); });
+        unit->shard.post([this, &unit = *unit] {
+          move_tail(unit);
+          for (const auto& [id, lane] : unit.lanes) lane->look_around();
+        });
       }
     }
     const bool crowded = report && report->used > 1 && round % kTailEvery == 0;

@@ -136,6 +136,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool recorded() const { return !commit_under_way_ && finished_.empty(); }
   /// Commits what is settled now, without waiting for company.
   void flush();
+  /// From time to time: another lane of the route may have made room, a text may have had its day.
+  void look_around();
   /// Whether the tail must stay where it is: the lane is on it, and has settled more than the store
   /// knows or does not move.
   bool holds_tail(Partition partition) const;

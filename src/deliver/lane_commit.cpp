@@ -65,12 +65,10 @@ void Lane::commit_soon(bool urgent) {
 
 void Lane::flush() {
   see_what_passed();
-  forget_older();
   for (const auto& [partition, progress] : progress_) {
     if (progress.unsaved()) dirty_.insert(partition);
   }
   if (!dirty_.empty() || !writes_.writes.empty()) commit_soon(true);
-  pump();  // another lane of the route may have made room
 }
 
 bool Lane::holds_tail(Partition partition) const {

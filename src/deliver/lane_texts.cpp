@@ -70,6 +70,11 @@ void Lane::forget_older() {
   });
 }
 
+void Lane::look_around() {
+  forget_older();
+  pump();
+}
+
 PartitionOffsets Lane::freeze() {
   frozen_ = true;
   see_what_passed();
