@@ -121,6 +121,7 @@ void Projector::note_position(Pass& pass, const std::vector<Offset>& offsets) {
     next[pass.entries[i].partition] = offsets[i] + 1;
   }
   for (const auto& [partition, offset] : next) {
+    noted_[partition] = offset;
     pass.writes.put(Table::cursors, row_key("projected", fmt::format("{:02x}", partition)),
                     fmt::format(R"({{"log":"{}","next":{}}})", context_.log_uuid, offset));
   }

@@ -95,6 +95,8 @@ class Projector {
   void save(Batch writes);
   /// True when everything handed over is durable.
   bool saved() const { return !commit_under_way_ && pending_.writes.empty(); }
+  /// Per partition, the position behind its last events that the rows know or will know.
+  const PartitionOffsets& noted() const { return noted_; }
 
   /// Brings a projection row up to an event found in the log beyond what was saved (start only).
   static Write fold(const Event& event);
@@ -124,6 +126,7 @@ class Projector {
   Batch committing_;  ///< kept until it is durable
   std::vector<std::shared_ptr<CachedProjection>> pinned_;
   std::vector<std::shared_ptr<CachedProjection>> pinned_committing_;
+  PartitionOffsets noted_{};
   bool commit_under_way_ = false;
   std::list<std::shared_ptr<CachedProjection>> recent_;  ///< most recently used first
   std::unordered_map<std::string, std::list<std::shared_ptr<CachedProjection>>::iterator> cache_;

@@ -144,6 +144,7 @@ class Broker {
   Awaitable<void> announce_dead();
   Awaitable<void> watch_disk();
   void move_tail(ShardUnit& unit);
+  void move_projected(ShardUnit& unit, Batch& batch);
   Awaitable<void> tell_disk_alarm(int alarm);
   Result<watch::DiskReport> measure_disk() const;
   watch::DiskReport disk_report() const;

@@ -77,6 +77,7 @@ void Broker::move_tail(ShardUnit& unit) {
     batch.put(Table::cursors, row_key(kTailOwner, fmt::format("{:02x}", p)),
               route::Progress(tail[p]).encode(log_->uuid()));
   }
+  move_projected(unit, batch);
   if (batch.writes.empty()) return;
   unit.tail_under_way = true;
   auto done = [&unit, tail, changed = std::move(changed)](Result<void> result) {
@@ -89,6 +90,21 @@ void Broker::move_tail(ShardUnit& unit) {
     }
   };
   state_->commit(std::move(batch), Urgency::soon, unit.shard, std::move(done));
+}
+
+// Events that others sent are nobody's projection, but a start would read them all to find that
+// out. What was on the tail a round ago was noted by the projector since, if it was its own; and
+// when the projector has saved everything, the rows reflect it.
+void Broker::move_projected(ShardUnit& unit, Batch& batch) {
+  const PartitionOffsets before = std::exchange(unit.projected_seen, unit.events_tail->next());
+  if (!unit.projector->saved()) return;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (before[p] == kSkipPartition) continue;
+    if (before[p] <= std::max(unit.projected_saved[p], unit.projector->noted()[p])) continue;
+    batch.put(Table::cursors, row_key("projected", fmt::format("{:02x}", p)),
+              route::Progress(before[p]).encode(log_->uuid()));
+    unit.projected_saved[p] = before[p];
+  }
 }
 
 Awaitable<void> Broker::tell_disk_alarm(int alarm) {

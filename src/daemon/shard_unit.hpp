@@ -29,8 +29,10 @@ struct ShardUnit {
   std::unique_ptr<canon::Projector> projector;
   std::unique_ptr<canon::Collector> collector;
   std::unique_ptr<canon::InboxPump> pump;
-  PartitionOffsets tail_saved{};                                ///< as the tail's rows have it
-  bool tail_under_way = false;                                  ///< a commit of them is
+  PartitionOffsets tail_saved{};       ///< as the tail's rows have it
+  bool tail_under_way = false;         ///< a commit of them is
+  PartitionOffsets projected_seen{};   ///< the tail, a round ago
+  PartitionOffsets projected_saved{};  ///< as written here into the rows of `projected`
   std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route id
 };
 
