@@ -22,6 +22,7 @@ struct FieldPlan {
 struct FieldPlan::Field {
   std::string name;
   FieldPlan nested;
+  bool optional = false;  ///< left out of records where the model has no such field
 };
 
 /// One record as read. In `value` an empty value is null (only booleans are ever false), many2one

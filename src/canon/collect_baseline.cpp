@@ -31,11 +31,14 @@ std::string sweep_key(const std::string& model) {
 }
 
 std::string encode(const BaselineMark& mark) {
+  JsonObject programs;
+  for (const auto& [entity, program] : mark.programs) programs.emplace(entity, program);
   return write_json(
       Json(JsonObject{{"state", mark.running ? "running" : "done"},
                       {"mark", to_source_time(mark.mark)},
                       {"shards", mark.shards},
-                      {"entities", JsonArray(mark.covered.begin(), mark.covered.end())}}));
+                      {"entities", JsonArray(mark.covered.begin(), mark.covered.end())},
+                      {"programs", std::move(programs)}}));
 }
 
 Result<BaselineMark> decode_baseline(std::string_view text) {
@@ -51,6 +54,11 @@ Result<BaselineMark> decode_baseline(std::string_view text) {
   }
   for (const Json& entity : entities->get_array()) {
     if (entity.is_string()) mark.covered.emplace(entity.get_string());
+  }
+  if (const Json* programs = find(json, "programs"); programs && programs->is_object()) {
+    for (const auto& [entity, program] : programs->get_object()) {
+      if (program.is_string()) mark.programs[std::string(entity)] = program.get_string();
+    }
   }
   return mark;
 }
@@ -137,6 +145,10 @@ Awaitable<Result<void>> Collector::baseline_batch(PassPtr pass) {
     }
   }
   co_return Result<void>{};
+}
+
+Awaitable<Result<std::size_t>> Collector::announced_of(std::string connection, std::string model) {
+  co_return lane(connection, model).rows.committed();
 }
 
 Awaitable<Result<std::vector<std::int64_t>>> Collector::unseen_in(SweepPage page) {

@@ -177,6 +177,9 @@ void Collector::build_changes_of(Pass& pass, std::size_t index) {
     change.gone = !found || (domain != pass.inside.end() && !domain->second.contains(record.id));
     if (!change.gone) {
       change.value = target.reshape ? reshaped(record.value, target.source->read) : record.value;
+      if (target.past) change.whole = std::make_shared<const Json>(record.value);
+      change.again = row != nullptr && row->backfill == target.entity->name;
+      change.checked = row != nullptr && row->origin == "check";
       change.version = Json(whole_seconds(record.write_date));
       change.silent = is_silent(pass, target, record);
     }
@@ -318,7 +321,9 @@ void Collector::settle_row(Pass& pass, DoorbellRow& row, const ReadRecord& recor
     }
   } else if (found && !told && !changed && !had_changed && !parked_.any(row.record)) {
     ++counters_.unchanged;
-    context_.trail.note({row.record, "collect", connection, "nothing to do", "", row.origin});
+    // Every record of the model is rung after a change of its program: no line for each.
+    if (row.origin != "reread")
+      context_.trail.note({row.record, "collect", connection, "nothing to do", "", row.origin});
   }
   writes.erase(Table::doorbells, store_key(*pass.model, row.id));
   pass.lane->rows.erase(row.id);

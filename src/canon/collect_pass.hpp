@@ -43,9 +43,10 @@ struct Collector::Pass {
 /// How far the full read of a model is: a row of Table::marks.
 struct BaselineMark {
   bool running = false;
-  WallTime mark;                  ///< the source's clock at its beginning
-  std::size_t shards = 0;         ///< that keep a progress row each, while running
-  std::set<std::string> covered;  ///< entities whose full read is done
+  WallTime mark;                                ///< the source's clock at its beginning
+  std::size_t shards = 0;                       ///< that keep a progress row each, while running
+  std::set<std::string> covered;                ///< entities whose full read is done
+  std::map<std::string, std::string> programs;  ///< by entity: with which all of it was read
 };
 
 /// `model` is a model_key.

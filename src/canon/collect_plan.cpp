@@ -65,7 +65,32 @@ void add_source(CollectPlan& plan, const config::Entity& entity,
   }
 }
 
+FieldPlan as_optional(FieldPlan plan) {
+  for (FieldPlan::Field& field : plan.fields) {
+    field.optional = true;
+    field.nested = as_optional(std::move(field.nested));
+  }
+  return plan;
+}
+
+void add_past(CollectPlan& plan, const PastProgram& past) {
+  const auto model = plan.models.find(model_key(past.source.connection, past.source.model));
+  if (model == plan.models.end()) return;
+  for (CollectTarget& target : model->second.targets) {
+    if (target.entity->name != past.entity.name || target.source->program == past.hash) continue;
+    target.past = true;
+    merge(model->second.fields, as_optional(past.read));
+  }
+}
+
 }  // namespace
+
+std::map<std::string, std::string> ModelPlan::programs() const {
+  std::map<std::string, std::string> programs;
+  for (const CollectTarget& target : targets)
+    programs[target.entity->name] += target.source->program;
+  return programs;
+}
 
 std::vector<std::string> ModelPlan::entities() const {
   std::vector<std::string> names;
@@ -88,11 +113,14 @@ std::string record_name(std::string_view connection, std::string_view model, std
   return fmt::format("{}/{}/{}", connection, model, id);
 }
 
-CollectPlanPtr make_collect_plan(config::ConfigPtr config) {
+CollectPlanPtr make_collect_plan(config::ConfigPtr config, const PastPrograms& past) {
   auto plan = std::make_shared<CollectPlan>();
   plan->config = std::move(config);
   for (const auto& [name, entity] : plan->config->entities) {
     for (const config::EntitySource& source : entity.from) add_source(*plan, entity, source);
+  }
+  if (past) {
+    for (const auto& [key, program] : *past) add_past(*plan, program);
   }
   for (auto& [key, model] : plan->models) {
     for (CollectTarget& target : model.targets) {
@@ -105,6 +133,7 @@ CollectPlanPtr make_collect_plan(config::ConfigPtr config) {
 void merge(FieldPlan& plan, const FieldPlan& more) {
   for (const FieldPlan::Field& field : more.fields) {
     if (FieldPlan::Field* known = find_field(plan, field.name)) {
+      known->optional = known->optional && field.optional;
       merge(known->nested, field.nested);
     } else {
       plan.fields.push_back(field);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "canon/past_program.hpp"
 #include "config/model.hpp"
 
 namespace millrace::canon {
@@ -18,6 +19,8 @@ struct CollectTarget {
   const config::EntitySource* source = nullptr;
   /// Another entity follows a relation that this one wants as a plain id.
   bool reshape = false;
+  /// Some projections may be of an older program: it is shown the record as read for all.
+  bool past = false;
 
   bool filtered() const { return source->domain.has_value() || source->only.has_value(); }
   bool silent_at_first() const { return source->first_seen != config::FirstSeen::emit; }
@@ -42,6 +45,8 @@ struct ModelPlan {
 
   /// Names of the entities, sorted.
   std::vector<std::string> entities() const;
+  /// Entity to the programs of its sources here: a full read stands for these.
+  std::map<std::string, std::string> programs() const;
 };
 
 struct CollectPlan {
@@ -56,7 +61,8 @@ std::string model_key(std::string_view connection, std::string_view model);
 /// "connection/model/id"
 std::string record_name(std::string_view connection, std::string_view model, std::int64_t id);
 
-CollectPlanPtr make_collect_plan(config::ConfigPtr config);
+/// `past`: readings bring what these need, too, where the source still has it.
+CollectPlanPtr make_collect_plan(config::ConfigPtr config, const PastPrograms& past = nullptr);
 
 /// Adds the fields of `more` to `plan`, following relations.
 void merge(FieldPlan& plan, const FieldPlan& more);

@@ -46,8 +46,8 @@ Collector::Lane& Collector::lane(std::string_view connection, std::string_view m
   return lanes_[model_key(connection, model)];
 }
 
-Awaitable<Result<void>> Collector::start(config::ConfigPtr config) {
-  plan_ = make_collect_plan(std::move(config));
+Awaitable<Result<void>> Collector::start(config::ConfigPtr config, PastPrograms past) {
+  plan_ = make_collect_plan(std::move(config), past);
   auto marks = co_await load_marks();
   MILLRACE_CO_CHECK_OK(std::move(marks));
   auto parked = co_await load_parked();
@@ -68,8 +68,12 @@ void Collector::stop() {
   watch_->stop();
 }
 
-void Collector::replace(config::ConfigPtr config) {
-  plan_ = make_collect_plan(std::move(config));
+void Collector::look_again() {
+  watch_->look_again();
+}
+
+void Collector::replace(config::ConfigPtr config, const PastPrograms& past) {
+  plan_ = make_collect_plan(std::move(config), past);
   open_lanes();
   for (auto& [key, lane] : lanes_) lane.pause = {};
   pauses_.clear();
@@ -262,6 +266,7 @@ CollectorStatus Collector::status() const {
     if (oldest && (!status.oldest_at || *oldest < *status.oldest_at)) status.oldest_at = oldest;
   }
   status.parked = parked_.size();
+  status.silenced = context_.projector.silenced();
   status.idle = working_ == 0 && waiting_ && watch_->idle();
   return status;
 }

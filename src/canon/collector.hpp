@@ -54,7 +54,8 @@ struct CollectorStatus {
   std::uint64_t baselined = 0;
   std::uint64_t swept = 0;  ///< doorbells rung by sweeps
   std::size_t parked = 0;
-  bool idle = false;  ///< nothing is being read or projected
+  std::map<std::string, std::uint64_t> silenced;  ///< see Projector::silenced
+  bool idle = false;                              ///< nothing is being read or projected
 };
 
 /// A page of a full read: this shard's part of it.
@@ -83,12 +84,14 @@ class Collector final : public DoorbellSink {
   ~Collector() override;
 
   /// Loads what waits. Reading begins at once where the full read is done.
-  Awaitable<Result<void>> start(config::ConfigPtr config);
+  Awaitable<Result<void>> start(config::ConfigPtr config, PastPrograms past = nullptr);
   /// Full reads and sweeps begin; call when the collectors of all shards have started.
   void begin_watching();
   void stop();
   /// New texts from now on; parked records are read again.
-  void replace(config::ConfigPtr config);
+  void replace(config::ConfigPtr config, const PastPrograms& past = nullptr);
+  /// Rows of backfills or checks were written by hand: the watches look at them.
+  void look_again();
 
   void ring(const Doorbell& doorbell, Batch& writes) override;
 
@@ -99,6 +102,8 @@ class Collector final : public DoorbellSink {
   /// Stores the records without a word and, in the same commit, how far the full read is.
   Awaitable<Result<void>> take_baseline(BaselinePage page);
   Awaitable<Result<std::vector<std::int64_t>>> unseen_in(SweepPage page);
+  /// Doorbells of the model that wait and were not rung by the source itself.
+  Awaitable<Result<std::size_t>> announced_of(std::string connection, std::string model);
   /// The full read of the model is done for these entities.
   void open(std::string connection, std::string model, WallTime mark,
             std::set<std::string> entities);

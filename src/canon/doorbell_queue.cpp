@@ -1,5 +1,7 @@
 #include "canon/doorbell_queue.hpp"
 
+#include <algorithm>
+
 namespace millrace::canon {
 
 DoorbellRow* DoorbellQueue::find(std::int64_t id) {
@@ -50,6 +52,11 @@ std::optional<BootTime> DoorbellQueue::next(bool suspects) const {
   const Waiting& queue = suspects ? suspects_ : sound_;
   if (queue.empty()) return std::nullopt;
   return queue.begin()->first;
+}
+
+std::size_t DoorbellQueue::committed() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(rows_, [](const auto& entry) { return entry.second.committed; }));
 }
 
 std::optional<WallTime> DoorbellQueue::oldest() const {

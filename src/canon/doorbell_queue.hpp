@@ -29,6 +29,8 @@ class DoorbellQueue {
   std::optional<BootTime> next(bool suspects) const;
 
   std::size_t size() const { return rows_.size(); }
+  /// Rows that only sweeps, checks, walks and people rang.
+  std::size_t committed() const;
   std::optional<WallTime> oldest() const;
 
  private:

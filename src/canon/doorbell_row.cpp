@@ -33,6 +33,11 @@ bool is_committed_origin(std::string_view origin) {
   return origin != "hook";
 }
 
+std::string_view backfilled_entity(std::string_view origin) {
+  constexpr std::string_view kPrefix = "backfill/";
+  return origin.starts_with(kPrefix) ? origin.substr(kPrefix.size()) : std::string_view();
+}
+
 DoorbellRow make_row(const Doorbell& doorbell, const Clock& clock) {
   DoorbellRow row;
   row.record = record_name(doorbell.connection, doorbell.model, doorbell.id);
@@ -43,6 +48,7 @@ DoorbellRow make_row(const Doorbell& doorbell, const Clock& clock) {
   row.write_date = whole_seconds(doorbell.write_date);
   row.committed = is_committed_origin(doorbell.origin);
   row.baseline = doorbell.origin == "baseline";
+  row.backfill = backfilled_entity(doorbell.origin);
   row.since = row.rung_at = doorbell.received_at;
   row.rung = rung_on_boot_clock(doorbell.received_at, clock);
   row.due = first_due(row, clock);
@@ -55,6 +61,9 @@ void ring_again(DoorbellRow& row, const Doorbell& doorbell, const Clock& clock) 
   row.offset = doorbell.offset;
   row.origin = doorbell.origin;
   row.baseline = row.baseline || doorbell.origin == "baseline";
+  if (const auto entity = backfilled_entity(doorbell.origin); !entity.empty()) {
+    row.backfill = entity;
+  }
   row.write_date = std::max(row.write_date, whole_seconds(doorbell.write_date));
   if (is_committed_origin(doorbell.origin)) {
     // A sweep must not stretch the ladder of a doorbell that may be ahead of its commit.
@@ -106,6 +115,7 @@ std::string encode(const DoorbellRow& row) {
                                     {"origin", row.origin},
                                     {"committed", row.committed},
                                     {"baseline", row.baseline},
+                                    {"backfill", row.backfill},
                                     {"partition", row.partition},
                                     {"offset", static_cast<std::int64_t>(row.offset)}}));
 }
@@ -130,6 +140,7 @@ Result<DoorbellRow> decode_doorbell_row(std::string_view key, std::string_view v
   row.origin = string_or(json, "origin", "hook");
   row.committed = bool_or(json, "committed", false);
   row.baseline = bool_or(json, "baseline", false);
+  row.backfill = string_or(json, "backfill", "");
   row.partition = static_cast<Partition>(int_or(json, "partition", 0));
   row.offset = static_cast<Offset>(int_or(json, "offset", 0));
   row.rung = rung_on_boot_clock(row.rung_at, clock);

@@ -29,6 +29,7 @@ struct DoorbellRow {
   std::string write_date;  ///< the newest any doorbell carried, whole seconds; or empty
   bool committed = true;   ///< only sweeps, checks and people rang: what they saw is committed
   bool baseline = false;   ///< the full read met it and could not read it
+  std::string backfill;    ///< entity whose history is being sent; empty: none
   WallTime since;          ///< the first doorbell
   WallTime rung_at;        ///< the newest doorbell that may be ahead of its commit
 
@@ -52,6 +53,8 @@ struct RowReading {
 
 /// A change may be behind its doorbell only if it was announced after its commit.
 bool is_committed_origin(std::string_view origin);
+/// "backfill/sales_order": whose backfill rang; empty otherwise.
+std::string_view backfilled_entity(std::string_view origin);
 
 DoorbellRow make_row(const Doorbell& doorbell, const Clock& clock);
 /// Another doorbell of the record; sets `due`.

@@ -25,13 +25,13 @@ std::string encode(const Projection& projection) {
   return text;
 }
 
-Result<Projection> decode_projection(std::string_view text) {
-  MILLRACE_TRY(json, parse_json(text));
+namespace {
+
+Projection header_of(const Json& json) {
   Projection projection;
   const std::string_view rev = string_or(json, "rev", "");
   std::from_chars(rev.data(), rev.data() + rev.size(), projection.rev);
   projection.program = string_or(json, "program", "");
-  projection.name = string_or(json, "name", "");
   projection.deleted = bool_or(json, "deleted", false);
   const Json* version = find(json, "version");
   projection.version = version ? write_json(*version) : "null";
@@ -41,6 +41,23 @@ Result<Projection> decode_projection(std::string_view text) {
     std::from_chars(cause.data(), cause.data() + colon, projection.cause_partition);
     std::from_chars(cause.data() + colon + 1, cause.data() + cause.size(), projection.cause_offset);
   }
+  return projection;
+}
+
+}  // namespace
+
+Result<Projection> decode_projection_header(std::string_view text) {
+  // Members stand in the order in which encode() writes them; no text in them has a bare quote.
+  const std::size_t end = text.find(R"(,"name":)");
+  if (end == text.npos) return fail(Errc::corrupt, "a projection row has no name");
+  MILLRACE_TRY(json, parse_json(std::string(text.substr(0, end)) + "}"));
+  return header_of(json);
+}
+
+Result<Projection> decode_projection(std::string_view text) {
+  MILLRACE_TRY(json, parse_json(text));
+  Projection projection = header_of(json);
+  projection.name = string_or(json, "name", "");
   const Json* data = find(json, "data");
   if (data == nullptr) return fail(Errc::corrupt, "a projection row has no data");
   projection.data = canonical_json(*data);

@@ -23,5 +23,7 @@ struct Projection {
 
 std::string encode(const Projection& projection);
 Result<Projection> decode_projection(std::string_view text);
+/// All but `data` and `name`: whole models are gone through for them.
+Result<Projection> decode_projection_header(std::string_view text);
 
 }  // namespace millrace::canon

@@ -265,9 +265,11 @@ ProjectResult Projector::project_one(Pass& pass, const SourceChange& change) {
     }
   }
   auto result = emit(pass, change, *entry, *std::move(data));
-  const bool moved = result.kind == ProjectResult::Kind::emitted ||
-                     result.kind == ProjectResult::Kind::baselined ||
-                     (result.kind == ProjectResult::Kind::unchanged && change.payload);
+  const bool moved =
+      result.kind == ProjectResult::Kind::emitted ||
+      result.kind == ProjectResult::Kind::baselined ||
+      result.kind == ProjectResult::Kind::renewed ||
+      (result.kind == ProjectResult::Kind::unchanged && (change.payload || change.checked));
   if (moved) keep(pass, entry);
   return result;
 }
@@ -283,23 +285,20 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
     last.cause_offset = change.cause_offset;
     last.has_cause = true;
   };
-  if (!first && canonical == last.data) {
+  const bool outdated = !first && last.program != change.source->program;
+  if (!first && canonical == last.data && !change.again) {
     remember_cause();
-    return {ProjectResult::Kind::unchanged, {}, {}};
+    last.program = change.source->program;
+    return {outdated ? ProjectResult::Kind::renewed : ProjectResult::Kind::unchanged, {}, {}};
   }
-  Json before;
-  if (!first) {
-    auto parsed = parse_json(last.data);
-    MILLRACE_INVARIANT(parsed.has_value());
-    before = *std::move(parsed);
+  // Offset 0 is also what a full read writes, which has no doorbell behind it.
+  if (change.again && entry.known && change.cause_offset > 0 && last.has_cause &&
+      last.cause_partition == change.cause_partition && last.cause_offset == change.cause_offset) {
+    return {ProjectResult::Kind::repeated, {}, {}};  // said before a crash, and so it stays
   }
-  std::vector<std::string> types;
-  // A full read is silent at first sight only: what changed since then is news.
-  if (!change.silent || entry.known) {
-    auto judged = events_of(*pass.config, *change.entity, before, data);
-    if (!judged) return {ProjectResult::Kind::failed, judged.error(), {}};
-    types = *std::move(judged);
-  }
+  auto judged = types_of(pass, change, entry, data);
+  if (!judged) return {ProjectResult::Kind::failed, judged.error(), {}};
+  std::vector<std::string> types = *std::move(judged);
   const config::ConfigHost host(*pass.config, nullptr);
   const std::string old_name = first ? "" : last.name;
   entry.known = true;
@@ -317,8 +316,55 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
     Json of_event = i + 1 < types.size() ? data : std::move(data);
     append_event(pass, change, last, types[i], types, std::move(of_event));
   }
-  if (types.empty()) return {ProjectResult::Kind::baselined, {}, {}};
+  if (types.empty()) {
+    return {outdated ? ProjectResult::Kind::renewed : ProjectResult::Kind::baselined, {}, {}};
+  }
   return {ProjectResult::Kind::emitted, {}, std::move(types)};
+}
+
+// Which events the change of a record to `data` is.
+Result<std::vector<std::string>> Projector::types_of(Pass& pass, const SourceChange& change,
+                                                     const CachedProjection& entry,
+                                                     const Json& data) {
+  const Projection& last = entry.value;
+  const bool first = !entry.known || last.deleted;
+  // A full read is silent at first sight only: what changed since then is news.
+  if (change.silent && !entry.known) return std::vector<std::string>{};
+  if (!first && !change.again && last.program != change.source->program) {
+    if (auto types = types_by_past(change, last)) return *std::move(types);
+  }
+  Json before;
+  if (!first && !change.again) {
+    auto parsed = parse_json(last.data);
+    MILLRACE_INVARIANT(parsed.has_value());
+    before = *std::move(parsed);
+  }
+  return events_of(*pass.config, *change.entity, before, data);
+}
+
+// The stored data is of another program: that one, run on the fresh record, knows what is news.
+// nullopt: it fails where the new one does not, so the record is no longer what it was.
+std::optional<std::vector<std::string>> Projector::types_by_past(const SourceChange& change,
+                                                                 const Projection& last) {
+  if (!past_) return std::vector<std::string>{};
+  const auto past = past_->find(program_key(last.program, change.entity->name, *change.source));
+  if (past == past_->end()) {
+    ++silenced_[change.entity->name + ": its old program"];
+    return std::vector<std::string>{};
+  }
+  const Json& record = change.whole ? *change.whole : change.value;
+  auto judgement = judge(past->second, record, last.data, context_.clock.wall_now());
+  if (!judgement) return std::nullopt;
+  if (!judgement->lost_field.empty()) {
+    const std::string what = change.entity->name + ": " + judgement->lost_field;
+    if (silenced_[what]++ == 0) {
+      spdlog::warn(
+          "a field that the old program read is gone, its records are stored without a "
+          "word entity={} field={} record={}",
+          change.entity->name, judgement->lost_field, change.record);
+    }
+  }
+  return std::move(judgement->types);
 }
 
 ProjectResult Projector::emit_deleted(Pass& pass, const SourceChange& change,

@@ -5,12 +5,14 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "canon/past_program.hpp"
 #include "canon/projection.hpp"
 #include "config/host.hpp"
 #include "config/model.hpp"
@@ -37,6 +39,9 @@ struct SourceChange {
   bool payload = false;     ///< the message is the record: repeats and stale ones are dropped
   bool silent = false;      ///< its first sight is stored without a word; later changes speak
   bool gone = false;        ///< confirmed delete
+  bool again = false;       ///< a backfill: said as if seen for the first time
+  bool checked = false;     ///< a check asked: the version is stored even if nothing changed
+  std::shared_ptr<const Json> whole;  ///< with what older programs read; nullptr: `value`
 };
 
 /// Shared by the caller and the projector; not changed while projected.
@@ -47,6 +52,7 @@ struct ProjectResult {
     emitted,
     unchanged,
     baselined,  ///< stored without an event
+    renewed,    ///< the same as before, by another program: stored without a word
     stale,      ///< older than what was applied
     repeated,   ///< an inbox offset already reflected
     filtered,   ///< outside `only`
@@ -91,6 +97,12 @@ class Projector {
   Awaitable<Result<std::vector<ProjectResult>>> project(config::ConfigPtr config,
                                                         ChangesPtr changes, ExtraWrites extra);
 
+  /// Programs that projections may be of; before the configuration that no longer has them.
+  void set_past(PastPrograms past) { past_ = std::move(past); }
+  /// Records stored without a word because their old program reads a field that is gone, by
+  /// "<entity>: <field>".
+  const std::map<std::string, std::uint64_t>& silenced() const { return silenced_; }
+
   /// Writes of the same owner that need no projection, in the same order as the others.
   void save(Batch writes);
   /// True when everything handed over is durable.
@@ -107,6 +119,10 @@ class Projector {
   ProjectResult project_in_order(Pass& pass, const SourceChange& change);
   ProjectResult project_one(Pass& pass, const SourceChange& change);
   ProjectResult emit(Pass& pass, const SourceChange& change, CachedProjection& cached, Json data);
+  Result<std::vector<std::string>> types_of(Pass& pass, const SourceChange& change,
+                                            const CachedProjection& entry, const Json& data);
+  std::optional<std::vector<std::string>> types_by_past(const SourceChange& change,
+                                                        const Projection& last);
   ProjectResult emit_deleted(Pass& pass, const SourceChange& change, CachedProjection& cached);
   void append_event(Pass& pass, const SourceChange& change, Projection& projection,
                     const std::string& type, const std::vector<std::string>& types, Json data);
@@ -131,6 +147,8 @@ class Projector {
   std::list<std::shared_ptr<CachedProjection>> recent_;  ///< most recently used first
   std::unordered_map<std::string, std::list<std::shared_ptr<CachedProjection>>::iterator> cache_;
   std::unordered_map<std::string, std::shared_ptr<config::SchemaValidator>> validators_;
+  PastPrograms past_;
+  std::map<std::string, std::uint64_t> silenced_;
 };
 
 }  // namespace millrace::canon

@@ -31,7 +31,7 @@ bool SourceWatch::outdated(const CollectPlanPtr& plan) const {
 
 void SourceWatch::replace(const CollectPlanPtr& plan) {
   Shard& shard = collector_.context_.shard;
-  for (const auto& [key, watch] : watches_) watch->wake.notify();
+  look_again();
   for (const auto& [key, model] : plan->models) {
     if (model.targets.empty() || !watches(key) || watches_.contains(key)) continue;
     auto watch = std::make_shared<Watch>(key, shard.context());
@@ -75,8 +75,12 @@ milliseconds SourceWatch::until_next(const Watch& watch) const {
   const auto model = collector_.plan_->models.find(watch.key);
   if (model == collector_.plan_->models.end()) return milliseconds(1);
   if (!collector_.lanes_[watch.key].open) return milliseconds(1);
-  if (!model->second.sweep) return kIdle;
-  const auto left = watch.next_sweep - collector_.context_.clock.boot_now();
+  if (!watch.walks_loaded) return milliseconds(1);
+  BootTime next = collector_.context_.clock.boot_now() + kIdle;
+  if (model->second.sweep) next = std::min(next, watch.next_sweep);
+  next = std::min(next, next_check(watch));
+  for (const Walk& walk : watch.walks) next = std::min(next, walk.due);
+  const auto left = next - collector_.context_.clock.boot_now();
   return std::clamp(std::chrono::ceil<milliseconds>(left), milliseconds(1), kIdle);
 }
 
@@ -88,11 +92,28 @@ Awaitable<Result<void>> SourceWatch::step(WatchPtr watch) {
     auto done = co_await full_read(watch, plan);
     co_return done;
   }
+  if (!watch->walks_loaded) {
+    auto loaded = co_await load_walks(watch, plan);
+    MILLRACE_CO_CHECK_OK(std::move(loaded));
+    auto check = co_await load_check(watch, plan);
+    MILLRACE_CO_CHECK_OK(std::move(check));
+  }
   const BootTime now = collector_.context_.clock.boot_now();
-  if (!model.sweep || now < watch->next_sweep) co_return Result<void>{};
-  auto swept = co_await sweep(watch, plan);
-  if (swept) watch->next_sweep = now + *model.sweep;
-  co_return swept;
+  if (model.sweep && now >= watch->next_sweep) {
+    auto swept = co_await sweep(watch, plan);
+    MILLRACE_CO_CHECK_OK(std::move(swept));
+    watch->next_sweep = now + *model.sweep;
+  }
+  if (watch->walks_loaded && next_check(*watch) <= now) {
+    auto checked = co_await run_check(watch, plan);
+    MILLRACE_CO_CHECK_OK(std::move(checked));
+  }
+  for (std::size_t i = 0; i < watch->walks.size() && watch->walks_loaded; ++i) {
+    if (now < watch->walks[i].due || outdated(plan)) continue;
+    auto walked = co_await walk(watch, plan, watch->walks[i]);
+    co_return walked;
+  }
+  co_return Result<void>{};
 }
 
 SourceWatch::ByShard SourceWatch::by_shard(const ModelPlan& model,
@@ -215,6 +236,7 @@ Awaitable<Result<void>> SourceWatch::end_full_read(WatchPtr watch, CollectPlanPt
   const auto entities = model.entities();
   watch->mark.running = false;
   watch->mark.covered.insert(entities.begin(), entities.end());
+  watch->mark.programs = model.programs();
   Batch batch;
   for (std::size_t shard = 0; shard < watch->mark.shards; ++shard) {
     batch.erase(Table::marks, progress_key(watch->key, shard));
@@ -223,6 +245,7 @@ Awaitable<Result<void>> SourceWatch::end_full_read(WatchPtr watch, CollectPlanPt
   auto committed = co_await commit(std::move(batch));
   MILLRACE_CO_CHECK_OK(std::move(committed));
   const CollectorContext& context = collector_.context_;
+  watch->walks_loaded = false;
   for (std::size_t shard = 0; shard < context.shard_count; ++shard) {
     if (shard == context.shard.index()) continue;
     context.on_peer(shard, [connection = model.connection, name = model.model,

@@ -1,6 +1,7 @@
-// What a collector does without being rung: the first full read of a model, and its sweeps. One
-// shard watches a model; records of other shards are handed to their collectors in bounded pages.
-// Promise: a mark moves only after what it stands for is durable.
+// What a collector does without being rung: the first full read of a model, its sweeps, checks of
+// what is stored, and walks through the whole of it (after a change of its program; a backfill).
+// One shard watches a model; records of other shards are handed to their collectors in bounded
+// pages. Promise: a mark moves only after what it stands for is durable.
 #pragma once
 
 #include <functional>
@@ -19,11 +20,13 @@ class SourceWatch {
 
   void replace(const CollectPlanPtr& plan);
   void stop();
+  void look_again();
   /// Every watch waits for its time.
   bool idle() const;
 
  private:
   struct Watch;
+  struct Walk;
   using WatchPtr = std::shared_ptr<Watch>;
   /// Rows of one page by the shard of their record.
   using ByShard = std::vector<std::vector<ListedRecord>>;
@@ -47,6 +50,26 @@ class SourceWatch {
   Awaitable<Result<void>> sweep_model(WatchPtr watch, CollectPlanPtr plan, std::string touching);
   Awaitable<Result<void>> ring_unseen(WatchPtr watch, CollectPlanPtr plan,
                                       std::vector<ListedRecord> rows, bool touched);
+  // watch_check.cpp
+  Awaitable<Result<void>> load_check(WatchPtr watch, CollectPlanPtr plan);
+  Awaitable<Result<void>> save_check(WatchPtr watch);
+  BootTime next_check(const Watch& watch) const;
+  Awaitable<Result<void>> run_check(WatchPtr watch, CollectPlanPtr plan);
+  Awaitable<Result<void>> check_recent(WatchPtr watch, CollectPlanPtr plan);
+  Awaitable<Result<void>> check_whole(WatchPtr watch, CollectPlanPtr plan);
+  Awaitable<Result<void>> ring_gone(WatchPtr watch, CollectPlanPtr plan,
+                                    std::vector<ListedRecord> gone, std::int64_t stored);
+  Awaitable<Result<void>> await_room(WatchPtr watch, CollectPlanPtr plan);
+
+  // watch_walk.cpp
+  Awaitable<Result<void>> load_walks(WatchPtr watch, CollectPlanPtr plan);
+  Awaitable<Result<void>> walk(WatchPtr watch, CollectPlanPtr plan, Walk& walk);
+  Awaitable<Result<void>> end_walk(WatchPtr watch, CollectPlanPtr plan, Walk& walk);
+  static Result<void> by_hand(Watch& watch, Result<void> committed);
+  Awaitable<Result<std::size_t>> announced(CollectPlanPtr plan, std::string key);
+  Awaitable<Result<void>> ring_all(CollectPlanPtr plan, std::string key,
+                                   std::vector<ListedRecord> rows, std::string origin);
+
   Awaitable<Result<microseconds>> source_ahead(std::string connection);
 
   Awaitable<Result<void>> commit(Batch batch);

@@ -31,6 +31,10 @@ struct Values {
   std::vector<std::string> sources;
   std::vector<std::string> types;
   int limit = 100;
+  int sample = 0;
+  int per_second = 100;
+  bool whole = false;
+  bool stop = false;
   bool without_secrets = false;
   bool strict = false;
   bool again = false;
@@ -52,6 +56,7 @@ class Commands {
     declare_dead();
     declare_parked();
     declare_steer();
+    declare_sources();
     declare_keep();
   }
   int run() { return chosen_(); }
@@ -82,6 +87,7 @@ class Commands {
   void declare_parked();
   void declare_steer();
   void declare_moves(CLI::App& routes);
+  void declare_sources();
   void declare_keep();
   int move(std::string_view operation);
   int create_key();
@@ -118,8 +124,10 @@ void Commands::declare_configure() {
           [&] { return run_docs_reference(session_); });
   command(nullptr, "schema", "JSON Schema of the configuration, for editors",
           [&] { return run_schema(session_); });
-  command(nullptr, "plan", "Say what a reload would change",
-          [&] { return call("plan", {}, print_plan); });
+  auto* plan = command(nullptr, "plan", "Say what a reload would change",
+                       [&] { return call("plan", {{"sample", v.sample}}, print_plan); });
+  plan->add_option("--sample", v.sample, "Read so many records, and estimate the events")
+      ->check(CLI::Range(1, 200));
   command(nullptr, "reload", "Take the configuration in, whole or not at all",
           [&] { return call("reload", {}, print_reload); });
 }
@@ -276,6 +284,37 @@ void Commands::declare_moves(CLI::App& routes) {
   }
   for (CLI::App* one : {drain, seek, skip, drop}) {
     one->add_option("NAME", v.name, "Name")->required();
+  }
+}
+
+void Commands::declare_sources() {
+  Values& v = values_;
+  auto* backfill = command(
+      nullptr, "backfill", "Send the history of an entity on purpose, or go on with it", [&] {
+        if (v.name.empty()) return call("backfill.list", {}, print_backfills);
+        if (v.stop) return call("backfill.stop", {{"name", v.name}}, print_backfills);
+        return call("backfill", {{"name", v.name}, {"per_second", v.per_second}}, print_backfills);
+      });
+  backfill->add_option("ENTITY", v.name, "For example sales_order; without it: how far they are");
+  backfill->add_option("--per-second", v.per_second, "Pace, in records")
+      ->check(CLI::Range(1, 100'000));
+  backfill->add_flag("--stop", v.stop, "Stop; `millrace backfill ENTITY` goes on from there");
+  CLI::App* checks = group("checks", "Comparisons of a source with what is stored");
+  auto* run = command(checks, "run", "Compare now: what was written since yesterday", [&] {
+    return call("checks.run",
+                {{"connection", v.connection}, {"model", v.model}, {"whole", v.whole}}, print_done);
+  });
+  run->add_flag("--whole", v.whole, "Every record, which also finds deletes");
+  auto* accept =
+      command(checks, "accept", "Let a check delete the many records it found gone", [&] {
+        return call("checks.accept",
+                    {{"connection", v.connection}, {"model", v.model}, {"reason", v.reason}},
+                    print_done);
+      });
+  accept->add_option("--reason", v.reason, "Why; kept in the audit")->required();
+  for (CLI::App* one : {run, accept}) {
+    one->add_option("CONNECTION", v.connection, "For example odoo")->required();
+    one->add_option("MODEL", v.model, "For example sale.order")->required();
   }
 }
 

@@ -23,6 +23,7 @@ int print_check(std::ostream& out, const Json& answer, WallTime now);
 /// 1 when nothing was applied because of errors.
 int print_reload(std::ostream& out, const Json& answer, WallTime now);
 int print_plan(std::ostream& out, const Json& answer, WallTime now);
+int print_backfills(std::ostream& out, const Json& answer, WallTime now);
 int print_keys(std::ostream& out, const Json& answer, WallTime now);
 int print_new_key(std::ostream& out, const Json& answer, WallTime now);
 /// Rows grouped by cause.

@@ -98,6 +98,14 @@ void print_stores(std::ostream& out, const Json& answer, WallTime now) {
     const std::string oldest = since_text(*doorbells, "oldest_at", now);
     out << (oldest.empty() ? "" : ", the oldest since ") << oldest << '\n';
   }
+  for (const Json& backfill : array_of(answer, "backfills")) {
+    if (text_of(backfill, "state") == "done") continue;
+    out << "Backfill of " << text_of(backfill, "entity") << ": " << text_of(backfill, "state")
+        << ", " << text_of(backfill, "records") << " of about " << text_of(backfill, "about")
+        << " records";
+    const std::string eta = text_of(backfill, "eta_seconds");
+    out << (eta.empty() ? "" : ", about " + eta + " s left") << '\n';
+  }
 }
 
 }  // namespace

@@ -81,7 +81,39 @@ int print_plan(std::ostream& out, const Json& answer, WallTime) {
     return 1;
   }
   print_changes(out, answer);
+  for (const Json& one : member_rows(answer, "rereads")) {
+    out << fmt::format("{}: {} records of {} are read again; what did not change is no news\n",
+                       text_of(one, "entity"), text_of(one, "records"), text_of(one, "model"));
+    const Json* sample = find(one, "sample");
+    if (sample == nullptr || !sample->is_object()) continue;
+    const std::int64_t read = int_or(*sample, "read", 0);
+    const std::int64_t news = int_or(*sample, "news", 0);
+    out << fmt::format("  of {} read now {} would be stored without a word, {} are news", read,
+                       text_of(*sample, "silent"), news);
+    if (read > 0) out << fmt::format(": about {} in all", news * int_or(one, "records", 0) / read);
+    out << '\n';
+    if (int_or(*sample, "failed", 0) > 0) {
+      out << fmt::format("  {} of them cannot be projected by the new program\n",
+                         text_of(*sample, "failed"));
+    }
+  }
   if (!member_rows(answer, "changes").empty()) out << "next: millrace reload\n";
+  return 0;
+}
+
+int print_backfills(std::ostream& out, const Json& answer, WallTime) {
+  TextTable table({"ENTITY", "MODEL", "STATE", "RECORDS", "OF ABOUT", "A SECOND", "LEFT"});
+  for (const Json& one : member_rows(answer, "backfills")) {
+    const std::string eta = text_of(one, "eta_seconds");
+    table.add({text_of(one, "entity"), text_of(one, "model"), text_of(one, "state"),
+               text_of(one, find(one, "records") ? "records" : "rung"), text_of(one, "about"),
+               text_of(one, "per_second"), eta.empty() ? "" : "about " + eta + " s"});
+  }
+  if (table.empty()) {
+    out << "No backfill was ever asked for.\n";
+  } else {
+    table.print(out, 0);
+  }
   return 0;
 }
 

@@ -108,6 +108,10 @@ Result<void> Broker::open_state() {
 Result<void> Broker::recover() {
   MILLRACE_TRY(folded, fold_projections(*state_, *log_));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
+  // The texts are kept before any projection names them.
+  MILLRACE_CHECK_OK(commit_blocking(*state_, canon::program_writes(*config_)));
+  MILLRACE_TRY(past, canon::load_programs(*state_));
+  past_ = std::move(past);
   MILLRACE_TRY(from, inbox_start(*state_, *log_));
   inbox_from_ = from;
   return {};
@@ -277,7 +281,8 @@ Result<void> Broker::start_shards() {
 Awaitable<Result<void>> Broker::start_unit(ShardUnit& unit, PartitionOffsets inbox_from) {
   unit.projector = std::make_unique<canon::Projector>(projector_context(unit));
   unit.collector = make_collector(unit);
-  auto collecting = co_await unit.collector->start(config_);
+  unit.projector->set_past(past_);
+  auto collecting = co_await unit.collector->start(config_, past_);
   MILLRACE_CO_CHECK_OK(std::move(collecting));
   unit.pump =
       std::make_unique<canon::InboxPump>(projector_context(unit), *unit.projector, *unit.collector,

@@ -134,7 +134,7 @@ class Broker {
   void replace_connections(std::map<std::string, ConnectionUnit> connections);
   std::unique_ptr<canon::Collector> make_collector(ShardUnit& unit);
   void publish_sources();
-  void replace_doorbells(const config::ConfigPtr& config);
+  void replace_doorbells(const config::ConfigPtr& config, const canon::PastPrograms& past);
   Awaitable<Json> doorbell_status(Shard& home);
   deliver::TargetStatus source_status(const std::string& connection) const;
   Awaitable<Result<Outcome>> check_source(std::string name, Shard& home);
@@ -175,6 +175,7 @@ class Broker {
   std::unique_ptr<StateStore> state_;
   Installation installation_;
   PartitionOffsets inbox_from_{};
+  canon::PastPrograms past_;  ///< at start
 
   std::unique_ptr<ingress::Counters> counters_;
   std::unique_ptr<ingress::Intake> intake_;

@@ -1,6 +1,8 @@
 // What operators ask for: the handlers of the admin API's operations, by name.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,21 @@ class Operations {
   Awaitable<Result<Json>> check(Json args);
   Awaitable<Result<Json>> fetch(Json args);
   Awaitable<Result<Json>> reload(Json args, bool apply);
+  // operations_sources.cpp
+  Awaitable<Result<Json>> plan(Json args);
+  Awaitable<Result<Json>> sample(config::ConfigPtr wanted, std::string entity, std::string prefix,
+                                 std::int64_t records_max);
+  Awaitable<Result<Json>> backfill(Json args, bool stop);
+  Result<std::string> change_backfill(const std::string& entity, const config::EntitySource& source,
+                                      std::int64_t pace, bool stop);
+  Awaitable<Result<Json>> backfills();
+  Awaitable<Result<Json>> check_model(Json args, bool accept);
+  Result<JsonArray> held_checks();
+  Result<std::string> change_mark(
+      const std::string& key,
+      const std::function<Result<std::string>(const std::optional<std::string>&)>& change);
+  void watches_look_again();
+
   Awaitable<Result<Json>> list_keys();
   Awaitable<Result<Json>> create_key(Json args);
   Awaitable<Result<Json>> revoke_key(Json args);

@@ -295,6 +295,11 @@ Awaitable<Result<Json>> Operations::status(Json) {
   auto count = [this] { return count_stuck(); };
   auto stuck = co_await offload(broker_.readers_->next(), home_, std::move(count));
   if (!stuck) co_return std::unexpected(stuck.error());
+  auto check = [this] { return held_checks(); };
+  auto held = co_await offload(broker_.readers_->next(), home_, std::move(check));
+  if (!held) co_return std::unexpected(held.error());
+  auto sent = co_await backfills();
+  if (!sent) co_return std::unexpected(sent.error());
   const auto config = broker_.config();
   JsonArray routes;
   const auto running = broker_.running_routes();
@@ -302,16 +307,27 @@ Awaitable<Result<Json>> Operations::status(Json) {
     routes.push_back(route_json(route, (*sums)[id]));
   }
   auto doorbells = co_await broker_.doorbell_status(home_);
+  JsonArray wrong = problems(*sums, *disk, *stuck);
+  for (Json& one : *held) wrong.push_back(std::move(one));
+  for (const auto& [what, stored] : doorbells.at("silenced").as_object()) {
+    wrong.push_back(problem(
+        fmt::format("{} records were stored without a word after a change of the configuration: "
+                    "the source no longer has what the old one read ({})",
+                    stored.as_int64(), std::string(what)),
+        {}, "", std::string(what),
+        "compare with the source where it matters; a restart clears this"));
+  }
   JsonObject json{{"name", config->installation.name},
                   {"environment", config->installation.environment},
                   {"version", MILLRACE_VERSION},
                   {"generation", broker_.generation_.load()},
                   {"started_at", to_rfc3339(broker_.started_at_)},
-                  {"problems", problems(*sums, *disk, *stuck)},
+                  {"problems", std::move(wrong)},
                   {"routes", std::move(routes)},
                   {"connections", connections_json()},
                   {"disk", disk_json(*disk, holder_of(*disk, *sums))},
-                  {"doorbells", std::move(doorbells)}};
+                  {"doorbells", std::move(doorbells)},
+                  {"backfills", sent->at("backfills")}};
   co_return Json(std::move(json));
 }
 

@@ -46,7 +46,12 @@ void Operations::add_to(admin::AdminApi& api) {
   add("connections.check", [this](Json args) { return check(std::move(args)); });
   add("fetch", [this](Json args) { return fetch(std::move(args)); });
   add("reload", [this](Json args) { return reload(std::move(args), true); });
-  add("plan", [this](Json args) { return reload(std::move(args), false); });
+  add("plan", [this](Json args) { return plan(std::move(args)); });
+  add("backfill.list", [this](Json) { return backfills(); });
+  add("backfill", [this](Json args) { return backfill(std::move(args), false); });
+  add("backfill.stop", [this](Json args) { return backfill(std::move(args), true); });
+  add("checks.run", [this](Json args) { return check_model(std::move(args), false); });
+  add("checks.accept", [this](Json args) { return check_model(std::move(args), true); });
   add("keys.list", [this](Json) { return list_keys(); });
   add("keys.create", [this](Json args) { return create_key(std::move(args)); });
   add("keys.revoke", [this](Json args) { return revoke_key(std::move(args)); });

@@ -152,22 +152,25 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
   return Json(std::move(answer));
 }
 
-// What can fail comes first, while nothing has been replaced.
 Result<void> Reload::apply(const config::ConfigPtr& wanted) {
   MILLRACE_TRY(tls, load_listener_tls(wanted->installation));
   MILLRACE_TRY(connections, make_connections(*wanted));
   RouteSwap routes(broker_, wanted);
   MILLRACE_CHECK_OK(routes.prepare());
+  // The texts are kept before any projection names them.
+  MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, canon::program_writes(*wanted)));
+  MILLRACE_TRY(past, canon::load_programs(*broker_.state_));
   broker_.replace_connections(std::move(connections));
   broker_.set_config(wanted);
   MILLRACE_CHECK_OK(routes.swap());
   for (const auto& unit : broker_.units_) {
-    unit->shard.post([&unit = *unit, wanted] {
+    unit->shard.post([&unit = *unit, wanted, past] {
+      unit.projector->set_past(past);
       unit.pump->replace(wanted);
       for (const auto& [id, lane] : unit.lanes) lane->release_waiting();
     });
   }
-  broker_.replace_doorbells(wanted);
+  broker_.replace_doorbells(wanted, past);
   broker_.hooks_->set_table(std::make_shared<const ingress::HookTable>(*wanted));
   broker_.events_->set_table(std::make_shared<const ingress::EventsTable>(*wanted));
   broker_.intake_->set_min_free(wanted->installation.retention.min_free_fraction);

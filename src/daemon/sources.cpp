@@ -34,9 +34,9 @@ std::unique_ptr<canon::Collector> Broker::make_collector(ShardUnit& unit) {
   return std::make_unique<canon::Collector>(std::move(context));
 }
 
-void Broker::replace_doorbells(const config::ConfigPtr& config) {
+void Broker::replace_doorbells(const config::ConfigPtr& config, const canon::PastPrograms& past) {
   for (const auto& unit : units_) {
-    unit->shard.post([&unit = *unit, config] { unit.collector->replace(config); });
+    unit->shard.post([&unit = *unit, config, past] { unit.collector->replace(config, past); });
   }
 }
 
@@ -59,6 +59,11 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
     sum.baselined += part.baselined;
     sum.swept += part.swept;
     sum.parked += part.parked;
+    for (const auto& [what, count] : part.silenced) sum.silenced[what] += count;
+  }
+  JsonObject silenced;
+  for (const auto& [what, count] : sum.silenced) {
+    silenced.emplace(what, static_cast<std::int64_t>(count));
   }
   const Json oldest = sum.oldest_at ? Json(to_rfc3339(*sum.oldest_at)) : Json(nullptr);
   co_return Json(JsonObject{{"waiting", sum.waiting},
@@ -72,7 +77,8 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
                             {"dropped_total", sum.dropped},
                             {"baselined_total", sum.baselined},
                             {"swept_total", sum.swept},
-                            {"parked", sum.parked}});
+                            {"parked", sum.parked},
+                            {"silenced", std::move(silenced)}});
 }
 
 deliver::TargetStatus Broker::source_status(const std::string& connection) const {

@@ -107,7 +107,7 @@ Awaitable<Result<OdooPlanPtr>> OdooFields::resolve(std::string model, FieldPlan 
   }
   MILLRACE_CO_TRY(known, co_await fields(model));
   const auto is_unknown = [&](const FieldPlan::Field& field) {
-    return known->find(field.name) == known->end();
+    return !field.optional && known->find(field.name) == known->end();
   };
   if (std::any_of(plan.fields.begin(), plan.fields.end(), is_unknown)) {
     // A module may have been installed since; what was learnt before is not asked twice in a row.
@@ -120,6 +120,7 @@ Awaitable<Result<OdooPlanPtr>> OdooFields::resolve(std::string model, FieldPlan 
   resolved->has_write_date = known->find("write_date") != known->end();
   for (FieldPlan::Field& wanted : plan.fields) {
     const auto found = known->find(wanted.name);
+    if (found == known->end() && wanted.optional) continue;
     if (found == known->end()) co_return std::unexpected(no_field(model, wanted.name));
     OdooPlan::Entry entry{found->second, nullptr};
     if (entry.field.company_dependent) {

@@ -8,6 +8,7 @@
 
 #include "log/file_log.hpp"
 #include "net/callback.hpp"
+#include "state/blocking_commit.hpp"
 #include "state/sqlite_state.hpp"
 
 namespace millrace::canon::test {
@@ -154,8 +155,9 @@ void CanonWorld::start(std::size_t shards) {
     for (const auto& unit : units_) unit->feed->deliver(batch);
   });
   shards_->start();
+  const PastPrograms past = keep_programs();
   for (const auto& unit : units_) {
-    run_on(unit->shard, [this, &unit = *unit]() -> Awaitable<Result<void>> {
+    run_on(unit->shard, [this, past, &unit = *unit]() -> Awaitable<Result<void>> {
       ProjectorContext context{.shard = unit.shard,
                                .log = *log_,
                                .state = *state_,
@@ -187,7 +189,8 @@ void CanonWorld::start(std::size_t shards) {
                                 milliseconds limit) { return wait(unit, wake, limit); }});
       unit.pump =
           std::make_unique<InboxPump>(context, *unit.projector, *unit.collector, *unit.tail, [] {});
-      auto collecting = co_await unit.collector->start(config_);
+      unit.projector->set_past(past);
+      auto collecting = co_await unit.collector->start(config_, past);
       MILLRACE_CO_CHECK_OK(std::move(collecting));
       auto pumping = co_await unit.pump->start(config_, log_->ends(Journal::inbox));
       co_return pumping;
@@ -200,6 +203,13 @@ void CanonWorld::start(std::size_t shards) {
     });
   }
   settle();
+}
+
+PastPrograms CanonWorld::keep_programs() {
+  if (auto kept = commit_blocking(*state_, program_writes(*config_)); !kept) refuse(kept.error());
+  auto past = load_programs(*state_);
+  if (!past) refuse(past.error());
+  return *std::move(past);
 }
 
 void CanonWorld::crash() {
@@ -227,14 +237,35 @@ void CanonWorld::crash() {
 }
 
 void CanonWorld::reload() {
+  const PastPrograms past = keep_programs();
   for (const auto& unit : units_) {
     on_shard(*unit, [&] {
+      unit->projector->set_past(past);
       unit->pump->replace(config_);
-      unit->collector->replace(config_);
+      unit->collector->replace(config_, past);
       return true;
     });
   }
   settle();
+}
+
+void CanonWorld::put_mark(const std::string& key, const std::string& value) {
+  Batch batch;
+  batch.put(Table::marks, key, value);
+  if (auto put = commit_blocking(*state_, std::move(batch)); !put) refuse(put.error());
+  for (const auto& unit : units_) {
+    on_shard(*unit, [&] {
+      unit->collector->look_again();
+      return true;
+    });
+  }
+  settle();
+}
+
+std::string CanonWorld::mark(const std::string& key) {
+  const auto row = state_->get(Table::marks, key);
+  if (!row) refuse(row.error());
+  return row->value_or("");
 }
 
 void CanonWorld::append(const RawMessage& message) {
@@ -359,6 +390,7 @@ CollectorStatus CanonWorld::status() {
     sum.baselined += part.baselined;
     sum.swept += part.swept;
     sum.parked += part.parked;
+    for (const auto& [what, count] : part.silenced) sum.silenced[what] += count;
   }
   return sum;
 }

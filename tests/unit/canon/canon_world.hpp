@@ -58,6 +58,9 @@ class CanonWorld : public ::testing::Test {
   /// Ends them as a crash would: what was not committed is lost.
   void crash();
   void reload();
+  /// A row of Table::marks is written by hand, and the watches look.
+  void put_mark(const std::string& key, const std::string& value);
+  std::string mark(const std::string& key);
 
   /// A doorbell or a payload arrives; returns when it is taken up.
   void ring(std::int64_t id, const std::string& write_date = "", const std::string& origin = "hook",
@@ -97,6 +100,8 @@ class CanonWorld : public ::testing::Test {
   bool is_settled();
   std::vector<LogRecord> records(Journal journal, std::vector<RecordBatchPtr>& kept);
   void append(const RawMessage& message);
+  /// As the daemon does before it uses a configuration.
+  PastPrograms keep_programs();
 
   std::filesystem::path directory_;
   PosixDisk disk_;

@@ -1,0 +1,69 @@
+"""A check finds what rang no bell, deletes among it; many deletes wait for a person."""
+# labels: quick
+
+from millrace_harness import eventually, main
+from odoo_neighbour import OdooScenario
+
+
+class OdooChecks(OdooScenario):
+    def begin(self, count):
+        self.neighbours()
+        self.odoo.control("seed", model="sale.order", count=count, age_days=400)
+        self.start()
+        eventually(lambda: self.doorbells()["baselined_total"] == count, 60, "all were read")
+
+    def check(self, *more):
+        before = self.millrace.log_text().count("checked connection=odoo")
+        # Right after the first reading the model's row may not be there yet.
+        eventually(lambda: self.millrace.cli("checks", "run", "odoo", "sale.order", "--whole",
+                                             *more, expect=None).returncode == 0, 30, "asked")
+        eventually(lambda: self.millrace.log_text().count("checked connection=odoo") > before, 30,
+                   "the check is done")
+
+    def problems(self):
+        found = self.millrace.admin("GET", "/admin/v1/status").json()["problems"]
+        return [one["what"] for one in found]
+
+    def test_a_delete_and_a_change_without_a_bell(self):
+        self.begin(50)
+        self.odoo.control("unlink", model="sale.order", ids=[9])
+        self.odoo.write_order(3, state="sale")
+        self.check()
+        eventually(lambda: len(self.sent()) == 2, 30, lambda: f"two were told: {self.sent()}")
+        self.assertEqual(["DELETE /orders/S00009", "POST /changed S00003 sale"],
+                         sorted(self.sent()))
+        self.await_settled()
+        readings = self.doorbells()["readings_total"]
+        self.check()
+        self.await_settled()
+        self.assertEqual(readings, self.doorbells()["readings_total"], "nothing is left to read")
+
+    def test_many_deletes_wait_for_a_person(self):
+        self.begin(50)
+        gone = list(range(1, 21))
+        self.odoo.control("unlink", model="sale.order", ids=gone)
+        self.check()
+        self.assertEqual(["20 of 50 records of odoo/sale.order are gone at the source: that many "
+                          "deletes wait for a person"], self.problems())
+        self.await_settled()
+        self.assertEqual([], self.sent())
+        self.millrace.cli("checks", "accept", "odoo", "sale.order", "--reason", "cleaned up")
+        expected = [f"DELETE /orders/S{number:05}" for number in gone]
+        eventually(lambda: len(self.sent()) == len(expected), 30, "all were withdrawn")
+        self.assertEqual(expected, sorted(self.sent()))
+        eventually(lambda: not self.problems(), 30, "nothing is wrong any more")
+
+    def test_hidden_is_not_deleted(self):
+        self.begin(50)
+        self.odoo.control("forbid", model="sale.order", ids=[4])
+        self.check()
+        eventually(lambda: self.doorbells()["hidden_total"] == 1, 30, "it is hidden")
+        self.assertEqual([], self.sent())
+        self.odoo.control("permit", model="sale.order", ids=[4])
+        self.odoo.write_order(4, state="sale")
+        self.check()
+        self.await_sent(["POST /changed S00004 sale"])
+
+
+if __name__ == "__main__":
+    main()
