@@ -20,6 +20,11 @@ class OdooChecks(OdooScenario):
         eventually(lambda: self.millrace.log_text().count("checked connection=odoo") > before, 30,
                    "the check is done")
 
+    def finds_nothing(self):
+        self.check()
+        lines = [line for line in self.millrace.log_text().splitlines() if "checked conn" in line]
+        return lines[-1].endswith("different=0 gone=0")
+
     def problems(self):
         found = self.millrace.admin("GET", "/admin/v1/status").json()["problems"]
         return [one["what"] for one in found]
@@ -32,6 +37,8 @@ class OdooChecks(OdooScenario):
         eventually(lambda: len(self.sent()) == 2, 30, lambda: f"two were told: {self.sent()}")
         self.assertEqual(["DELETE /orders/S00009", "POST /changed S00003 sale"],
                          sorted(self.sent()))
+        # What was told is saved a moment later; from then on a check finds nothing.
+        eventually(self.finds_nothing, 30, "a check finds nothing")
         self.await_settled()
         readings = self.doorbells()["readings_total"]
         self.check()
