@@ -340,6 +340,10 @@ void Commands::declare_keep() {
   revoke->add_option("ID", v.id, "The key's id (mk_<id>_...)")->required();
   command(keys, "list", "Keys without their secrets",
           [&] { return call("keys.list", {}, print_keys); });
+  CLI::App* clock = group("clock", "The wall clock");
+  auto* accept = command(clock, "accept", "It is right although it jumped: things age by it again",
+                         [&] { return call("clock.accept", {{"reason", v.reason}}, print_done); });
+  accept->add_option("--reason", v.reason, "Why; kept in the audit")->required();
   CLI::App* state = group("state", "The state store");
   command(state, "verify", "Check every page and every value",
           [&] { return run_state_verify(session_); });

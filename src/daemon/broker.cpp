@@ -77,6 +77,7 @@ Result<void> Broker::open_stores() {
   FileLogOptions log_options{.directory = installation.log_directory,
                              .disk = *disk_,
                              .clock = clock_,
+                             .expiry_clock = &clock_watch_,
                              .stored_ends = [this]() -> Result<std::optional<std::string>> {
                                MILLRACE_CHECK_OK(open_state());
                                return read_journal_ends(*state_);
@@ -90,6 +91,7 @@ Result<void> Broker::open_stores() {
   log_ = std::move(log);
   MILLRACE_TRY(opened, open_installation(*state_, *log_, installation.environment));
   installation_ = opened;
+  MILLRACE_CHECK_OK(trust_clock());
   state_->set_journal_ends([log = log_.get()] { return log->durable_ends(); });
   return {};
 }
@@ -306,10 +308,11 @@ Result<void> Broker::start_ingress() {
   limits.min_free_fraction = installation.retention.min_free_fraction;
   intake_ = std::make_unique<ingress::Intake>(*log_, *counters_, limits);
   intake_->set_disk_free(log_->usage().disk_free_fraction);
-  hooks_ = std::make_unique<ingress::HookEndpoint>(*intake_, *inbox_ids_, *counters_, clock_);
+  hooks_ = std::make_unique<ingress::HookEndpoint>(*intake_, *inbox_ids_, *counters_,
+                                                   ingress::Clocks{clock_, clock_watch_});
   hooks_->set_table(std::make_shared<const ingress::HookTable>(*config_));
-  events_ =
-      std::make_unique<ingress::EventsEndpoint>(*intake_, *event_ids_, *keys_, *counters_, clock_);
+  events_ = std::make_unique<ingress::EventsEndpoint>(*intake_, *event_ids_, *keys_, *counters_,
+                                                      ingress::Clocks{clock_, clock_watch_});
   events_->set_table(std::make_shared<const ingress::EventsTable>(*config_));
   plane_ = std::make_unique<ingress::DataPlane>(*hooks_, *events_);
   HttpServerOptions options;

@@ -32,6 +32,7 @@
 #include "net/shard.hpp"
 #include "state/installation.hpp"
 #include "storage/disk.hpp"
+#include "watch/clock_watch.hpp"
 #include "watch/disk_budget.hpp"
 
 namespace millrace::daemon {
@@ -148,6 +149,8 @@ class Broker {
   Awaitable<void> tell_disk_alarm(int alarm);
   Result<watch::DiskReport> measure_disk() const;
   watch::DiskReport disk_report() const;
+  Result<void> trust_clock();
+  void note_clock();
   Awaitable<void> trim_journals();
   bool drained();
 
@@ -166,6 +169,7 @@ class Broker {
   config::ConfigPtr config_;
   const ConnectorRegistry& registry_;
   Clock& clock_ = system_clock();
+  watch::ClockWatch clock_watch_{clock_, watch::machine_boot_id()};  ///< what grows old goes by it
   WallTime started_at_;
 
   std::unique_ptr<Disk> disk_;
@@ -193,6 +197,7 @@ class Broker {
   std::vector<std::unique_ptr<ShardUnit>> units_;
   std::unique_ptr<Notifier> announce_;
   TlsContextPtr tls_;  ///< what both servers begin with; nullptr: plain
+  std::uint64_t clock_changes_ = 0;  ///< of clock_watch_, as saved
   std::unique_ptr<HttpServer> data_server_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<admin::AdminApi> admin_api_;

@@ -42,6 +42,7 @@ Awaitable<void> Broker::watch_disk() {
       const std::lock_guard lock(disk_mutex_);
       disk_report_ = *report;
     }
+    note_clock();
     // Idle routes follow the log, so that a start has little to read.
     if (round % kTailEvery == 0) {
       for (const auto& unit : units_) {
@@ -128,7 +129,8 @@ Awaitable<void> Broker::trim_journals() {
   Shard& shard = shards_->at(0);
   auto trim = [this]() -> Result<void> {
     MILLRACE_TRY(owners, read_owners(*state_, *log_));
-    return watch::trim_log(*log_, config()->installation.retention, owners, clock_.wall_now());
+    return watch::trim_log(*log_, config()->installation.retention, owners,
+                           clock_watch_.wall_now());
   };
   auto trimmed = co_await offload(readers_->next(), shard, std::move(trim));
   if (!trimmed) spdlog::warn("old segments cannot be dropped error={}", trimmed.error().message);

@@ -199,6 +199,10 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
     }
   }
   add_disk_problems(list, disk, holder_of(disk, sums));
+  if (const auto jump = broker_.clock_watch_.jump()) {
+    list.push_back(problem(watch::describe(*jump), jump->since, "", "clock",
+                           "correct the clock, or: millrace clock accept --reason TEXT"));
+  }
   for (const auto& [owner, count] : stuck) {
     const bool unreadable = owner.starts_with("collect.");
     list.push_back(problem(

@@ -24,7 +24,7 @@ struct Lane::Item {
   bool unanswered = false;  ///< it may have been applied: the target is asked before it is sent
   int attempts = 0;
   BootTime first_attempt{};
-  BootTime retry_at{};  ///< while it waits in memory
+  BootTime retry_at{};  ///< while it waits in memory, or its row does
   std::optional<microseconds> odometer_first;
   milliseconds spent_before{0};
   int answer_status = 0;

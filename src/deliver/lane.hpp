@@ -191,6 +191,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   // lane_parked.cpp
   Awaitable<Result<void>> load_parked();
+  BootTime due_after_load(const ParkedRow& row) const;
   ParkedRow row_of(const Item& item) const;
   void write_row(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
                  milliseconds delay, std::string waits_for);

@@ -35,13 +35,21 @@ Awaitable<Result<void>> Lane::load_parked() {
         auto parked = decode_parked_row(row.value);
         if (!parked) co_return std::unexpected(parked.error());
         parked_.put(hash64(parked->record),
-                    {row.key, parked->state, parked->next_at, parked->waits_for});
+                    {row.key, parked->state, due_after_load(*parked), parked->waits_for});
       }
       if (rows->size() < kRowsPerScan) break;
       after = rows->back().key;
     }
   }
   co_return Result<void>{};
+}
+
+// From here on the boot clock counts. A row that was parked by a wall clock far ahead does not wait
+// longer than any retry does.
+BootTime Lane::due_after_load(const ParkedRow& row) const {
+  const auto wait = row.next_at - context_.clock.wall_now();
+  return context_.clock.boot_now() +
+         std::clamp<microseconds>(wait, microseconds(0), route().retry.max_interval);
 }
 
 ParkedRow Lane::row_of(const Item& item) const {
@@ -104,6 +112,7 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   row.attempts = item->attempts;
   row.spent = item->spent_before;
   row.next_at = context_.clock.wall_now() + delay;
+  item->retry_at = context_.clock.boot_now() + delay;
   row.answer_status = item->answer_status;
   row.answer_body = item->answer_body;
   if (item->rendered) {
@@ -115,8 +124,8 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   if (state == ParkedState::dead) announce_dead(row);
   writes_.put(Table::parked, row.key(), encode(row));
   // Blocks its record from now on, but is not taken up again before its row is committed.
-  parked_.put(item->record,
-              {row.key(), state, comes_back(state) ? WallTime::max() : row.next_at, row.waits_for});
+  parked_.put(item->record, {row.key(), state, comes_back(state) ? BootTime::max() : item->retry_at,
+                             row.waits_for});
   item->row = std::move(row);
 }
 
@@ -145,14 +154,14 @@ void Lane::row_committed(const ItemPtr& item) {
     parked_.erase(item->record, row.key());
     forget_delivered(row.record);
   } else {
-    parked_.put(item->record, {row.key(), row.state, row.next_at, row.waits_for});
+    parked_.put(item->record, {row.key(), row.state, item->retry_at, row.waits_for});
   }
 }
 
 void Lane::retry_parked() {
   // Parked retries use at most a quarter of the connection, so that they hold up nobody.
   const int places = std::max(1, target_->in_flight_max() / 4);
-  const WallTime now = context_.clock.wall_now();
+  const BootTime now = context_.clock.boot_now();
   while (!stopping_ && !paused_ && !frozen_ && parked_outstanding_ < places && !commit_stuck_) {
     const auto due = parked_.take_due(now);
     if (!due) break;
@@ -168,7 +177,7 @@ void Lane::retry_parked() {
 Awaitable<void> Lane::parked_timer(std::shared_ptr<Lane> self) {
   const auto next = parked_.next_due();
   if (next) {
-    const auto wait = std::chrono::ceil<milliseconds>(*next - context_.clock.wall_now());
+    const auto wait = std::chrono::ceil<milliseconds>(*next - context_.clock.boot_now());
     co_await sleep_for(std::clamp<milliseconds>(wait, milliseconds(10), kTimerMax));
   }
   parked_timer_running_ = false;
@@ -189,7 +198,7 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   const ItemPtr item = row ? item_of(*row) : nullptr;
   if (!item) {
     spdlog::error("a parked row cannot be used route={} id={}", id_, row ? row->id() : key);
-    parked_.put(record, {key, ParkedState::needs_decision, WallTime::max(), {}});
+    parked_.put(record, {key, ParkedState::needs_decision, BootTime::max(), {}});
     co_return;
   }
   if (stopping_) co_return;
@@ -232,11 +241,11 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
 }
 
 void Lane::reference_bound(const std::string& key) {
-  if (parked_.reference_bound(key, context_.clock.wall_now()) > 0) retry_parked();
+  if (parked_.reference_bound(key, context_.clock.boot_now()) > 0) retry_parked();
 }
 
 void Lane::release_waiting() {
-  if (parked_.release_waiting(context_.clock.wall_now()) > 0) retry_parked();
+  if (parked_.release_waiting(context_.clock.boot_now()) > 0) retry_parked();
 }
 
 // What a person's word makes of a row: the writes, and the row as it then stands.
@@ -335,9 +344,9 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
   auto done = co_await await_callback<Result<void>>(context_.shard, std::move(start));
   if (!done) co_return std::unexpected(done.error());
   if (row.key() != old_key) {
-    parked_.put(record, {old_key, ParkedState::resubmitted, WallTime::max(), {}});
+    parked_.put(record, {old_key, ParkedState::resubmitted, BootTime::max(), {}});
   }
-  parked_.put(record, {row.key(), row.state, row.next_at, row.waits_for});
+  parked_.put(record, {row.key(), row.state, context_.clock.boot_now(), row.waits_for});
   context_.trail.note({row.record, "operator", id_, to_string(row.state),
                        string_or(row.payload, "id", ""), row.reason});
   spdlog::info("parked row decided route={} id={} was={} is={} reason=\"{}\"", id_, row.id(),

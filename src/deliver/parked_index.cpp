@@ -128,13 +128,13 @@ void ParkedIndex::schedule(std::uint64_t record) {
                            ref.state == ParkedState::held ||
                            ref.state == ParkedState::waiting_reference;
     if (!by_itself) return;
-    due_.emplace(ref.next_at, record);
-    scheduled_.emplace(record, ref.next_at);
+    due_.emplace(ref.due, record);
+    scheduled_.emplace(record, ref.due);
     return;
   }
 }
 
-std::optional<std::pair<std::uint64_t, std::string>> ParkedIndex::take_due(WallTime now) {
+std::optional<std::pair<std::uint64_t, std::string>> ParkedIndex::take_due(BootTime now) {
   if (due_.empty() || due_.begin()->first > now) return std::nullopt;
   const std::uint64_t record = due_.begin()->second;
   due_.erase(due_.begin());
@@ -147,18 +147,18 @@ std::optional<std::pair<std::uint64_t, std::string>> ParkedIndex::take_due(WallT
   return std::nullopt;
 }
 
-std::optional<WallTime> ParkedIndex::next_due() const {
+std::optional<BootTime> ParkedIndex::next_due() const {
   return due_.empty() ? std::nullopt : std::optional(due_.begin()->first);
 }
 
-std::size_t ParkedIndex::reference_bound(const std::string& key, WallTime now) {
+std::size_t ParkedIndex::reference_bound(const std::string& key, BootTime now) {
   if (counts_[ParkedState::waiting_reference] == 0) return 0;
   std::size_t released = 0;
   for (auto& [record, refs] : records_) {
     bool touched = false;
     for (Ref& ref : refs) {
       if (ref.state != ParkedState::waiting_reference || ref.waits_for != key) continue;
-      ref.next_at = now;
+      ref.due = now;
       touched = true;
     }
     if (!touched || !scheduled_.contains(record)) continue;
@@ -168,12 +168,12 @@ std::size_t ParkedIndex::reference_bound(const std::string& key, WallTime now) {
   return released;
 }
 
-std::size_t ParkedIndex::release_waiting(WallTime now) {
+std::size_t ParkedIndex::release_waiting(BootTime now) {
   std::size_t released = 0;
   for (auto& [record, refs] : records_) {
     for (Ref& ref : refs) {
       if (ref.state != ParkedState::waiting_reference) continue;
-      ref.next_at = now;
+      ref.due = now;
       ++released;
     }
     if (scheduled_.contains(record)) schedule(record);

@@ -24,7 +24,7 @@ class ParkedIndex {
   struct Ref {
     std::string key;  ///< rows of one record sort by offset, then send
     ParkedState state = ParkedState::retrying;
-    WallTime next_at;
+    BootTime due;
     std::string waits_for;
     bool taken = false;  ///< being tried now
   };
@@ -57,13 +57,13 @@ class ParkedIndex {
   std::optional<ParkedState> blocks(std::uint64_t record) const;
   /// The key of a row that may be tried now: due, and first of its record. It counts as taken until
   /// put or erase names it again.
-  std::optional<std::pair<std::uint64_t, std::string>> take_due(WallTime now);
+  std::optional<std::pair<std::uint64_t, std::string>> take_due(BootTime now);
   /// When the next row is due; nullopt: none.
-  std::optional<WallTime> next_due() const;
+  std::optional<BootTime> next_due() const;
   /// Rows that wait for this key of the identity map become due now.
-  std::size_t reference_bound(const std::string& key, WallTime now);
+  std::size_t reference_bound(const std::string& key, BootTime now);
   /// Rows waiting for a reference or a table become due (reload).
-  std::size_t release_waiting(WallTime now);
+  std::size_t release_waiting(BootTime now);
 
   std::size_t size() const { return size_; }
   /// Rows that are not decided for good: neither resubmitted nor discarded.
@@ -80,8 +80,8 @@ class ParkedIndex {
   ParkedTotal total_;
   std::unordered_map<std::uint64_t, Offset> delivered_;
   std::unordered_map<std::uint64_t, std::vector<Ref>> records_;  ///< refs sorted by key
-  std::set<std::pair<WallTime, std::uint64_t>> due_;             ///< first row of each record
-  std::unordered_map<std::uint64_t, WallTime> scheduled_;
+  std::set<std::pair<BootTime, std::uint64_t>> due_;             ///< first row of each record
+  std::unordered_map<std::uint64_t, BootTime> scheduled_;
   std::map<ParkedState, std::size_t> counts_;
   std::size_t size_ = 0;
 };

@@ -44,12 +44,12 @@ const EventsTable::EntityRule* EventsTable::find(std::string_view entity) const 
 }
 
 EventsEndpoint::EventsEndpoint(Intake& intake, DedupeIndex& dedupe, KeyStore& keys,
-                               Counters& counters, Clock& clock)
+                               Counters& counters, Clocks clocks)
     : intake_(intake),
       dedupe_(dedupe),
       keys_(keys),
       counters_(counters),
-      clock_(clock),
+      clocks_(clocks),
       table_(std::make_shared<const EventsTable>()) {}
 
 void EventsEndpoint::set_table(EventsTablePtr table) {
@@ -93,7 +93,7 @@ std::optional<EventRefusal> EventsEndpoint::check(Event& event, const ApiKey& ke
 
 std::expected<EventsEndpoint::Ready, HttpResponse> EventsEndpoint::read_events(
     const IncomingRequest& request, const ApiKey& key) {
-  auto sent = read_cloud_events(request.headers, request.body, clock_.wall_now());
+  auto sent = read_cloud_events(request.headers, request.body, clocks_.wall.wall_now());
   if (!sent) return std::unexpected(refuse(sent.error()));
   EventsTablePtr table;
   {
@@ -160,7 +160,7 @@ Awaitable<std::optional<HttpResponse>> EventsEndpoint::answer_repeat(Ready& read
   const RequestIds* request = ready.request.ids();
   if (request == nullptr) co_return std::nullopt;
   std::vector<RecordId> ids{request->key, request->same};
-  const auto known = co_await intake_.look_up(dedupe_, std::move(ids), clock_, shard);
+  const auto known = co_await intake_.look_up(dedupe_, std::move(ids), clocks_.expiry, shard);
   if (!known) co_return refusal(known.error());
   if ((*known)[1]) {
     for (Item& item : ready.items) item.duplicate = true;
@@ -177,7 +177,7 @@ Awaitable<Result<EventsEndpoint::Awaited>> EventsEndpoint::append_fresh(Ready& r
   for (const Item& item : ready.items) {
     if (!item.duplicate) ids.push_back(item.key);
   }
-  auto claims = co_await intake_.claim(dedupe_, std::move(ids), clock_, shard);
+  auto claims = co_await intake_.claim(dedupe_, std::move(ids), clocks_.expiry, shard);
   if (!claims) co_return std::unexpected(std::move(claims).error());
   Awaited awaited;
   std::vector<LogEntry> group;
@@ -199,8 +199,8 @@ Awaitable<Result<EventsEndpoint::Awaited>> EventsEndpoint::append_fresh(Ready& r
                              request = std::move(ready.request)](bool durable) mutable {
     for (PendingId& id : pending) id.settle(durable);
     if (!durable || request.ids() == nullptr) return;
-    dedupe_.remember(request.ids()->key, clock_.wall_now());
-    dedupe_.remember(request.ids()->same, clock_.wall_now());
+    dedupe_.remember(request.ids()->key, clocks_.expiry.wall_now());
+    dedupe_.remember(request.ids()->same, clocks_.expiry.wall_now());
   };
   if (group.empty()) {
     settled(true);

@@ -53,7 +53,7 @@ class EventsEndpoint {
  public:
   /// All references outlive the endpoint.
   EventsEndpoint(Intake& intake, DedupeIndex& dedupe, KeyStore& keys, Counters& counters,
-                 Clock& clock);
+                 Clocks clocks);
 
   void set_table(EventsTablePtr table);
   Awaitable<HttpResponse> handle(IncomingRequest request);
@@ -85,7 +85,7 @@ class EventsEndpoint {
   DedupeIndex& dedupe_;
   KeyStore& keys_;
   Counters& counters_;
-  Clock& clock_;
+  Clocks clocks_;
   IdempotencyKeys requests_;
   mutable std::mutex mutex_;
   EventsTablePtr table_;

@@ -32,11 +32,11 @@ std::optional<HookPath> parse_path(std::string_view path) {
 
 }  // namespace
 
-HookEndpoint::HookEndpoint(Intake& intake, DedupeIndex& dedupe, Counters& counters, Clock& clock)
+HookEndpoint::HookEndpoint(Intake& intake, DedupeIndex& dedupe, Counters& counters, Clocks clocks)
     : intake_(intake),
       dedupe_(dedupe),
       counters_(counters),
-      clock_(clock),
+      clocks_(clocks),
       table_(std::make_shared<const HookTable>()) {}
 
 void HookEndpoint::set_table(HookTablePtr table) {
@@ -71,7 +71,7 @@ std::expected<const HookSource*, HttpResponse> HookEndpoint::authenticate(
     return std::unexpected(problem(413, "", "the body is larger than this connection takes"));
   }
   if (source->verify &&
-      !verify_request(*source->verify, request.headers, request.body, clock_.wall_now())) {
+      !verify_request(*source->verify, request.headers, request.body, clocks_.wall.wall_now())) {
     ++counters_.hooks_unverified;
     HttpResponse refused = problem(401, "", "the signature or its time does not fit");
     refused.headers.emplace_back("WWW-Authenticate", "Webhook-Signature");
@@ -88,7 +88,8 @@ std::expected<HookEndpoint::Ready, HttpResponse> HookEndpoint::prepare(IncomingR
   if (const auto admitted = intake_.admit(); !admitted) {
     return std::unexpected(refusal(admitted.error()));
   }
-  ReadHook hook = read_hook(**source, request.headers, std::move(request.body), clock_.wall_now());
+  ReadHook hook =
+      read_hook(**source, request.headers, std::move(request.body), clocks_.wall.wall_now());
   if (hook.model_not_read) {
     ++counters_.hooks_model_not_read;
     return std::unexpected(accepted_hook());
@@ -119,7 +120,7 @@ Awaitable<HttpResponse> HookEndpoint::handle(IncomingRequest request) {
   Intake::Settled settled;
   if (ready->key) {
     std::vector<RecordId> ids{*ready->key};
-    auto claims = co_await intake_.claim(dedupe_, std::move(ids), clock_, shard);
+    auto claims = co_await intake_.claim(dedupe_, std::move(ids), clocks_.expiry, shard);
     if (!claims) co_return refusal(claims.error());
     if (claims->front().seen != Seen::fresh) {
       HttpResponse answer = co_await answer_duplicate(*ready->key, claims->front().seen, shard);

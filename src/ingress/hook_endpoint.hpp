@@ -6,7 +6,7 @@
 //   Counters counters;
 //   Intake intake(log, counters, {.min_free_fraction = config.installation.retention...});
 //   DedupeIndex inbox_ids({.journal = Journal::inbox});  // before the log is opened, which tells
-//   it HookEndpoint hooks(intake, dedupe, counters, system_clock());
+//   it HookEndpoint hooks(intake, dedupe, counters, {system_clock(), expiry});
 //   hooks.set_table(std::make_shared<const HookTable>(config));     // again at each reload
 //   EventsEndpoint events(...);                      // events_endpoint.hpp
 //   DataPlane plane(hooks, events);                  // data_plane.hpp
@@ -33,7 +33,7 @@ namespace millrace::ingress {
 class HookEndpoint {
  public:
   /// All references outlive the endpoint.
-  HookEndpoint(Intake& intake, DedupeIndex& dedupe, Counters& counters, Clock& clock);
+  HookEndpoint(Intake& intake, DedupeIndex& dedupe, Counters& counters, Clocks clocks);
 
   /// What follows uses `table`; requests under way keep theirs.
   void set_table(HookTablePtr table);
@@ -60,7 +60,7 @@ class HookEndpoint {
   Intake& intake_;
   DedupeIndex& dedupe_;
   Counters& counters_;
-  Clock& clock_;
+  Clocks clocks_;
   mutable std::mutex mutex_;
   HookTablePtr table_;
 };

@@ -18,6 +18,12 @@
 
 namespace millrace::ingress {
 
+/// Signatures and receipts go by the wall clock, the ages of ids by the one that never jumps.
+struct Clocks {
+  Clock& wall;
+  Clock& expiry;
+};
+
 /// A fresh id of a DedupeIndex. Unless it is settled it becomes free again when destroyed: the
 /// request was cancelled, or its append did not happen.
 class PendingId {

@@ -144,8 +144,9 @@ Result<void> FileLog::start(std::array<std::vector<SegmentPtr>, kJournalCount> s
 Result<void> FileLog::start_keeper(const Appenders& appenders) {
   log::SideKeeper::Catalogs catalogs;
   for (std::size_t i = 0; i < kJournalCount; ++i) catalogs[i] = appenders[i]->catalog();
+  const Clock* expiry = options_.expiry_clock != nullptr ? options_.expiry_clock : &options_.clock;
   MILLRACE_TRY(keeper, log::SideKeeper::open({.disk = &options_.disk,
-                                              .clock = &options_.clock,
+                                              .clock = expiry,
                                               .directory = options_.directory,
                                               .log_uuid = uuid_,
                                               .index_bytes = options_.index_bytes,

@@ -19,6 +19,7 @@ struct FileLogOptions {
   std::filesystem::path directory;  ///< made if absent; locked as long as the log is open
   Disk& disk;                       ///< outlives the log and its readers
   const Clock& clock;
+  const Clock* expiry_clock = nullptr;  ///< by which ids grow old; nullptr: `clock`
   std::uint64_t segment_bytes = std::uint64_t{128} << 20;
   std::uint64_t index_bytes = std::uint64_t{4} << 20;  ///< distance of sparse index entries
   milliseconds idle_mark{100};    ///< after this long without an append the mark is written

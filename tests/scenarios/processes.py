@@ -90,6 +90,7 @@ class Broker:
         self.port, self.admin_port = port, admin_port
         self.log = self.config.parent / f"{self.config.name}.millraced.log"
         self.process = None
+        self.environment = {}  # more of it, for millraced alone
 
     # -- life ----------------------------------------------------------------------------------
     def start(self, ready=True, under=()):
@@ -98,7 +99,7 @@ class Broker:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 [*under, program("millraced"), "--config", self.config], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
+                stdout=log, stderr=log, env={**os.environ, **self.environment})
         if ready:
             eventually(self.ready, within=READY_WITHIN, what="millraced is ready")
         return self

@@ -5,7 +5,7 @@
 namespace millrace::deliver {
 namespace {
 
-const WallTime kNow = *parse_rfc3339("2026-11-21T22:00:00Z");
+const BootTime kNow{seconds(5000)};
 
 ParkedIndex::Ref ref(std::string key, ParkedState state, milliseconds due = milliseconds{0}) {
   return {std::move(key), state, kNow + due, {}};

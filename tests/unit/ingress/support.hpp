@@ -234,8 +234,8 @@ class Harness {
   DedupeIndex inbox_ids{{.journal = Journal::inbox}};
   DedupeIndex event_ids{{.journal = Journal::events}};
   KeyStore keys{state, clock};
-  HookEndpoint hooks{intake, inbox_ids, counters, clock};
-  EventsEndpoint events{intake, event_ids, keys, counters, clock};
+  HookEndpoint hooks{intake, inbox_ids, counters, {clock, clock}};
+  EventsEndpoint events{intake, event_ids, keys, counters, {clock, clock}};
   DataPlane plane{hooks, events};
   std::vector<std::unique_ptr<std::promise<HttpResponse>>> promises;
   Shard shard{"test"};
