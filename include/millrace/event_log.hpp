@@ -132,6 +132,15 @@ class EventLog {
   /// The sealed segments, the oldest first.
   virtual std::vector<SealedPart> sealed_parts(Journal) const { return {}; }
 
+  struct StoredFile {
+    std::string path;         ///< below the log's directory
+    std::uint64_t bytes = 0;  ///< how much of it is the log; sealed files never change
+    bool derived = false;     ///< can be made again from the others; may be gone when it is read
+  };
+  /// What a copy of the log is made of; nothing where it does not lie in files. The inbox is listed
+  /// after the events, so that what an event came from is never missing. Blocking.
+  virtual Result<std::vector<StoredFile>> stored_files() const { return std::vector<StoredFile>(); }
+
   /// Drops sealed segments whose records are all older than `older_than` and below `keep_from`.
   virtual Result<void> trim(Journal journal, WallTime older_than,
                             const PartitionOffsets& keep_from) = 0;

@@ -59,6 +59,8 @@ constexpr std::array kOperations{
                   "Compares a model with what is stored, now."},
     OperationSpec{"checks.accept", "POST", "/admin/v1/checks/accept", "connection, model, reason",
                   "Lets a check delete what it found gone."},
+    OperationSpec{"backup", "POST", "/admin/v1/backup", "directory",
+                  "Copies state and log into a new directory of this machine."},
     OperationSpec{"clock.accept", "POST", "/admin/v1/clock/accept", "reason",
                   "The wall clock is right although it jumped."},
     OperationSpec{"keys.list", "GET", "/admin/v1/keys", "", "API keys, without their secrets."},

@@ -2,14 +2,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "cli/offline.hpp"
+#include "cli/restore.hpp"
 #include "cli/session.hpp"
 #include "expr/eval_command.hpp"
 
 namespace millrace::cli {
 namespace {
+
+// A backup reads and writes the whole log.
+constexpr milliseconds kBackupLimit{4 * 3600 * 1000};
 
 /// What the parser fills in; one field a thing that commands can be given.
 struct Values {
@@ -340,6 +345,15 @@ void Commands::declare_keep() {
   revoke->add_option("ID", v.id, "The key's id (mk_<id>_...)")->required();
   command(keys, "list", "Keys without their secrets",
           [&] { return call("keys.list", {}, print_keys); });
+  auto* backup = command(nullptr, "backup", "Copy state and log of the running daemon", [&] {
+    const std::string place = std::filesystem::absolute(v.directory).lexically_normal().string();
+    return run_operation(session_, "backup", {{"directory", place}}, print_done, kBackupLimit);
+  });
+  auto* restore =
+      command(nullptr, "restore", "With millraced stopped: make a backup the state and log",
+              [&] { return run_restore(session_, v.directory); });
+  backup->add_option("DIR", v.directory, "New directory, written by millraced")->required();
+  restore->add_option("DIR", v.directory, "Directory that `backup` made")->required();
   CLI::App* clock = group("clock", "The wall clock");
   auto* accept = command(clock, "accept", "It is right although it jumped: things age by it again",
                          [&] { return call("clock.accept", {{"reason", v.reason}}, print_done); });

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/config_tests.hpp"
+#include "cli/state_check.hpp"
 #include "cli/text.hpp"
 #include "config/load.hpp"
 #include "config/problems.hpp"
@@ -160,9 +161,16 @@ int run_state_verify(const Session& session) {
   if (!installation) return cannot(session, installation.error());
   const auto findings = verify_sqlite_state(installation->state_path);
   if (!findings) return cannot(session, findings.error());
-  for (const std::string& finding : *findings) session.out << finding << '\n';
-  if (findings->empty()) session.out << "the state store is sound\n";
-  return findings->empty() ? kOk : kFindings;
+  std::vector<std::string> all = *findings;
+  if (all.empty()) {
+    // Rows of a damaged file say nothing about the log.
+    auto against_log = check_state_against_log(*installation);
+    if (!against_log) return cannot(session, against_log.error());
+    all = *std::move(against_log);
+  }
+  for (const std::string& finding : all) session.out << printable(finding) << '\n';
+  if (all.empty()) session.out << "the state store is sound and fits its log\n";
+  return all.empty() ? kOk : kFindings;
 }
 
 int run_state_adopt(const Session& session, const std::string& routes_from,

@@ -102,7 +102,7 @@ Result<config::Installation> read_installation(const std::string& directory) {
   return search_plain_values(directory);
 }
 
-Result<AdminClient> connect(const Session& session) {
+Result<AdminClient> connect(const Session& session, milliseconds limit) {
   std::string address = session.admin;
   std::string token_file = session.token_file;
   if (address.empty() || token_file.empty()) {
@@ -131,14 +131,14 @@ Result<AdminClient> connect(const Session& session) {
   const fs::path own = fs::path(token_file).parent_path() / admin::kAdminCertificateFile;
   std::error_code missing;
   if (trust.ca_file.empty() && fs::exists(own, missing)) trust.pinned_file = own.string();
-  return AdminClient(std::move(parsed), *std::move(token), std::move(trust));
+  return AdminClient(std::move(parsed), *std::move(token), std::move(trust), limit);
 }
 
 int run_operation(const Session& session, std::string_view name, JsonObject arguments,
-                  Printer print) {
+                  Printer print, milliseconds limit) {
   const admin::OperationSpec* operation = admin::find_operation(name);
   MILLRACE_INVARIANT(operation != nullptr);
-  const auto client = connect(session);
+  const auto client = connect(session, limit);
   if (!client) return cannot(session, client.error());
   const auto answer = client->call(*operation, std::move(arguments));
   if (!answer) return cannot(session, answer.error());

@@ -37,10 +37,10 @@ int cannot(const Session& session, const Error& error);
 Result<config::Installation> read_installation(const std::string& directory);
 
 /// The client for the daemon of this configuration.
-Result<AdminClient> connect(const Session& session);
+Result<AdminClient> connect(const Session& session, milliseconds limit = milliseconds(60'000));
 
 /// Calls the operation and shows its answer with `print`, or as one line of JSON.
 int run_operation(const Session& session, std::string_view name, JsonObject arguments,
-                  Printer print);
+                  Printer print, milliseconds limit = milliseconds(60'000));
 
 }  // namespace millrace::cli

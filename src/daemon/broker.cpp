@@ -108,6 +108,7 @@ Result<void> Broker::open_state() {
 }
 
 Result<void> Broker::recover() {
+  MILLRACE_CHECK_OK(begin_restored());
   MILLRACE_TRY(folded, fold_projections(*state_, *log_));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
   // The texts are kept before any projection names them.

@@ -31,6 +31,7 @@
 #include "net/reader_pool.hpp"
 #include "net/shard.hpp"
 #include "state/installation.hpp"
+#include "state/restored.hpp"
 #include "storage/disk.hpp"
 #include "watch/clock_watch.hpp"
 #include "watch/disk_budget.hpp"
@@ -149,6 +150,9 @@ class Broker {
   Awaitable<void> tell_disk_alarm(int alarm);
   Result<watch::DiskReport> measure_disk() const;
   watch::DiskReport disk_report() const;
+  Result<void> begin_restored();
+  Result<void> judge_restored_rows();
+  std::optional<deliver::RestoredPast> restored_past(const std::string& route_id) const;
   Result<void> trust_clock();
   void note_clock();
   Awaitable<void> trim_journals();
@@ -178,6 +182,7 @@ class Broker {
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<StateStore> state_;
   Installation installation_;
+  std::optional<Restored> restored_;  ///< this installation came out of a backup
   PartitionOffsets inbox_from_{};
   canon::PastPrograms past_;  ///< at start
 

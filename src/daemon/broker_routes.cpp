@@ -130,6 +130,7 @@ Result<void> Broker::start_routes() {
   }
   publish_routes(running);
   for (const auto& [id, why] : running->broken) MILLRACE_CHECK_OK(leave_tail(id));
+  MILLRACE_CHECK_OK(judge_restored_rows());
   for (const auto& [id, route] : running->routes) MILLRACE_CHECK_OK(start_lanes(id));
   return {};
 }
@@ -194,6 +195,7 @@ Result<void> Broker::start_lanes(const std::string& id) {
   start.text = running->routes.at(id).text;
   start.parked_total = std::make_shared<std::atomic<std::int64_t>>(0);
   if (life.drain) start.until = life.drain->until;
+  start.restored = restored_past(id);
   start.target = target_of(start.text.route->to);
   if (!start.target) {
     return fail(Errc::config, fmt::format("route {}: connection {} is no target", life.name,

@@ -80,6 +80,7 @@ class Operations {
   void watches_look_again();
 
   Awaitable<Result<Json>> list_keys();
+  Awaitable<Result<Json>> backup(Json args);
   Awaitable<Result<Json>> accept_clock(Json args);
   Awaitable<Result<Json>> create_key(Json args);
   Awaitable<Result<Json>> revoke_key(Json args);

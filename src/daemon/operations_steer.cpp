@@ -52,6 +52,7 @@ void Operations::add_to(admin::AdminApi& api) {
   add("backfill.stop", [this](Json args) { return backfill(std::move(args), true); });
   add("checks.run", [this](Json args) { return check_model(std::move(args), false); });
   add("checks.accept", [this](Json args) { return check_model(std::move(args), true); });
+  add("backup", [this](Json args) { return backup(std::move(args)); });
   add("clock.accept", [this](Json args) { return accept_clock(std::move(args)); });
   add("keys.list", [this](Json) { return list_keys(); });
   add("keys.create", [this](Json args) { return create_key(std::move(args)); });

@@ -20,6 +20,7 @@ Lane::Lane(LaneContext context, LaneStart start)
       id_(text_.route->id()),
       older_(std::move(start.older)),
       until_(start.until),
+      restored_(start.restored),
       target_(std::move(start.target)),
       progress_(std::move(start.progress)),
       parked_total_(start.parked_total ? std::move(start.parked_total)
@@ -139,6 +140,7 @@ void Lane::take_decoded(ItemPtr item) {
     writes_.put(Table::names, row_key(event.subject, event.entity, event.record),
                 fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
   }
+  if (asked_after_restore(item)) return;
   enqueue(std::move(item));
 }
 

@@ -86,6 +86,15 @@ struct OlderText {
   PartitionOffsets below{};
 };
 
+/// Of an installation that came out of a backup: what the lost one may have sent.
+struct RestoredPast {
+  PartitionOffsets events_below{};  ///< events of the backup
+  PartitionOffsets inbox_below{};   ///< messages of the backup
+  WallTime backup_at;
+  WallTime restored_at;
+  WallTime caught_up_at;  ///< from then on a change is no longer one from before the restore
+};
+
 /// What a lane begins with.
 struct LaneStart {
   RouteText text;
@@ -95,6 +104,7 @@ struct LaneStart {
   std::optional<PartitionOffsets> until;          ///< a route that ends: nothing from there on
   std::optional<std::string> paused;              ///< why it does not send anything yet
   ParkedTotal parked_total;                       ///< shared by the route's lanes
+  std::optional<RestoredPast> restored;
 };
 
 class Lane : public std::enable_shared_from_this<Lane> {
@@ -172,6 +182,11 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void retry_later(const ItemPtr& item, milliseconds delay);
   Awaitable<void> retry_timer(std::shared_ptr<Lane> self);
 
+  // lane_restored.cpp
+  bool made_again(const Item& item) const;
+  /// True: a person is asked, and the event is done with.
+  bool asked_after_restore(const ItemPtr& item);
+
   // lane_probe.cpp
   bool is_probed(const Item& item) const;
   bool may_have_been_sent(const Item& item);
@@ -226,6 +241,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   const std::string id_;
   std::vector<OlderText> older_;
   std::optional<PartitionOffsets> until_;
+  std::optional<RestoredPast> restored_;
   PartitionOffsets frozen_at_{};
   std::shared_ptr<Target> target_;
   std::map<Partition, route::Progress> progress_;

@@ -6,6 +6,7 @@
 
 #include "deliver/item.hpp"
 #include "deliver/lane.hpp"
+#include "deliver/repeat.hpp"
 
 namespace millrace::deliver {
 namespace {
@@ -20,11 +21,6 @@ constexpr milliseconds kRetryAfterMax{3'600'000};
 std::mt19937_64& random_source() {
   thread_local std::mt19937_64 source{std::random_device{}()};
   return source;
-}
-
-bool is_idempotent_method(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-         method == "OPTIONS";
 }
 
 }  // namespace
@@ -144,15 +140,7 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
 }
 
 bool Lane::retries_unknown(const Item& item) const {
-  switch (item.request->unknown) {
-    case config::UnknownPolicy::retry:
-      return true;
-    case config::UnknownPolicy::ask:
-      return false;
-    case config::UnknownPolicy::by_method:
-      break;
-  }
-  return target_->idempotent() || is_idempotent_method(item.bytes.method);
+  return repeat_of(*item.request, target_->idempotent()) == Repeat::send;
 }
 
 void Lane::on_unknown(const ItemPtr& item, const DeliveryResult& result) {

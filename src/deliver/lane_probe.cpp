@@ -4,12 +4,13 @@
 
 #include "deliver/item.hpp"
 #include "deliver/lane.hpp"
+#include "deliver/repeat.hpp"
 
 namespace millrace::deliver {
 
 bool Lane::is_probed(const Item& item) const {
-  return item.request != nullptr && item.request->probe != nullptr &&
-         item.request->unknown == config::UnknownPolicy::by_method;
+  return item.request != nullptr &&
+         repeat_of(*item.request, target_->idempotent()) == Repeat::probe;
 }
 
 // After a crash nobody knows what was on the wire. It is among the first events that are taken up

@@ -81,6 +81,7 @@ class FileLog final : public EventLog {
   std::string uuid() const override { return uuid_; }
   bool empty() const override;
   Usage usage() const override;
+  Result<std::vector<StoredFile>> stored_files() const override;
   std::vector<SealedPart> sealed_parts(Journal journal) const override {
     return catalog(journal).sealed_parts();
   }
@@ -220,6 +221,30 @@ bool FileLog::empty() const {
     }
   }
   return true;
+}
+
+Result<std::vector<EventLog::StoredFile>> FileLog::stored_files() const {
+  std::vector<StoredFile> files;
+  for (const Journal journal : {Journal::events, Journal::trail, Journal::inbox}) {
+    const fs::path directory(to_string(journal));
+    for (const SegmentPtr& segment : catalog(journal).segments()) {
+      const std::uint64_t limit = catalog(journal).extent(*segment).limit;
+      files.push_back({(directory / segment->path.filename()).string(),
+                       log::kSegmentHeaderBytes + limit - segment->header.base_position, false});
+    }
+    MILLRACE_TRY(names, options_.disk.list(options_.directory / directory));
+    for (const std::string& name : names) {
+      if (!log::parse_side_name(name)) continue;
+      const auto file = options_.disk.open(options_.directory / directory / name, OpenMode::read);
+      if (!file) continue;
+      MILLRACE_TRY(size, (*file)->size());
+      files.push_back({(directory / name).string(), size, true});
+    }
+  }
+  MILLRACE_TRY(manifest, options_.disk.open(options_.directory / "log.json", OpenMode::read));
+  MILLRACE_TRY(size, manifest->size());
+  files.push_back({"log.json", size, false});
+  return files;
 }
 
 EventLog::Usage FileLog::usage() const {

@@ -124,10 +124,11 @@ void Connection::Close::operator()(sqlite3* database) const {
   sqlite3_close_v2(database);
 }
 
-Result<Connection> Connection::open(const std::string& path, OpenMode mode) {
+Result<Connection> Connection::open(const std::string& path, DatabaseMode mode) {
   sqlite3* database = nullptr;
-  const int flags = (mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
-                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int flags =
+      (mode == DatabaseMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(path.c_str(), &database, flags, nullptr);
   Connection connection(database);
   if (code != SQLITE_OK) {

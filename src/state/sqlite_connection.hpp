@@ -52,7 +52,7 @@ class StatementScope {
   Statement& statement_;
 };
 
-enum class OpenMode : std::uint8_t {
+enum class DatabaseMode : std::uint8_t {
   read_only,  ///< an existing file
   read_write  ///< an existing or empty file
 };
@@ -60,7 +60,7 @@ enum class OpenMode : std::uint8_t {
 class Connection {
  public:
   /// Errors carry the path. Waits up to 5 s where another connection holds a lock.
-  static Result<Connection> open(const std::string& path, OpenMode mode);
+  static Result<Connection> open(const std::string& path, DatabaseMode mode);
 
   Result<void> execute(const std::string& sql);
   Result<Statement> prepare(std::string_view sql);

@@ -49,7 +49,7 @@ Result<std::unique_ptr<SqliteReaders>> SqliteReaders::open(const std::string& pa
                                                            std::size_t cache_kib) {
   auto readers = std::make_unique<SqliteReaders>();
   for (std::size_t i = 0; i < std::max<std::size_t>(count, 1); ++i) {
-    MILLRACE_TRY(connection, Connection::open(path, OpenMode::read_write));
+    MILLRACE_TRY(connection, Connection::open(path, DatabaseMode::read_write));
     MILLRACE_CHECK_OK(
         connection.execute(fmt::format("PRAGMA query_only=1;PRAGMA cache_size=-{};", cache_kib)));
     readers->idle_.push_back(std::make_unique<Reader>(std::move(connection)));

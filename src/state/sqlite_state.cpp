@@ -24,7 +24,7 @@ class SqliteStateStore final : public StateStore {
     MILLRACE_TRY(readers,
                  SqliteReaders::open(options.path, options.readers, options.reader_cache_kib));
     readers_ = std::move(readers);
-    MILLRACE_TRY(second, Connection::open(options.path, OpenMode::read_write));
+    MILLRACE_TRY(second, Connection::open(options.path, DatabaseMode::read_write));
     MILLRACE_CHECK_OK(second.execute("PRAGMA synchronous=FULL;PRAGMA cache_size=-64;"));
     auto checkpointer = std::make_unique<SqliteCheckpointer>(
         std::move(second), CheckpointLimits{options.wal_soft_bytes, options.wal_hard_bytes},
@@ -87,7 +87,7 @@ class SqliteStateStore final : public StateStore {
 };
 
 Result<Connection> open_writer(const SqliteStateOptions& options) {
-  MILLRACE_TRY(connection, Connection::open(options.path, OpenMode::read_write));
+  MILLRACE_TRY(connection, Connection::open(options.path, DatabaseMode::read_write));
   MILLRACE_CHECK_OK(prepare_schema(connection, options.path));
   MILLRACE_CHECK_OK(connection.execute(
       fmt::format("PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;PRAGMA trusted_schema=0;"

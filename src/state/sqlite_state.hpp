@@ -36,6 +36,10 @@ struct SqliteStateOptions {
 /// Errc::newer_format: nothing was touched. Errc::corrupt: not a state store.
 Result<std::unique_ptr<StateStore>> open_sqlite_state(const SqliteStateOptions& options);
 
+/// Writes what is committed at this moment to the new file `to`, durably (its directory is not
+/// synced). Beside a running daemon: its writer goes on. Takes as long as writing the whole store.
+Result<void> copy_sqlite_state(const std::string& from, const std::string& to);
+
 /// What is wrong with the store at `path`, at most 100 findings, in words; empty when every page is
 /// sound and every value is JSON. Reads only, also beside a running daemon.
 Result<std::vector<std::string>> verify_sqlite_state(const std::string& path);

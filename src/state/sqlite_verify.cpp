@@ -52,7 +52,7 @@ Result<void> check_all(Connection& connection, std::vector<std::string>& finding
 }  // namespace
 
 Result<std::vector<std::string>> verify_sqlite_state(const std::string& path) {
-  MILLRACE_TRY(connection, Connection::open(path, OpenMode::read_only));
+  MILLRACE_TRY(connection, Connection::open(path, DatabaseMode::read_only));
   MILLRACE_CHECK_OK(check_format(connection, path));
   std::vector<std::string> findings;
   auto checked = check_all(connection, findings);

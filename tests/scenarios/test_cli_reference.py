@@ -17,7 +17,7 @@ differ.
 
 Exit codes of `millrace`: 0 ok, 1 findings (something is wrong, refused, or not there), 2 usage or cannot
 run. `--json` prints the admin API's answer as it is, with the same exit code. `lint`, `test`, `init`, `docs`, `schema`,
-`eval`, `log` and `state` work without a daemon; all others ask the running one over its admin address, as the user who
+`eval`, `restore`, `log` and `state` work without a daemon; all others ask the running one over its admin address, as the user who
 may read `admin.token`.
 
 Exit codes of `millraced`: 0 stopped as asked (SIGTERM, SIGINT), 1 the configuration has errors, 2 it cannot
