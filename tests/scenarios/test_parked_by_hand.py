@@ -58,7 +58,7 @@ class ParkedByHand(Scenario):
         self.start(IMPATIENT)
         row = self.park(status=500)
         self.mes.heal()
-        self.mes.fault(mode="delay", ms=1000, body='"quantity":1')
+        self.mes.fault(mode="delay", ms=4000, body='"quantity":1')
         self.mes.fault(mode="close", body='"quantity":1')
         before = len(self.mes.control("requests")["requests"])
         eventually(lambda: self.mes.control("requests")["requests"][before:], what="it is tried")

@@ -34,6 +34,8 @@ class RemovedRouteDrains(Scenario):
         for version in (1, 2):
             self.send_version(version)
         eventually(lambda: self.mes.control("requests")["requests"], what="the MES is asked")
+        # What the other route has delivered is in the log.
+        eventually(lambda: len(self.wms.bodies()) == 2 * len(RECORDS), what="both are events")
 
     def route(self, name="order-to-mes"):
         routes = self.millrace.cli_json("routes", "list")["routes"]
