@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -182,6 +183,11 @@ Awaitable<Result<EventsEndpoint::Awaited>> EventsEndpoint::append_fresh(Ready& r
   Awaited awaited;
   std::vector<LogEntry> group;
   std::vector<PendingId> pending;
+  // Another request may still fail to write what this one repeats. Its key is then not on record
+  // before everything under it is durable: a repeat would be answered without anything kept.
+  const bool waits = std::ranges::any_of(
+      *claims, [](const Claim& claim) { return claim.seen == Seen::duplicate_pending; });
+  const bool on_record = ready.request.ids() != nullptr && !waits;
   auto claim = claims->begin();
   for (Item& item : ready.items) {
     if (item.duplicate) continue;
@@ -189,18 +195,20 @@ Awaitable<Result<EventsEndpoint::Awaited>> EventsEndpoint::append_fresh(Ready& r
     if (claim->seen == Seen::duplicate_pending) awaited.push_back(item.key);
     if (!item.duplicate) {
       // The key is on record with the first event that is new under it.
-      if (group.empty() && ready.request.ids()) item.event.request = ready.request.ids()->text();
+      if (group.empty() && on_record) item.event.request = ready.request.ids()->text();
       group.push_back({partition_of(item.event.record), item.event.entity, encode(item.event)});
       pending.push_back(*std::move(claim->pending));
     }
     ++claim;
   }
+  std::optional<RequestIds> keys;
+  if (on_record) keys = *ready.request.ids();
   Intake::Settled settled = [this, pending = std::move(pending),
-                             request = std::move(ready.request)](bool durable) mutable {
+                             keys = std::move(keys)](bool durable) mutable {
     for (PendingId& id : pending) id.settle(durable);
-    if (!durable || request.ids() == nullptr) return;
-    dedupe_.remember(request.ids()->key, clocks_.expiry.wall_now());
-    dedupe_.remember(request.ids()->same, clocks_.expiry.wall_now());
+    if (!durable || !keys) return;
+    dedupe_.remember(keys->key, clocks_.expiry.wall_now());
+    dedupe_.remember(keys->same, clocks_.expiry.wall_now());
   };
   if (group.empty()) {
     settled(true);

@@ -192,13 +192,17 @@ Awaitable<Result<std::vector<bool>>> Intake::look_into_side_files(Journal journa
                                                                   std::vector<RecordId> ids,
                                                                   WallTime since, Shard& shard) {
   auto wait = std::make_shared<LookUpWait>(shard);
-  auto starter = [this, journal, &ids, since, &shard, wait](LookUpWait::Done done) {
+  auto starter = [this, journal, &ids, since, &shard,
+                  wait = std::move(wait)](LookUpWait::Done done) mutable {
     wait->start(std::move(done), limits_.wait_max);
-    readers_.next().post([this, journal, ids = std::move(ids), since, &shard, wait] {
-      shard.post([wait, known = log_.known_ids(journal, ids, since)]() mutable {
-        wait->complete(std::move(known));
-      });
-    });
+    // Handed on, not copied: it must die on the shard, whose deadlines it is linked into.
+    readers_->next().post(
+        [this, journal, ids = std::move(ids), since, &shard, wait = std::move(wait)]() mutable {
+          auto known = log_.known_ids(journal, ids, since);
+          shard.post([wait = std::move(wait), known = std::move(known)]() mutable {
+            wait->complete(std::move(known));
+          });
+        });
   };
   auto known = co_await await_callback<Result<std::vector<bool>>>(shard, std::move(starter));
   if (!known) ++counters_.overloaded;

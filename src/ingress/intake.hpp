@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -99,6 +100,8 @@ class Intake {
   void set_min_free(double fraction) { min_free_ = fraction; }
   /// From now on everything is refused; appends under way complete.
   void stop() { stopping_ = true; }
+  /// Ends the look-ups, before the shards they answer to: nothing is asked any more.
+  void close() { readers_.reset(); }
   std::uint64_t outstanding() const { return appends_.load(std::memory_order_relaxed); }
 
  private:
@@ -121,7 +124,8 @@ class Intake {
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::int64_t> latency_us_{0};   ///< of late appends, smoothed
   std::atomic<std::int64_t> progress_us_{0};  ///< boot time of the last completion, or first append
-  ReaderPool readers_{1, "ids"};              ///< its own: no catch-up read stands before an answer
+  /// Its own: no catch-up read stands before an answer.
+  std::unique_ptr<ReaderPool> readers_ = std::make_unique<ReaderPool>(1, "ids");
 };
 
 }  // namespace millrace::ingress
