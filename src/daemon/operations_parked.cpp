@@ -181,8 +181,9 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
 
 Awaitable<Result<Json>> Operations::decide_there(ShardUnit& unit, std::string owner,
                                                  std::string key, deliver::Decision decision) {
-  for (const auto& [name, lane] : unit.lanes) {
-    if (lane->id() != owner) continue;
+  for (const auto& [name, found] : unit.lanes) {
+    if (found->id() != owner) continue;
+    const auto lane = found;  // the route may go while it is decided
     auto decided = co_await lane->decide(std::move(key), std::move(decision));
     co_return decided;
   }

@@ -34,7 +34,7 @@ Awaitable<Result<void>> Lane::start() {
   MILLRACE_CO_CHECK_OK(std::move(loaded));
   auto delivered = co_await load_delivered();
   MILLRACE_CO_CHECK_OK(std::move(delivered));
-  started_at_ = context_.clock.wall_now();
+  ends_at_start_ = context_.log.ends(Journal::events);
   follow();
   co_return Result<void>{};
 }
@@ -178,6 +178,10 @@ void Lane::start_ready() {
 
 void Lane::attempt(const ItemPtr& item) {
   if (retired_) return;
+  if (frozen_) {
+    ready_.push_front(item);  // a move or a reload looks at what is on the wire
+    return;
+  }
   if (item->unanswered && is_probed(*item)) {
     probe(item);
     return;

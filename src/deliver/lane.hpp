@@ -253,7 +253,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::deque<ItemPtr> ready_;  ///< first of their record, waiting for a free place
   std::set<std::pair<BootTime, ItemPtr>> retries_;
   std::size_t items_ = 0;
-  WallTime started_at_;
+  PartitionOffsets ends_at_start_{};
   std::size_t taken_up_again_ = 0;  ///< events from before the start that were taken up
   int outstanding_ = 0;             ///< submitted to the target
   int parked_outstanding_ = 0;      ///< of these, retries of parked rows

@@ -11,7 +11,7 @@
 namespace millrace::deliver {
 namespace {
 
-constexpr Offset kBeyondBeforeParking = 2048;        // semantics 5
+constexpr Offset kBeyondBeforeParking = 2048;  // semantics 5
 // More waiting retries than this would leave no room for the events behind them.
 constexpr std::size_t kRetriesBeforeParking = kItemsMax / 4;
 constexpr int kAttemptsBeforeParking = 3;
@@ -29,6 +29,8 @@ void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
   --outstanding_;
   if (item->row) --parked_outstanding_;
   if (recalled(item, result)) return;
+  item->answer_status = 0;
+  item->answer_body.clear();
   if (result.outcome.answer) {
     item->answer_status = result.outcome.answer->status;
     item->answer_body = result.outcome.answer->body.substr(0, kParkedAnswerBytesMax);

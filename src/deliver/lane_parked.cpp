@@ -34,8 +34,8 @@ Awaitable<Result<void>> Lane::load_parked() {
       for (const Row& row : *rows) {
         auto parked = decode_parked_row(row.value);
         if (!parked) co_return std::unexpected(parked.error());
-        parked_.put(hash64(parked->record),
-                    {row.key, parked->state, due_after_load(*parked), parked->waits_for});
+        parked_.put(hash64(parked->record), {row.key, parked->state, due_after_load(*parked),
+                                             parked->waits_for, false, parked->attempts > 0});
       }
       if (rows->size() < kRowsPerScan) break;
       after = rows->back().key;
@@ -203,6 +203,8 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   }
   if (stopping_) co_return;
   ++items_;
+  // Before the start it may have been on the wire, unanswered: the row does not know.
+  if (parked_.may_be_on_wire(record, key) && is_probed(*item)) item->unanswered = true;
   if (item->request == nullptr) {
     park(item, ParkedState::dead, "the route no longer has a request for this event", "no request");
     co_return;
@@ -331,8 +333,12 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
                    "superseded: this route has delivered a later change of the record; add "
                    "--history to send the old one all the same");
   }
-  if (decision.kind == Decision::Kind::retry_now && parked_.is_taken(record, row.key())) {
-    co_return fail(Errc::conflict, "it is being tried right now");
+  const bool sends = decision.kind == Decision::Kind::retry_now ||
+                     decision.kind == Decision::Kind::resubmit ||
+                     decision.kind == Decision::Kind::not_applied;
+  if (sends && parked_.is_taken(record, row.key())) {
+    co_return fail(Errc::conflict,
+                   "it is being tried right now; say it again when that has been answered");
   }
   const std::string old_key = row.key();
   const ParkedState old_state = row.state;

@@ -16,7 +16,7 @@ bool Lane::is_probed(const Item& item) const {
 // After a crash nobody knows what was on the wire. It is among the first events that are taken up
 // again: a lane has never more than kItemsMax that are not recorded.
 bool Lane::may_have_been_sent(const Item& item) {
-  if (item.appended_at >= started_at_ || taken_up_again_ >= kItemsMax) return false;
+  if (item.offset >= ends_at_start_[item.partition] || taken_up_again_ >= kItemsMax) return false;
   ++taken_up_again_;
   return is_probed(item);
 }

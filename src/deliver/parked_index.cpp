@@ -38,6 +38,11 @@ bool ParkedIndex::is_taken(std::uint64_t record, const std::string& key) const {
   return ref != nullptr && ref->taken;
 }
 
+bool ParkedIndex::may_be_on_wire(std::uint64_t record, const std::string& key) const {
+  const Ref* ref = find(record, key);
+  return ref != nullptr && ref->on_wire;
+}
+
 bool ParkedIndex::has_before(std::uint64_t record, Offset offset) const {
   const auto found = records_.find(record);
   return found != records_.end() && std::ranges::any_of(found->second, [offset](const Ref& ref) {

@@ -26,7 +26,8 @@ class ParkedIndex {
     ParkedState state = ParkedState::retrying;
     BootTime due;
     std::string waits_for;
-    bool taken = false;  ///< being tried now
+    bool taken = false;    ///< being tried now
+    bool on_wire = false;  ///< loaded at the start: it may have been on the wire before
   };
 
   /// `total` counts what waits in all lanes of the route; it may be null.
@@ -44,6 +45,7 @@ class ParkedIndex {
   /// Whether a person gave this row up, or sent it again as another.
   bool is_decided(std::uint64_t record, const std::string& key) const;
   bool is_taken(std::uint64_t record, const std::string& key) const;
+  bool may_be_on_wire(std::uint64_t record, const std::string& key) const;
   /// Whether an undecided row of the record stands before `offset`.
   bool has_before(std::uint64_t record, Offset offset) const;
   /// The last offset of the record that was delivered while an earlier one was parked. True when
