@@ -20,6 +20,16 @@
 namespace millrace::daemon {
 namespace {
 
+// Clients die where they live: their deadlines and sockets belong to the shard's thread, and the
+// last who holds one may be on any.
+template <typename T>
+std::shared_ptr<T> living_on(Shard& home, std::unique_ptr<T> made) {
+  return std::shared_ptr<T>(made.release(), [&home](T* last) {
+    std::unique_ptr<T> owned(last);
+    if (!home.on_thread()) home.post([owned = std::move(owned)] {});
+  });
+}
+
 constexpr std::size_t kReaderThreads = 2;
 constexpr int kExitFatal = 70;
 
@@ -230,14 +240,16 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
   auto make = [&]() -> Awaitable<Result<void>> {
     auto sink = type->make_sink(connection.options, context);
     if (sink) {
-      made.target = std::make_shared<deliver::Target>(home, connection, *std::move(sink), clock_);
+      made.target = living_on(
+          home, std::make_unique<deliver::Target>(home, connection, *std::move(sink), clock_));
     } else if (sink.error().code != Errc::not_supported) {
       co_return std::unexpected(sink.error());
     }
     auto reader = type->make_reader(connection.options, context);
     if (reader) {
-      made.reader = std::make_shared<canon::SourceReader>(home, connection.name, *std::move(reader),
-                                                          connection.limits.in_flight, clock_);
+      made.reader = living_on(
+          home, std::make_unique<canon::SourceReader>(home, connection.name, *std::move(reader),
+                                                      connection.limits.in_flight, clock_));
     } else if (reader.error().code != Errc::not_supported) {
       co_return std::unexpected(reader.error());
     }
@@ -326,6 +338,7 @@ Result<void> Broker::start_ingress() {
   data_server_ = std::move(server);
   data_server_->start();
   ready_ = true;
+  started_ = true;
   spdlog::info("ready listen={} port={} shards={}", installation.listen, data_server_->port(),
                shards_->size());
   return {};
@@ -333,6 +346,15 @@ Result<void> Broker::start_ingress() {
 
 Broker::~Broker() {
   if (!stopped_) stop(milliseconds(1000));
+}
+
+// The cursors say all that was taken up: the next start need not assume more. A start that failed
+// knows nothing of the kind.
+void Broker::note_stop() {
+  Batch stopped;
+  stopped.put(Table::routes, std::string(kStoppedKey), "{}");
+  const auto marked = commit_blocking(*state_, std::move(stopped));
+  if (!marked) spdlog::warn("the stop is not noted error={}", marked.error().message);
 }
 
 void Broker::stop(milliseconds deadline) {
@@ -361,11 +383,7 @@ void Broker::stop(milliseconds deadline) {
       std::this_thread::sleep_for(milliseconds(10));
     }
     for (const auto& unit : units_) unit->shard.post([&unit = *unit] { unit.trail->flush(); });
-    // The cursors say all that was taken up: a start need not assume more.
-    Batch stopped;
-    stopped.put(Table::routes, std::string(kStoppedKey), "{}");
-    const auto marked = commit_blocking(*state_, std::move(stopped));
-    if (!marked) spdlog::warn("the stop is not noted error={}", marked.error().message);
+    if (started_) note_stop();
   }
   if (state_) state_->close();
   if (log_) log_->close();
@@ -377,8 +395,10 @@ void Broker::stop(milliseconds deadline) {
   connections_.clear();
   kept_connections_.clear();
   announce_.reset();
-  shards_.reset();
+  // What they read is posted to shards, so they end first.
   readers_.reset();
+  if (intake_) intake_->close();
+  shards_.reset();
   spdlog::info("stopped");
 }
 

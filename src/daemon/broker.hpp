@@ -157,6 +157,7 @@ class Broker {
   void note_clock();
   Awaitable<void> trim_journals();
   bool drained();
+  void note_stop();
 
   /// Runs a coroutine on a shard and waits for it; never from a shard.
   /// Keeps what an operator did, in order. Rides with the next commit.
@@ -217,6 +218,7 @@ class Broker {
   watch::DiskReport disk_report_;  ///< as last measured, without a holder
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_{false};
+  bool started_ = false;
   bool stopped_ = false;
 };
 

@@ -66,7 +66,7 @@ void Broker::move_tail(ShardUnit& unit) {
   for (Partition p = 0; p < kPartitionCount; ++p) {
     const bool held = std::ranges::any_of(
         unit.lanes, [p](const auto& entry) { return entry.second->holds_tail(p); });
-    if (held || tail[p] == unit.tail_saved[p]) tail[p] = kSkipPartition;
+    if (held) tail[p] = kSkipPartition;
   }
   Batch batch;
   std::vector<std::pair<std::shared_ptr<deliver::Lane>, std::vector<Partition>>> changed;
@@ -74,6 +74,7 @@ void Broker::move_tail(ShardUnit& unit) {
     changed.emplace_back(lane, lane->join_tail(tail, batch));
   }
   for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (tail[p] == unit.tail_saved[p]) tail[p] = kSkipPartition;
     if (tail[p] == kSkipPartition) continue;
     batch.put(Table::cursors, row_key(kTailOwner, fmt::format("{:02x}", p)),
               route::Progress(tail[p]).encode(log_->uuid()));
