@@ -100,7 +100,9 @@ void Lane::judge_probe(const ItemPtr& item, const DeliveryResult& result) {
   if (!*applied) {
     context_.trail.note(
         {item->event->event.record, "deliver", id_, "not applied", item->event->event.id, asked});
-    on_again(item, result);
+    DeliveryResult again = result;
+    again.outcome.reason = fmt::format("not applied, {}", asked);
+    on_again(item, again);
     return;
   }
   if (const auto& remember = probe.remember ? probe.remember : item->request->remember) {
