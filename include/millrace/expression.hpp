@@ -84,6 +84,8 @@ class Expression {
                         const std::function<bool(const Json&)>& accept) const;
   /// The only output. None or several is Errc::expression_failed.
   Result<Json> evaluate(const Json& input, const ExpressionContext& context) const;
+  /// The only output as JSON text; a part of the input is not copied first.
+  Result<std::string> write(const Json& input, const ExpressionContext& context) const;
   /// The only output's truth: everything but null and false.
   Result<bool> test(const Json& input, const ExpressionContext& context) const;
 

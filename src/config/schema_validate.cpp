@@ -140,25 +140,33 @@ class Validation {
 
   std::string message() const {
     std::string pointer;
-    for (const std::string& step : path_) pointer += "/" + step;
+    for (const Step& step : path_) {
+      pointer.push_back('/');
+      if (step.key.data() == nullptr) fmt::format_to(std::back_inserter(pointer), "{}", step.index);
+      for (const char c : step.key) {
+        if (c == '~') pointer += "~0";
+        if (c == '/') pointer += "~1";
+        if (c != '~' && c != '/') pointer += c;
+      }
+    }
     return fmt::format("{}: {}", pointer.empty() ? "/" : pointer, message_);
   }
 
  private:
+  /// One step of a JSON pointer: a member's name, which views into the value, or an item's index.
+  struct Step {
+    std::string_view key;
+    std::size_t index = 0;
+  };
+
   // Leaves the path as it is: the first failure's place is what is reported.
   bool fail(std::string message) {
     message_ = std::move(message);
     return false;
   }
 
-  bool below(std::string step, Ref node, const Json& value, std::size_t depth) {
-    std::string escaped;
-    for (const char c : step) {
-      if (c == '~') escaped += "~0";
-      if (c == '/') escaped += "~1";
-      if (c != '~' && c != '/') escaped += c;
-    }
-    path_.push_back(std::move(escaped));
+  bool below(Step step, Ref node, const Json& value, std::size_t depth) {
+    path_.push_back(step);
     if (!check(node, value, depth + 1)) return false;
     path_.pop_back();
     return true;
@@ -188,7 +196,7 @@ class Validation {
     if (value.is_string()) return check_string(node, value.get_string());
     if (value.is_number()) return check_number(node, value);
     if (value.is_array()) return check_array(node, value.get_array(), depth);
-    if (value.is_object()) return check_object(node, value.get_object(), depth);
+    if (value.is_object()) return check_object(node, value, depth);
     return true;
   }
 
@@ -245,7 +253,7 @@ class Validation {
     for (std::size_t i = 0; i < array.size(); ++i) {
       Ref schema = node.items_all;
       if (!node.items.empty()) schema = i < node.items.size() ? node.items[i] : node.items_rest;
-      if (schema && !below(std::to_string(i), schema, array[i], depth)) return false;
+      if (schema && !below({.key = {}, .index = i}, schema, array[i], depth)) return false;
     }
     if (node.contains && std::ranges::none_of(array, [&](const Json& item) {
           return holds(node.contains, item, depth);
@@ -265,7 +273,8 @@ class Validation {
     return twice == sorted.end() || fail(fmt::format("{} is there twice", shown(**twice)));
   }
 
-  bool check_object(const SchemaNode& node, const JsonObject& object, std::size_t depth) {
+  bool check_object(const SchemaNode& node, const Json& value, std::size_t depth) {
+    const JsonObject& object = value.get_object();
     for (const std::string& key : node.required) {
       if (!object.contains(key)) return fail(fmt::format("`{}` is missing", key));
     }
@@ -285,7 +294,7 @@ class Validation {
       }
     }
     for (const auto& [key, schema] : node.needs_schema) {
-      if (object.contains(key) && !check(schema, Json(object), depth + 1)) return false;
+      if (object.contains(key) && !check(schema, value, depth + 1)) return false;
     }
     return true;
   }
@@ -298,16 +307,16 @@ class Validation {
     bool known = false;
     if (const auto found = node.properties.find(key); found != node.properties.end()) {
       known = true;
-      if (!below(std::string(key), found->second, value, depth)) return false;
+      if (!below({key}, found->second, value, depth)) return false;
     }
     for (const auto& [pattern, schema] : node.pattern_properties) {
       if (!re2::RE2::PartialMatch(re2::StringPiece(key.data(), key.size()), *pattern)) continue;
       known = true;
-      if (!below(std::string(key), schema, value, depth)) return false;
+      if (!below({key}, schema, value, depth)) return false;
     }
     if (known || node.additional == nullptr) return true;
     if (node.additional->always_false) return fail(fmt::format("`{}` is not known here", key));
-    return below(std::string(key), node.additional, value, depth);
+    return below({key}, node.additional, value, depth);
   }
 
   bool check_combinations(const SchemaNode& node, const Json& value, std::size_t depth) {
@@ -335,7 +344,7 @@ class Validation {
     return next == nullptr || check(next, value, depth + 1);
   }
 
-  std::vector<std::string> path_;
+  std::vector<Step> path_;
   std::string message_;
 };
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/byte_scan.hpp"
+
 namespace millrace {
 namespace {
 
@@ -180,14 +182,25 @@ int compare_arrays(const JsonArray& left, const JsonArray& right) {
 
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
+  std::size_t special = find_special<false, '"', '\\'>(text);
+  if (special == text.size()) {
+    const std::size_t before = out.size();
+    const std::size_t after = before + text.size() + 2;
+    // libstdc++ 12 says its capacity, not the size asked for.
+    out.resize_and_overwrite(after, [&](char* data, std::size_t) {
+      data[before] = '"';
+      text.copy(data + before + 1, text.size());
+      data[after - 1] = '"';
+      return after;
+    });
+    return;
+  }
   out.push_back('"');
   std::size_t run = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) continue;
-    out.append(text, run, i - run);
-    run = i + 1;
-    switch (c) {
+  for (; special < text.size(); special = find_special<false, '"', '\\'>(text, run)) {
+    out.append(text, run, special - run);
+    run = special + 1;
+    switch (const auto c = static_cast<unsigned char>(text[special]); c) {
       case '"':
         out += "\\\"";
         break;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/byte_scan.hpp"
 #include "millrace/json.hpp"
 
 namespace millrace {
@@ -195,14 +196,14 @@ class Parser {
     ++at_;
     for (;;) {
       const char* run = at_;
-      while (at_ != end_ && *at_ != '"' && *at_ != '\\' && static_cast<signed char>(*at_) >= 0x20) {
-        ++at_;
-      }
+      at_ += find_special<true, '"', '\\'>({at_, static_cast<std::size_t>(end_ - at_)});
       if (at_ != run) out.append({run, static_cast<std::size_t>(at_ - run)});
       if (at_ == end_) return report(Errc::malformed, "the text ends inside a string");
       if (*at_ == '"') return ++at_, true;
       if (*at_ == '\\') {
         if (!parse_escape(out)) return false;
+      } else if (*at_ == '\x7F') {  // the one control character that JSON allows
+        out.push_back(*at_++);
       } else if (static_cast<unsigned char>(*at_) < 0x20) {
         return report(Errc::malformed, "a control character inside a string");
       } else if (!copy_utf8(out)) {

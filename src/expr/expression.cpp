@@ -90,6 +90,12 @@ std::expected<Expression, ExpressionProblem> Expression::compile(std::string_vie
 
 namespace {
 
+Error not_one_output(std::size_t count) {
+  return Error(Errc::expression_failed,
+               count == 0 ? "the expression has no output; add `// null` where nothing is meant"
+                          : "the expression has several outputs; put it in [ ] or in first( )");
+}
+
 template <typename Accept>
 Result<void> run(const expr::Compiled& program, const Json& input, const ExpressionContext& context,
                  const Accept& accept) {
@@ -118,9 +124,20 @@ Result<Json> Expression::evaluate(const Json& input, const ExpressionContext& co
                           return ++count == 1 && state.take(value, owned, result);
                         }));
   if (count == 1) return result;
-  return fail(Errc::expression_failed,
-              count == 0 ? "the expression has no output; add `// null` where nothing is meant"
-                         : "the expression has several outputs; put it in [ ] or in first( )");
+  return std::unexpected(not_one_output(count));
+}
+
+Result<std::string> Expression::write(const Json& input, const ExpressionContext& context) const {
+  std::size_t count = 0;
+  std::string result;
+  MILLRACE_CHECK_OK(
+      run(program_->compiled, input, context, [&](expr::Evaluation&, const Json& value, Json*) {
+        if (++count > 1) return false;
+        result = write_json(value);
+        return true;
+      }));
+  if (count == 1) return result;
+  return std::unexpected(not_one_output(count));
 }
 
 Result<bool> Expression::test(const Json& input, const ExpressionContext& context) const {

@@ -46,10 +46,10 @@ class Object final : public Node {
       const Json* key = entry.key->constant();
       if (key == nullptr) key = entry.key->one(frame, input, key_scratch);
       if (key == nullptr || !check_key(state, *key)) return nullptr;
-      Json value;
-      if (!member(frame, input, entry, *key, value)) return nullptr;
       if (!state.charge(2 * kSlotBytes + view(*key).size())) return nullptr;
-      object.insert_or_assign(view(*key), std::move(value));
+      const auto [place, inserted] = object.emplace(view(*key), nullptr);
+      if (!inserted) place->value() = nullptr;
+      if (!member(frame, input, entry, *key, place->value())) return nullptr;
     }
     scratch = std::move(object);
     return &scratch;

@@ -10,6 +10,7 @@
 #include "net/ascii.hpp"
 #include "net/connection_pool.hpp"
 #include "net/http_wire.hpp"
+#include "net/input_buffer.hpp"
 
 namespace millrace {
 
@@ -17,7 +18,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::size_t kReadBytes = 8192;
 constexpr std::size_t kCopiedBodyMax = 16 * 1024;
 constexpr int kInterimAnswersMax = 8;
 constexpr std::size_t kAnswerChunksMax = 1 << 20;
@@ -33,36 +33,21 @@ class AnswerReader {
   Awaitable<Result<HttpResponse>> read();
   /// The connection stands right after the answer and the peer will take another request.
   bool reusable() const { return reusable_; }
-  bool got_bytes() const { return got_bytes_; }
 
  private:
   Awaitable<Result<HttpResponseHead>> read_head();
   Awaitable<Result<std::string>> read_sized(std::uint64_t size);
   Awaitable<Result<std::string>> read_chunked();
   Awaitable<Result<std::string>> read_until_close();
-  Awaitable<IoResult> fill();
   Error ended(const IoResult& got, std::string_view where) const;
   Error too_large(std::string_view what, std::size_t limit) const;
-  std::string_view unread() const { return {input_.data() + begin_, end_ - begin_}; }
 
   Stream& stream_;
   const HttpClientOptions& options_;
   bool answers_head_;
-  std::string input_;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  InputBuffer input_;
   bool reusable_ = false;
-  bool got_bytes_ = false;
 };
-
-Awaitable<IoResult> AnswerReader::fill() {
-  if (begin_ == end_) begin_ = end_ = 0;
-  if (input_.size() - end_ < kReadBytes) input_.resize(end_ + kReadBytes);
-  const IoResult got = co_await stream_.read_some(input_.data() + end_, input_.size() - end_);
-  end_ += got.bytes;
-  if (got.bytes > 0) got_bytes_ = true;
-  co_return got;
-}
 
 Error AnswerReader::ended(const IoResult& got, std::string_view where) const {
   const std::string why =
@@ -88,7 +73,7 @@ Awaitable<Result<HttpResponseHead>> AnswerReader::read_head() {
   const HttpHeadLimits limits{options_.answer_header_max, options_.answer_fields_max};
   HeadScanner scanner(limits);
   while (true) {
-    const auto state = scanner.scan(unread());
+    const auto state = scanner.scan(input_.unread());
     if (state == HeadScanner::State::complete) break;
     if (state == HeadScanner::State::refused) {
       const auto refusal = scanner.refusal();
@@ -97,11 +82,11 @@ Awaitable<Result<HttpResponseHead>> AnswerReader::read_head() {
       }
       co_return std::unexpected(malformed(options_, refusal.reason));
     }
-    const IoResult got = co_await fill();
+    const IoResult got = co_await input_.fill(stream_);
     if (got.error) co_return std::unexpected(ended(got, "before its header was whole"));
   }
-  auto head = parse_response_head(unread().substr(0, scanner.end()), limits, answers_head_);
-  begin_ += scanner.end();
+  auto head = parse_response_head(input_.unread().substr(0, scanner.end()), limits, answers_head_);
+  input_.consume(scanner.end());
   if (!head) {
     if (head.error().status == 431) {
       co_return fail(Errc::too_large,
@@ -118,9 +103,9 @@ Awaitable<Result<std::string>> AnswerReader::read_sized(std::uint64_t size) {
     co_return std::unexpected(too_large("body", options_.answer_bytes_max));
   }
   const auto wanted = static_cast<std::size_t>(size);
-  const std::string_view here = unread().substr(0, wanted);
+  const std::string_view here = input_.unread().substr(0, wanted);
   std::string body(here);
-  begin_ += here.size();
+  input_.consume(here.size());
   while (body.size() < wanted) {
     // Grows with what arrives, so that announcing a large body costs no memory.
     const std::size_t had = body.size();
@@ -140,9 +125,9 @@ Awaitable<Result<std::string>> AnswerReader::read_chunked() {
   ChunkDecoder decoder(limits);
   std::string body;
   while (true) {
-    std::string_view rest = unread();
+    std::string_view rest = input_.unread();
     const auto state = decoder.feed(rest, body);
-    begin_ = end_ - rest.size();
+    input_.consume(input_.unread().size() - rest.size());
     if (state == ChunkDecoder::State::done) co_return body;
     if (state == ChunkDecoder::State::refused) {
       const auto refusal = decoder.refusal();
@@ -151,21 +136,21 @@ Awaitable<Result<std::string>> AnswerReader::read_chunked() {
       }
       co_return std::unexpected(malformed(options_, refusal.reason));
     }
-    const IoResult got = co_await fill();
+    const IoResult got = co_await input_.fill(stream_);
     if (got.error) co_return std::unexpected(ended(got, "in the middle of its body"));
   }
 }
 
 Awaitable<Result<std::string>> AnswerReader::read_until_close() {
-  std::string body(unread());
-  begin_ = end_;
+  std::string body(input_.unread());
+  input_.consume(input_.unread().size());
   while (true) {
     if (body.size() > options_.answer_bytes_max) {
       co_return std::unexpected(too_large("body", options_.answer_bytes_max));
     }
-    const IoResult got = co_await fill();
-    body += unread();
-    begin_ = end_;
+    const IoResult got = co_await input_.fill(stream_);
+    body += input_.unread();
+    input_.consume(input_.unread().size());
     // Under TLS only a proper end counts: a cut connection reports another error.
     if (got.error == boost::asio::error::eof) break;
     if (got.error) co_return std::unexpected(ended(got, "in the middle of its body"));
@@ -204,7 +189,7 @@ Awaitable<Result<HttpResponse>> AnswerReader::read() {
   }
   if (!body) co_return std::unexpected(std::move(body).error());
   // Bytes beyond the answer belong to no request: such a connection is not used again.
-  reusable_ = head->keep_alive && begin_ == end_;
+  reusable_ = head->keep_alive && input_.empty();
   HttpResponse response;
   response.status = head->status;
   response.headers = std::move(head->headers);

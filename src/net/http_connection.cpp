@@ -16,7 +16,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::size_t kReadBytes = 4096;
 /// A body up to this size is copied behind its head and sent as one piece.
 constexpr std::size_t kCopiedBodyMax = 16 * 1024;
 /// A body buffer grows with what arrives, so that announcing a large body costs no memory.
@@ -79,21 +78,9 @@ HttpConnection::HttpConnection(Shard& shard, std::shared_ptr<HttpServerShared> s
   peer_ = endpoint.address().to_string();
 }
 
-void HttpConnection::consume(std::size_t bytes) {
-  begin_ += bytes;
-  if (begin_ == end_) begin_ = end_ = 0;
-}
-
 /// Reads some bytes behind what is there. False at the end, an error or the deadline.
 Awaitable<bool> HttpConnection::fill() {
-  if (begin_ > 0) {
-    input_.replace(0, end_ - begin_, input_, begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-  }
-  if (input_.size() - end_ < kReadBytes) input_.resize(end_ + kReadBytes);
-  const IoResult got = co_await stream_.read_some(input_.data() + end_, input_.size() - end_);
-  end_ += got.bytes;
+  const IoResult got = co_await input_.fill(stream_);
   co_return !got.error;
 }
 
@@ -110,7 +97,7 @@ HttpConnection::Next HttpConnection::input_ended() {
 Awaitable<HttpConnection::Next> HttpConnection::read_head() {
   const HttpServerOptions& options = shared_->options;
   const HttpHeadLimits limits{options.header_bytes_max, options.fields_max};
-  idle_ = begin_ == end_;
+  idle_ = input_.empty();
   if (idle_) {
     if (finishing_) co_return Next::close;
     const bool more = co_await fill();
@@ -121,24 +108,24 @@ Awaitable<HttpConnection::Next> HttpConnection::read_head() {
   stream_.expires_at(request_began_ + options.header_limit);
   HeadScanner scanner(limits);
   while (true) {
-    const auto state = scanner.scan(unread());
+    const auto state = scanner.scan(input_.unread());
     if (state == HeadScanner::State::refused) co_return refuse(scanner.refusal());
     if (state == HeadScanner::State::complete) break;
     const bool more = co_await fill();
     if (!more) co_return input_ended();
   }
-  auto parsed = parse_request_head(unread().substr(0, scanner.end()), limits);
+  auto parsed = parse_request_head(input_.unread().substr(0, scanner.end()), limits);
   if (!parsed) co_return refuse(parsed.error());
   head_ = *std::move(parsed);
-  consume(scanner.end());
+  input_.consume(scanner.end());
   co_return Next::proceed;
 }
 
 Awaitable<HttpConnection::Next> HttpConnection::read_sized_body() {
   const auto size = static_cast<std::size_t>(head_.content_length);
-  const std::string_view here = unread().substr(0, size);
+  const std::string_view here = input_.unread().substr(0, size);
   body_.assign(here);
-  consume(here.size());
+  input_.consume(here.size());
   while (body_.size() < size) {
     const std::size_t had = body_.size();
     const std::size_t room = std::min(size - had, std::max(kBodyStep, had));
@@ -157,9 +144,9 @@ Awaitable<HttpConnection::Next> HttpConnection::read_chunked_body(std::size_t bo
   limits.trailer_fields_max = shared_->options.fields_max;
   ChunkDecoder decoder(limits);
   while (true) {
-    std::string_view rest = unread();
+    std::string_view rest = input_.unread();
     const auto state = decoder.feed(rest, body_);
-    consume(unread().size() - rest.size());
+    input_.consume(input_.unread().size() - rest.size());
     if (state == ChunkDecoder::State::done) co_return Next::proceed;
     if (state == ChunkDecoder::State::refused) co_return refuse(decoder.refusal());
     const bool more = co_await fill();
@@ -174,7 +161,7 @@ Awaitable<HttpConnection::Next> HttpConnection::read_body() {
       options.body_max_of ? options.body_max_of(head_.target) : options.body_max;
   if (head_.content_length > body_max) co_return refuse({413, "the body is too large"});
   stream_.expires_at(request_began_ + options.request_limit);
-  if (head_.expects_continue && unread().empty()) {
+  if (head_.expects_continue && input_.unread().empty()) {
     const IoResult sent = co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n");
     if (sent.error) co_return Next::close;
   }
@@ -267,7 +254,7 @@ Awaitable<void> HttpConnection::serve(TlsContextPtr tls) {
   Next next = Next::proceed;
   while (next == Next::proceed) next = co_await serve_one();
   if (next == Next::refused) co_await answer_refusal();
-  const bool unread_input = begin_ != end_ || stream_.has_pending_input();
+  const bool unread_input = !input_.empty() || stream_.has_pending_input();
   co_await stream_.close_gently(next == Next::refused || unread_input);
 }
 

@@ -8,6 +8,7 @@
 
 #include "net/http_server.hpp"
 #include "net/http_wire.hpp"
+#include "net/input_buffer.hpp"
 #include "net/stream.hpp"
 
 namespace millrace {
@@ -67,16 +68,11 @@ class HttpConnection {
   Awaitable<void> answer_refusal();
   IncomingRequest take_request();
 
-  std::string_view unread() const { return {input_.data() + begin_, end_ - begin_}; }
-  void consume(std::size_t bytes);
-
   Shard& shard_;
   std::shared_ptr<HttpServerShared> shared_;
   Stream stream_;
   std::string peer_;
-  std::string input_;  ///< a buffer; what is not yet used lies from begin_ to end_
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  InputBuffer input_;
   HttpRequestHead head_;  ///< of the request being read
   std::string body_;
   std::string output_;

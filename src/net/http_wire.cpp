@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "core/byte_scan.hpp"
 #include "net/ascii.hpp"
 
 namespace millrace {
@@ -189,7 +190,7 @@ HeadScanner::State HeadScanner::refuse(int status, std::string_view reason) {
 
 HeadScanner::State HeadScanner::scan(std::string_view buffer) {
   const std::size_t limit = std::min(buffer.size(), begin_ + limits_.bytes_max);
-  while (position_ < limit) {
+  while ((position_ = find_special<false>(buffer.substr(0, limit), position_)) < limit) {
     const char c = buffer[position_];
     if (c == '\r') {
       if (position_ + 1 == buffer.size()) break;

@@ -70,8 +70,8 @@ Result<HttpRequest> render(const config::RouteRequest& request, const config::Co
     out.headers.emplace_back(name, std::move(value));
   }
   if (request.body) {
-    MILLRACE_TRY(body, request.body->compiled->evaluate(event.input, context));
-    out.body = write_json(body);
+    MILLRACE_TRY(body, request.body->compiled->write(event.input, context));
+    out.body = std::move(body);
   }
   return out;
 }
