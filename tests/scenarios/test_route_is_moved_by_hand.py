@@ -63,8 +63,8 @@ class RouteIsMovedByHand(Scenario):
     def test_skip_one_record(self):
         self.target_is_down()
         self.send(self.millrace, order(3, quantity=2, version=2))
-        said = self.steer("skip", "--record", "shop/3").stdout
-        self.assertIn("2 undelivered events", said)
+        eventually(lambda: "2 undelivered events" in self.steer("skip", "--record", "shop/3").stdout,
+                   what="both events of the record are in the log")
         self.steer("skip", "--record", "shop/3", *WHY)
         self.millrace.kill9()
         self.millrace.start()

@@ -32,8 +32,8 @@ class RouteKeysChangeByReload(Scenario):
         self.start(EVERY_CHANGE)
         self.mes.fault(status=503)
         self.send(self.millrace, order(1, quantity=1, version=1, state="draft"))
-        eventually(lambda: self.mes.control("requests")["requests"], what="it is taken up")
         self.send(self.millrace, order(2, quantity=1, version=1))
+        eventually(lambda: self.waiting() == 2, what="both are taken up")
         self.reload("from: order\n", "from: draft\n")
         self.send(self.millrace, order(3, quantity=1, version=1))
         self.send(self.millrace, order(4, quantity=1, version=1, state="draft"))
@@ -44,6 +44,9 @@ class RouteKeysChangeByReload(Scenario):
         numbers = ["S1", "S2", "S4", "S5"]
         eventually(lambda: len(self.mes.bodies()) >= 4, what="four of five arrive")
         self.assertEqual(numbers, sorted(body["number"] for body in self.mes.bodies()))
+
+    def waiting(self):
+        return self.millrace.cli_json("routes", "list")["routes"][0]["waiting"]
 
     def dead_letter(self):
         self.mes.fault(status=422, body='"quantity":1')
