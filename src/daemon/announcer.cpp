@@ -51,7 +51,7 @@ Awaitable<void> Broker::announce_dead() {
     for (const Row& row : *rows) {
       const auto json = parse_json(row.value);
       if (json) {
-        const Event event = announcement(config_->installation.name, *json, clock_.wall_now());
+        const Event event = announcement(config()->installation.name, *json, clock_.wall_now());
         group.push_back({partition_of(event.record), "dead", encode(event)});
       }
       done.erase(Table::outbox, row.key);
