@@ -264,6 +264,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Batch writes_;
   std::vector<ItemPtr> finished_;  ///< to be unlocked by the next commit
   std::vector<ItemPtr> committing_;
+  std::size_t references_read_ = 0;  ///< being read from the identity map now
+  std::set<std::string> bound_meanwhile_;
   std::vector<std::string> bound_;
   std::vector<std::string> bound_committing_;
   bool announce_ = false;

@@ -13,11 +13,7 @@ namespace {
 
 constexpr std::size_t kRowsPerScan = 1000;
 constexpr milliseconds kTimerMax{1000};
-
-bool comes_back(ParkedState state) {
-  return state == ParkedState::retrying || state == ParkedState::behind ||
-         state == ParkedState::held || state == ParkedState::waiting_reference;
-}
+constexpr milliseconds kReadAgainAfter{1000};
 
 }  // namespace
 
@@ -124,8 +120,11 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   if (state == ParkedState::dead) announce_dead(row);
   writes_.put(Table::parked, row.key(), encode(row));
   // Blocks its record from now on, but is not taken up again before its row is committed.
-  parked_.put(item->record, {row.key(), state, comes_back(state) ? BootTime::max() : item->retry_at,
-                             row.waits_for});
+  parked_.put(item->record, {.key = row.key(),
+                             .state = state,
+                             .due = BootTime::max(),
+                             .waits_for = row.waits_for,
+                             .uncommitted = true});
   item->row = std::move(row);
 }
 
@@ -154,7 +153,7 @@ void Lane::row_committed(const ItemPtr& item) {
     parked_.erase(item->record, row.key());
     forget_delivered(row.record);
   } else {
-    parked_.put(item->record, {row.key(), row.state, item->retry_at, row.waits_for});
+    parked_.committed(item->record, row.key(), item->retry_at);
   }
 }
 
@@ -188,10 +187,14 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
   auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
   --parked_outstanding_;
-  if (!text || !*text) {
+  if (!text) {
+    spdlog::error("a parked row cannot be read route={} error={}", id_, text.error().message);
+    parked_.give_back(record, key, context_.clock.boot_now() + kReadAgainAfter);
+    retry_parked();
+    co_return;
+  }
+  if (!*text) {
     parked_.erase(record, key);
-    if (!text)
-      spdlog::error("a parked row cannot be read route={} error={}", id_, text.error().message);
     co_return;
   }
   auto row = decode_parked_row(**text);
@@ -243,6 +246,7 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
 }
 
 void Lane::reference_bound(const std::string& key) {
+  if (references_read_ > 0) bound_meanwhile_.insert(key);
   if (parked_.reference_bound(key, context_.clock.boot_now()) > 0) retry_parked();
 }
 
@@ -339,6 +343,9 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
   if (sends && parked_.is_taken(record, row.key())) {
     co_return fail(Errc::conflict,
                    "it is being tried right now; say it again when that has been answered");
+  }
+  if (parked_.is_uncommitted(record, row.key())) {
+    co_return fail(Errc::conflict, "it is being recorded right now; say it again");
   }
   const std::string old_key = row.key();
   const ParkedState old_state = row.state;

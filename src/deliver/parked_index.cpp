@@ -28,6 +28,15 @@ const ParkedIndex::Ref* ParkedIndex::find(std::uint64_t record, const std::strin
   return at != found->second.end() && at->key == key ? &*at : nullptr;
 }
 
+ParkedIndex::Ref* ParkedIndex::find(std::uint64_t record, const std::string& key) {
+  return const_cast<Ref*>(std::as_const(*this).find(record, key));
+}
+
+bool ParkedIndex::is_uncommitted(std::uint64_t record, const std::string& key) const {
+  const Ref* ref = find(record, key);
+  return ref != nullptr && ref->uncommitted;
+}
+
 bool ParkedIndex::is_decided(std::uint64_t record, const std::string& key) const {
   const Ref* ref = find(record, key);
   return ref != nullptr && !undecided(ref->state);
@@ -106,6 +115,22 @@ void ParkedIndex::erase(std::uint64_t record, const std::string& key) {
   if (refs.empty()) records_.erase(record);
 }
 
+void ParkedIndex::committed(std::uint64_t record, const std::string& key, BootTime due) {
+  Ref* ref = find(record, key);
+  if (ref == nullptr || !ref->uncommitted) return;  // a person decided it meanwhile
+  ref->uncommitted = false;
+  ref->due = std::min(ref->due, due);
+  schedule(record);
+}
+
+void ParkedIndex::give_back(std::uint64_t record, const std::string& key, BootTime due) {
+  Ref* ref = find(record, key);
+  if (ref == nullptr || !ref->taken) return;
+  ref->taken = false;
+  ref->due = due;
+  schedule(record);
+}
+
 std::optional<ParkedState> ParkedIndex::blocks(std::uint64_t record) const {
   const auto found = records_.find(record);
   if (found == records_.end()) return std::nullopt;
@@ -128,7 +153,7 @@ void ParkedIndex::schedule(std::uint64_t record) {
   if (found == records_.end()) return;
   for (const Ref& ref : found->second) {
     if (!blocking(ref.state)) continue;
-    if (ref.taken) return;
+    if (ref.taken || ref.uncommitted) return;
     const bool by_itself = ref.state == ParkedState::retrying || ref.state == ParkedState::behind ||
                            ref.state == ParkedState::held ||
                            ref.state == ParkedState::waiting_reference;

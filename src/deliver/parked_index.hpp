@@ -28,6 +28,8 @@ class ParkedIndex {
     std::string waits_for;
     bool taken = false;    ///< being tried now
     bool on_wire = false;  ///< loaded at the start: it may have been on the wire before
+    /// Not in the store yet: it blocks its record, and is due once committed() names it.
+    bool uncommitted = false;
   };
 
   /// `total` counts what waits in all lanes of the route; it may be null.
@@ -41,10 +43,16 @@ class ParkedIndex {
   void set_hold(bool hold_after_dead);
   void put(std::uint64_t record, Ref ref);
   void erase(std::uint64_t record, const std::string& key);
+  /// The row is in the store, and due at `due`, or sooner when what it waits for came meanwhile.
+  void committed(std::uint64_t record, const std::string& key, BootTime due);
+  /// A row that was taken and could not be tried is due again.
+  void give_back(std::uint64_t record, const std::string& key, BootTime due);
 
   /// Whether a person gave this row up, or sent it again as another.
   bool is_decided(std::uint64_t record, const std::string& key) const;
   bool is_taken(std::uint64_t record, const std::string& key) const;
+  /// Whether what the store has of this row is about to be overwritten.
+  bool is_uncommitted(std::uint64_t record, const std::string& key) const;
   bool may_be_on_wire(std::uint64_t record, const std::string& key) const;
   /// Whether an undecided row of the record stands before `offset`.
   bool has_before(std::uint64_t record, Offset offset) const;
@@ -75,6 +83,7 @@ class ParkedIndex {
  private:
   bool blocking(ParkedState state) const;
   const Ref* find(std::uint64_t record, const std::string& key) const;
+  Ref* find(std::uint64_t record, const std::string& key);
   void count(ParkedState state, int change);
   void schedule(std::uint64_t record);
 

@@ -134,6 +134,43 @@ TEST(ParkedIndex, AnIdentityReleasesWhoWaitsForIt) {
   EXPECT_TRUE(index.take_due(kNow));
 }
 
+// Else its record's order would hang on a row that a crash may lose.
+TEST(ParkedIndex, ARowIsNotTriedBeforeItIsCommitted) {
+  ParkedIndex index(false);
+  auto waiting = ref("a", ParkedState::waiting_reference, milliseconds(300'000));
+  waiting.waits_for = "key";
+  waiting.uncommitted = true;
+  index.put(1, waiting);
+  index.put(2, waiting);
+  auto retrying = ref("a", ParkedState::retrying);
+  retrying.uncommitted = true;
+  index.put(3, retrying);
+  EXPECT_EQ(index.blocks(1), ParkedState::behind);
+  index.reference_bound("key", kNow);
+  index.release_waiting(kNow);
+  EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
+  // What it waited for came before its commit: it is due at once, not in five minutes.
+  index.committed(1, "a", kNow + milliseconds(300'000));
+  const auto released = index.take_due(kNow);
+  ASSERT_TRUE(released);
+  EXPECT_EQ(released->first, 1u);
+  EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
+  index.committed(3, "a", kNow + milliseconds(100));
+  EXPECT_EQ(index.take_due(kNow + milliseconds(10'000))->first, 3u);
+}
+
+TEST(ParkedIndex, ARowThatCouldNotBeReadIsTriedAgain) {
+  ParkedIndex index(false);
+  index.put(1, ref("a", ParkedState::retrying));
+  ASSERT_TRUE(index.take_due(kNow));
+  index.give_back(1, "a", kNow + milliseconds(1000));
+  EXPECT_EQ(index.blocks(1), ParkedState::behind);
+  EXPECT_FALSE(index.take_due(kNow));
+  const auto again = index.take_due(kNow + milliseconds(1000));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->second, "a");
+}
+
 TEST(ParkedIndex, AResubmittedRowMakesWayForItsSuccessor) {
   ParkedIndex index(false);
   index.put(1, ref("a00", ParkedState::resubmitted));
