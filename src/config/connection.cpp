@@ -124,8 +124,12 @@ const Spec<Breaker>& breaker_spec() {
   static const auto made =
       Spec<Breaker>("breaker", "When a target counts as down.")
           .option("opens_after", &Breaker::opens_after,
-                  "Failures in a row, over at least three records.")
+                  "Failures in a row, or slow answers in a row, over at least three records.")
           .bounds(1, 1000)
+          .option("slow_after", &Breaker::slow_after,
+                  "An answer that takes longer is slow; default: two thirds of the request's "
+                  "`timeout`.")
+          .bounds(std::chrono::milliseconds(10), std::chrono::minutes(10))
           .option("probes_every", &Breaker::probes_every, "How often a paused target is tried.")
           .bounds(std::chrono::milliseconds(100), std::chrono::hours(1));
   return made;

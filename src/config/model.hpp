@@ -83,6 +83,7 @@ struct Limits {
 struct Breaker {
   int opens_after = 5;
   milliseconds probes_every{1000};
+  std::optional<milliseconds> slow_after;  ///< default: two thirds of the request's timeout
 };
 
 /// hmac: {algorithm, header, encoding, signed, tolerance, secrets}.

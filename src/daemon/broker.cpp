@@ -234,6 +234,7 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
   context.http = [shard = made.home, gate = made.gate](const HttpClientSettings& settings) {
     return make_gated_client(*shard, settings, gate);
   };
+  MILLRACE_TRY(held, state_->get(Table::routes, row_key("held", connection.name)));
   Result<void> result;
   Shard& home = *made.home;
   // Clients are made where they live.
@@ -242,6 +243,9 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
     if (sink) {
       made.target = living_on(
           home, std::make_unique<deliver::Target>(home, connection, *std::move(sink), clock_));
+      made.target->hold(held, [this, &home, name = connection.name](const auto& reason) {
+        keep_held(home, name, reason);
+      });
     } else if (sink.error().code != Errc::not_supported) {
       co_return std::unexpected(sink.error());
     }
@@ -258,6 +262,23 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
   result = run_on(home, make);
   MILLRACE_CHECK_OK(std::move(result));
   return made;
+}
+
+// A target that waits for a person does so across restarts: a row says why.
+void Broker::keep_held(Shard& home, const std::string& connection,
+                       const std::optional<std::string>& reason) {
+  Batch batch;
+  const std::string key = row_key("held", connection);
+  if (reason) {
+    batch.put(Table::routes, key, *reason);
+  } else {
+    batch.erase(Table::routes, key);
+  }
+  state_->commit(std::move(batch), Urgency::now, home, [connection](const Result<void>& done) {
+    if (done) return;
+    spdlog::warn("that a connection waits for a person is not saved connection={} error={}",
+                 connection, done.error().message);
+  });
 }
 
 Result<void> Broker::make_connections() {

@@ -98,6 +98,8 @@ class Broker {
   Result<void> recover();
   Result<void> make_shards();
   Result<void> make_connections();
+  void keep_held(Shard& home, const std::string& connection,
+                 const std::optional<std::string>& reason);
   Result<ConnectionUnit> make_connection(const config::Connection& connection);
   Result<void> start_shards();
   Awaitable<Result<void>> start_unit(ShardUnit& unit, PartitionOffsets inbox_from);
@@ -202,7 +204,7 @@ class Broker {
   canon::SourceReaders sources_;
   std::vector<std::unique_ptr<ShardUnit>> units_;
   std::unique_ptr<Notifier> announce_;
-  TlsContextPtr tls_;  ///< what both servers begin with; nullptr: plain
+  TlsContextPtr tls_;                ///< what both servers begin with; nullptr: plain
   std::uint64_t clock_changes_ = 0;  ///< of clock_watch_, as saved
   std::unique_ptr<HttpServer> data_server_;
   std::unique_ptr<Operations> operations_;

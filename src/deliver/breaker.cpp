@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace millrace::deliver {
 
 void Breaker::answered(std::uint64_t record, BootTime now) {
@@ -24,13 +26,13 @@ microseconds Breaker::odometer(BootTime now) const {
 }
 
 void Breaker::open(State state, std::string reason, BootTime now) {
+  if (up_since_) up_ += now - *up_since_;
+  up_since_.reset();
+  if (state_ == State::for_person) return;
   if (state_ == State::closed) since_ = system_clock().wall_now();
   state_ = state;
   reason_ = std::move(reason);
-  probing_ = false;
   next_probe_ = now + limits_.probes_every;
-  if (up_since_) up_ += now - *up_since_;
-  up_since_.reset();
 }
 
 void Breaker::close(BootTime now) {
@@ -39,59 +41,84 @@ void Breaker::close(BootTime now) {
     reason_.clear();
     since_.reset();
   }
-  probing_ = false;
+  probe_ = 0;
   failures_ = 0;
   failed_records_.clear();
   if (!up_since_) up_since_ = now;
 }
 
+// An answer that came late is one all the same: only the calls after it wait.
+void Breaker::close_unless_slow(Call call, BootTime now) {
+  if (!call.slow) {
+    slow_ = 0;
+    slow_records_.clear();
+    if (state_ != State::for_person) close(now);
+    return;
+  }
+  ++slow_;
+  slow_records_.insert(call.record);
+  if (state_ == State::open ||
+      (slow_ >= limits_.opens_after && slow_records_.size() >= kDistinctRecordsToOpen)) {
+    open(State::open, "it answers too slowly (`breaker.slow_after`); it is asked one at a time",
+         now);
+  }
+}
+
 void Breaker::resume(BootTime now) {
   close(now);
   rejected_records_.clear();
+  rejected_requests_.clear();
   forbidden_records_.clear();
+  slow_ = 0;
+  slow_records_.clear();
 }
 
-bool Breaker::take_probe(BootTime now) {
-  if (state_ != State::open || probing_ || now < next_probe_) return false;
-  probing_ = true;
-  return true;
+std::uint64_t Breaker::take_probe(BootTime now) {
+  if (state_ != State::open || probe_ != 0 || now < next_probe_) return 0;
+  probe_ = ++probes_;
+  return probe_;
 }
 
 void Breaker::check_failed(const std::string& reason, BootTime now) {
   open(State::open, reason, now);
 }
 
-bool Breaker::record(const Outcome& outcome, std::uint64_t record, BootTime now) {
+bool Breaker::record(const Outcome& outcome, Call call, BootTime now) {
+  // What was on the wire before it opened says nothing about the probe that is out.
+  if (call.probe == probe_) probe_ = 0;
   const int status = outcome.answer ? outcome.answer->status : 0;
   switch (outcome.kind) {
     case Outcome::Kind::delivered:
     case Outcome::Kind::needs_decision:
-      answered(record, now);
+      answered(call.record, now);
       delivered_at_ = now;
       rejected_records_.clear();
+      rejected_requests_.clear();
       forbidden_records_.clear();
-      if (state_ != State::for_person) close(now);
+      close_unless_slow(call, now);
       return false;
     case Outcome::Kind::rejected:
-      answered(record, now);
+      answered(call.record, now);
       if (status == 403) {
-        forbidden_records_.insert(record);
+        forbidden_records_.insert(call.record);
         if (forbidden_records_.size() >= kDistinctRecordsToOpen) {
           open(State::open, "403 for several records and no success: is the login allowed to?",
                now);
           return true;
         }
       }
-      rejected_records_.insert(record);
-      if (rejected_records_.size() >= kRejectionsToPause) {
+      rejected_records_.insert(call.record);
+      rejected_requests_.insert(call.request);
+      if (std::min(rejected_records_.size(), rejected_requests_.size()) >= kRejectionsToPause) {
         open(State::for_person,
              fmt::format("{} records in a row were rejected, the last with: {}",
                          rejected_records_.size(), outcome.reason),
              now);
         rejected_records_.clear();
+        rejected_requests_.clear();
         return false;
       }
-      if (state_ != State::for_person) close(now);
+      close_unless_slow(call, now);
       return false;
     case Outcome::Kind::again:
     case Outcome::Kind::unknown:
@@ -103,7 +130,7 @@ bool Breaker::record(const Outcome& outcome, std::uint64_t record, BootTime now)
   }
   // 429 and 503 with Retry-After are answers of a living target that asks for time.
   ++failures_;
-  failed_records_.insert(record);
+  failed_records_.insert(call.record);
   // What is answered with a success a moment before and after is not down: a run of poisoned
   // records must not stop the good ones between them.
   const bool lively = delivered_at_ && now - *delivered_at_ < limits_.probes_every;

@@ -17,6 +17,14 @@ struct BreakerLimits {
   milliseconds probes_every{1000};
 };
 
+/// What was asked, for the breaker.
+struct Call {
+  std::uint64_t record = 0;   ///< hash
+  std::uint64_t request = 0;  ///< hash of its bytes: the same request again says nothing new
+  bool slow = false;          ///< took longer than a call may
+  std::uint64_t probe = 0;    ///< what take_probe() said, when it was one
+};
+
 inline constexpr std::size_t kDistinctRecordsToOpen = 3;
 inline constexpr std::size_t kRejectionsToPause = 20;
 
@@ -25,23 +33,27 @@ class Breaker {
   enum class State : std::uint8_t {
     closed,
     open,       ///< the target is down; one probe at a time
-    for_person  ///< 20 rejections in a row: waits for `routes resume`
+    for_person  ///< 20 rejections in a row: waits for `routes resume`, whatever else happens
   };
 
   explicit Breaker(BreakerLimits limits) : limits_(limits) {}
 
-  /// Takes one outcome of `record` (a hash). True when the outcome is the target's fault as a
-  /// whole: the request goes back to the queue and is not charged to its record.
-  bool record(const Outcome& outcome, std::uint64_t record, BootTime now);
+  /// Takes one outcome. True when it is the target's fault as a whole: the request goes back to the
+  /// queue and is not charged to its record.
+  bool record(const Outcome& outcome, Call call, BootTime now);
   /// A harmless check failed or succeeded while nothing else was answered.
   void check_failed(const std::string& reason, BootTime now);
 
   State state() const { return state_; }
   const std::string& reason() const { return reason_; }
   std::optional<WallTime> since() const { return since_; }
-  /// Open: whether a probe may start now; it then counts as started.
-  bool take_probe(BootTime now);
+  /// Open: whether a probe may start now; it then counts as started, until record() is told of it
+  /// by this number. 0: not now.
+  std::uint64_t take_probe(BootTime now);
+  bool probing() const { return probe_ != 0; }
   BootTime next_probe() const { return next_probe_; }
+  /// It waited for a person before this start already.
+  void hold(std::string reason, BootTime now) { open(State::for_person, std::move(reason), now); }
   /// A person resumes: everything starts afresh.
   void resume(BootTime now);
 
@@ -55,6 +67,7 @@ class Breaker {
   void open(State state, std::string reason, BootTime now);
   void close(BootTime now);
   void answered(std::uint64_t record, BootTime now);
+  void close_unless_slow(Call call, BootTime now);
 
   BreakerLimits limits_;
   State state_ = State::closed;
@@ -64,8 +77,12 @@ class Breaker {
   std::unordered_set<std::uint64_t> failed_records_;
   std::unordered_set<std::uint64_t> forbidden_records_;
   std::unordered_set<std::uint64_t> rejected_records_;
+  std::unordered_set<std::uint64_t> rejected_requests_;
+  int slow_ = 0;  ///< answers in a row
+  std::unordered_set<std::uint64_t> slow_records_;
   BootTime next_probe_{};
-  bool probing_ = false;
+  std::uint64_t probe_ = 0;  ///< on the wire; 0: none
+  std::uint64_t probes_ = 0;
   std::optional<BootTime> delivered_at_;
   microseconds up_{0};
   std::optional<BootTime> up_since_;

@@ -25,9 +25,18 @@ Target::Target(Shard& home, const config::Connection& connection, std::unique_pt
       in_flight_max_(std::max(1, connection.limits.in_flight)),
       idempotent_(connection.idempotent),
       per_second_(connection.limits.per_second),
+      slow_after_(connection.breaker.slow_after),
       sink_(std::move(sink)),
       clock_(clock),
       breaker_({connection.breaker.opens_after, connection.breaker.probes_every}) {}
+
+void Target::hold(const std::optional<std::string>& reason, Held told) {
+  held_told_ = std::move(told);
+  held_ = reason.has_value();
+  if (!reason) return;
+  breaker_.hold(*reason, clock_.boot_now());
+  publish();
+}
 
 void Target::submit(DeliveryJob job) {
   if (home_.on_thread()) {
@@ -87,6 +96,10 @@ TargetStatus Target::status() const {
 }
 
 void Target::publish() {
+  const bool held = breaker_.state() == Breaker::State::for_person;
+  if (std::exchange(held_, held) != held && held_told_) {
+    held_told_(held ? std::optional(breaker_.reason()) : std::nullopt);
+  }
   static constexpr const char* kNames[] = {"up", "down", "paused"};
   const std::lock_guard lock(status_mutex_);
   const bool untried = status_.state == "unknown" &&
@@ -114,15 +127,17 @@ std::optional<DeliveryJob> Target::next_job() {
   if (breaker_.state() == Breaker::State::for_person) return std::nullopt;
   const BootTime now = clock_.boot_now();
   const bool closed = breaker_.state() == Breaker::State::closed;
-  if (!closed && !breaker_.take_probe(now)) {
-    wake_at(breaker_.next_probe());
+  // The pace before the probe: a probe that was taken must start.
+  if (per_second_ > 0 && now < next_start_) {
+    wake_at(next_start_);
+    return std::nullopt;
+  }
+  const std::uint64_t probe = closed ? 0 : breaker_.take_probe(now);
+  if (!closed && probe == 0) {
+    if (!breaker_.probing()) wake_at(breaker_.next_probe());
     return std::nullopt;
   }
   if (per_second_ > 0) {
-    if (now < next_start_) {
-      wake_at(next_start_);
-      return std::nullopt;
-    }
     const auto gap = microseconds(static_cast<std::int64_t>(1e6 / per_second_));
     next_start_ = std::max(next_start_ + gap, now);
   }
@@ -135,6 +150,7 @@ std::optional<DeliveryJob> Target::next_job() {
     last_probed_ = chosen->record;
   }
   DeliveryJob job = std::move(*chosen);
+  job.probe = probe;
   queue_.erase(chosen);
   ++in_flight_;
   return job;
@@ -169,10 +185,11 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
   std::optional<DeliveryJob> job(std::move(first));
   while (job) {
     Delivery delivery = job->delivery;
+    const BootTime started = clock_.boot_now();
     Outcome outcome = co_await sink_->deliver(std::move(delivery));
     if (job->classify) job->classify(outcome);
     const auto before = breaker_.state();
-    bool absorbed = breaker_.record(outcome, job->record, clock_.boot_now());
+    bool absorbed = breaker_.record(outcome, call_of(*job, outcome, started), clock_.boot_now());
     DeliveryResult result;
     if (!absorbed && is_failure(outcome)) {
       result.target_answers = breaker_.answered_other_since(job->record, job->first_attempt);
@@ -210,6 +227,16 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
     job = next_job();
     pump();  // a breaker that closed frees more places than this one
   }
+}
+
+Call Target::call_of(const DeliveryJob& job, const Outcome& outcome, BootTime started) const {
+  const milliseconds slow = slow_after_.value_or(job.delivery.timeout * 2 / 3);
+  Call call{.record = job.record, .slow = clock_.boot_now() - started > slow, .probe = job.probe};
+  if (outcome.kind == Outcome::Kind::rejected) {
+    const HttpRequest& request = job.delivery.request;
+    call.request = hash64(request.method + request.target + request.body);
+  }
+  return call;
 }
 
 void Target::hand_out(DeliveryJob job, DeliveryResult result) {

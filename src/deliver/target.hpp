@@ -32,6 +32,7 @@ struct DeliveryJob {
   BootTime first_attempt{};
   Executor* home = nullptr;     ///< where `done` runs
   const void* owner = nullptr;  ///< whose job it is, for `recall`
+  std::uint64_t probe = 0;      ///< the breaker's number of it, when it is one
   /// The route's `treat` rules, applied before the breaker judges. Pure; runs on the home shard.
   std::function<void(Outcome&)> classify;
   std::move_only_function<void(DeliveryResult)> done;
@@ -50,6 +51,11 @@ class Target : public std::enable_shared_from_this<Target> {
   Target(Shard& home, const config::Connection& connection, std::unique_ptr<Sink> sink,
          Clock& clock);
 
+  /// Told on the home shard when it begins to wait for a person, and why; nullopt: no longer.
+  using Held = std::function<void(const std::optional<std::string>& reason)>;
+
+  /// Before the first job: it waited for a person when it ended.
+  void hold(const std::optional<std::string>& reason, Held told);
   /// Thread-safe.
   void submit(DeliveryJob job);
   /// Thread-safe: takes jobs that have not started back out; their `done` is never called.
@@ -77,12 +83,14 @@ class Target : public std::enable_shared_from_this<Target> {
   void wake_at(BootTime at);
   Awaitable<void> wake_later(std::shared_ptr<Target> self, milliseconds delay);
   void publish();
+  Call call_of(const DeliveryJob& job, const Outcome& outcome, BootTime started) const;
 
   Shard& home_;
   const std::string name_;
   const int in_flight_max_;
   const bool idempotent_;
   const double per_second_;
+  const std::optional<milliseconds> slow_after_;
   std::unique_ptr<Sink> sink_;
   Clock& clock_;
   Breaker breaker_;
@@ -96,6 +104,8 @@ class Target : public std::enable_shared_from_this<Target> {
   bool wake_pending_ = false;
   bool handing_out_ = false;  ///< a worker is in `done` and will take the next job
   bool stopping_ = false;
+  Held held_told_;
+  bool held_ = false;                ///< as told
   mutable std::mutex status_mutex_;  ///< guards status_ alone, never held across an await
   TargetStatus status_;
 };

@@ -1,6 +1,6 @@
 """A target that is down parks nothing: the log is the backlog; memory stays flat, all drains."""
 
-from configurations import as_sent, order
+from configurations import EVERY_CHANGE, MES, ORDER, SHOP, as_sent, order
 from millrace_harness import Scenario, eventually, main
 from processes import sanitized
 
@@ -55,6 +55,20 @@ class TargetDownAndBack(Scenario):
         self.millrace.start()
         self.mes.heal()
         self.check_all_arrive()
+
+
+class PacedTarget(Scenario):
+    def test_a_pace_slower_than_the_probes_does_not_stop_them(self):
+        mes = self.target()
+        paced = MES.replace("in_flight: 8", "in_flight: 8, per_second: 1")
+        millrace = self.broker(SHOP, paced % {"target_port": mes.port}, ORDER, EVERY_CHANGE).start()
+        mes.control("down")
+        for record in (1, 2):
+            self.send(millrace, order(record, quantity=1, version=1))
+        eventually(lambda: "is down" in millrace.cli("status", expect=None).stdout,
+                   what="status says that it is down")
+        mes.control("up")
+        eventually(lambda: mes.counts()["effects"] == 2, what="both arrive")
 
 
 if __name__ == "__main__":
