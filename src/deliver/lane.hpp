@@ -224,6 +224,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Awaitable<void> parked_timer(std::shared_ptr<Lane> self);
   Result<Batch> decided(ParkedRow& row, const Decision& decision);
   ItemPtr item_of(const ParkedRow& row);
+  Awaitable<Result<void>> await_recorded(std::string key);
 
   // lane_commit.cpp
   void settle(Partition partition, Offset offset);

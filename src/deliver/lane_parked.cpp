@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kRowsPerScan = 1000;
 constexpr milliseconds kTimerMax{1000};
 constexpr milliseconds kReadAgainAfter{1000};
+constexpr milliseconds kRecordedWithin{5000};
+constexpr milliseconds kRecordedPoll{5};
 
 }  // namespace
 
@@ -319,7 +321,21 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
   return batch;
 }
 
+// A decision on what the store still has would be overwritten by what is being recorded.
+Awaitable<Result<void>> Lane::await_recorded(std::string key) {
+  const BootTime until = context_.clock.boot_now() + kRecordedWithin;
+  while (parked_.is_uncommitted(key)) {
+    if (context_.clock.boot_now() > until) {
+      co_return fail(Errc::overloaded, "its last attempt is being recorded; say it again");
+    }
+    commit_soon(true);
+    co_await sleep_for(kRecordedPoll);
+  }
+  co_return Result<void>{};
+}
+
 Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
+  MILLRACE_CO_CHECK_OK(co_await await_recorded(key));
   auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
   auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
   if (!text) co_return std::unexpected(text.error());
@@ -343,9 +359,6 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
   if (sends && parked_.is_taken(record, row.key())) {
     co_return fail(Errc::conflict,
                    "it is being tried right now; say it again when that has been answered");
-  }
-  if (parked_.is_uncommitted(record, row.key())) {
-    co_return fail(Errc::conflict, "it is being recorded right now; say it again");
   }
   const std::string old_key = row.key();
   const ParkedState old_state = row.state;

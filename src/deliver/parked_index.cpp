@@ -32,11 +32,6 @@ ParkedIndex::Ref* ParkedIndex::find(std::uint64_t record, const std::string& key
   return const_cast<Ref*>(std::as_const(*this).find(record, key));
 }
 
-bool ParkedIndex::is_uncommitted(std::uint64_t record, const std::string& key) const {
-  const Ref* ref = find(record, key);
-  return ref != nullptr && ref->uncommitted;
-}
-
 bool ParkedIndex::is_decided(std::uint64_t record, const std::string& key) const {
   const Ref* ref = find(record, key);
   return ref != nullptr && !undecided(ref->state);
@@ -92,6 +87,11 @@ void ParkedIndex::put(std::uint64_t record, Ref ref) {
   auto& refs = records_[record];
   const auto at = std::ranges::lower_bound(refs, ref.key, {}, &Ref::key);
   count(ref.state, 1);
+  if (ref.uncommitted) {
+    uncommitted_.insert(ref.key);
+  } else {
+    uncommitted_.erase(ref.key);
+  }
   if (at != refs.end() && at->key == ref.key) {
     count(at->state, -1);
     *at = std::move(ref);
@@ -109,6 +109,7 @@ void ParkedIndex::erase(std::uint64_t record, const std::string& key) {
   const auto at = std::ranges::lower_bound(refs, key, {}, &Ref::key);
   if (at == refs.end() || at->key != key) return;
   count(at->state, -1);
+  uncommitted_.erase(key);
   --size_;
   refs.erase(at);
   schedule(record);
@@ -119,6 +120,7 @@ void ParkedIndex::committed(std::uint64_t record, const std::string& key, BootTi
   Ref* ref = find(record, key);
   if (ref == nullptr || !ref->uncommitted) return;  // a person decided it meanwhile
   ref->uncommitted = false;
+  uncommitted_.erase(key);
   ref->due = std::min(ref->due, due);
   schedule(record);
 }

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "millrace/parking.hpp"
@@ -52,7 +53,7 @@ class ParkedIndex {
   bool is_decided(std::uint64_t record, const std::string& key) const;
   bool is_taken(std::uint64_t record, const std::string& key) const;
   /// Whether what the store has of this row is about to be overwritten.
-  bool is_uncommitted(std::uint64_t record, const std::string& key) const;
+  bool is_uncommitted(const std::string& key) const { return uncommitted_.contains(key); }
   bool may_be_on_wire(std::uint64_t record, const std::string& key) const;
   /// Whether an undecided row of the record stands before `offset`.
   bool has_before(std::uint64_t record, Offset offset) const;
@@ -94,6 +95,7 @@ class ParkedIndex {
   std::set<std::pair<BootTime, std::uint64_t>> due_;             ///< first row of each record
   std::unordered_map<std::uint64_t, BootTime> scheduled_;
   std::map<ParkedState, std::size_t> counts_;
+  std::unordered_set<std::string> uncommitted_;
   std::size_t size_ = 0;
 };
 
