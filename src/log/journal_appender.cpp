@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kFrameBytesAim = 1u << 20;
 /// One write and one sync carry at most about this much.
 constexpr std::size_t kBatchBytesMax = 16u << 20;
+/// Zeros are written ahead in pieces of this size, when less than a quarter of it is left.
+constexpr std::size_t kAheadBytes = 256 * 1024;
 
 std::uint64_t random_salt() {
   const std::string hex = random_hex(8);
@@ -151,6 +153,7 @@ Result<void> JournalAppender::write(std::string_view bytes) {
     return {};
   }
   if (written.error().code != Errc::disk_full) return written;
+  ahead_ = 0;
   // Part of it may be there, even a whole frame: nobody was promised it, so it must not come back.
   for (auto undone : {file_->truncate(file_offset(write_position_)), file_->sync_data()}) {
     if (!undone) return fail(Errc::disk_failed, undone.error().message);
@@ -181,7 +184,24 @@ Result<void> JournalAppender::sync() {
   return {};
 }
 
+/// Space that is only reserved is marked as unwritten, and the first write into it changes that
+/// mark: a sync of such a write is two writes on ext4, or a commit of its journal. So zeros go
+/// there before, with the sync of the next batch.
+Result<void> JournalAppender::write_ahead() {
+  static const std::string zeros(kAheadBytes, '\0');
+  const std::uint64_t end = file_offset(write_position_);
+  if (!options_.sync_each_batch || end + kAheadBytes / 4 < ahead_) return {};
+  const std::uint64_t from = std::max(end, ahead_);
+  const std::uint64_t to = std::min(options_.segment_bytes, from + kAheadBytes);
+  if (from >= to) return {};
+  auto written = file_->write_at(from, std::string_view(zeros).substr(0, to - from));
+  // No room is no failure of what was appended: the next batch will tell.
+  if (written || written.error().code == Errc::disk_full) ahead_ = to;
+  return written || written.error().code == Errc::disk_full ? Result<void>{} : written;
+}
+
 Result<void> JournalAppender::prepare() {
+  MILLRACE_CHECK_OK(write_ahead());
   if (spare_ || file_offset(write_position_) < options_.segment_bytes / 4 * 3) return {};
   auto made = make_spare();
   // No room for it yet is no failure: rolling tries again.
@@ -237,6 +257,7 @@ Result<void> JournalAppender::roll() {
     }
   }
   file_ = std::move(spare_);
+  ahead_ = 0;
   SegmentPtr before = std::exchange(segment_, segment);
   if (catalog_) catalog_->add(std::move(segment));
   if (options_.memory != nullptr) options_.memory->begin_segment(write_position_);

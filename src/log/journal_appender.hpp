@@ -68,8 +68,9 @@ class JournalAppender {
   Result<void> mark();
   bool unsynced() const { return synced_through_ < write_position_; }
   Result<void> sync();
-  /// Makes the next segment's file when the current one is three quarters full, so that rolling
-  /// does not wait for the allocation.
+  /// What may be done before the next batch comes: writes zeros ahead of it, and makes the next
+  /// segment's file when the current one is three quarters full, so that rolling does not wait for
+  /// the allocation.
   Result<void> prepare();
 
  private:
@@ -88,6 +89,7 @@ class JournalAppender {
   RecordBatch encode_batch(std::span<Group* const> groups, const Layout& layout, WallTime now,
                            PartitionOffsets& ends, bool want_records);
   Result<void> write(std::string_view bytes);
+  Result<void> write_ahead();
   Result<void> roll();
   Result<void> make_spare();
   void drop_spare();
@@ -104,6 +106,7 @@ class JournalAppender {
   std::uint64_t write_position_ = 0;
   std::uint64_t synced_through_ = 0;
   std::uint64_t data_end_ = 0;
+  std::uint64_t ahead_ = 0;  ///< file offset up to which zeros were written
   PartitionOffsets ends_{};
   WallTime last_time_;
   bool wants_mark_ = false;
