@@ -33,14 +33,16 @@ struct ParkedRow {
   std::string owner;  ///< entity, route id, or connection for messages that could not be read
   std::string record;
   Partition partition = 0;
-  Offset offset = 0;  ///< in the journal of its stage: inbox, or events for deliver
-  int send = 0;       ///< raised by a resubmission after "not applied"
+  Offset offset = 0;         ///< in the journal of its stage: inbox, or events for deliver
+  int send = 0;              ///< raised by a resubmission after "not applied"
+  std::uint64_t replay = 0;  ///< the replay that parked it; 0: none
+  bool new_key = false;      ///< that replay sends with keys of its own
   ParkedState state = ParkedState::retrying;
   std::string type;  ///< event type, or empty
   std::string subject;
-  std::string reason;     ///< for the operator
-  std::string cause;      ///< class of reason, for grouping: "rejected 422", "missing_reference"
-  std::string waits_for;  ///< key of Table::xref a waiting_reference row needs; may be empty
+  std::string reason;       ///< for the operator
+  std::string cause;        ///< class of reason, for grouping: "rejected 422", "missing_reference"
+  std::string waits_for;    ///< key of Table::xref a waiting_reference row needs; may be empty
   bool unanswered = false;  ///< sent, and nobody knows whether it was applied: probed first
   int attempts = 0;
   milliseconds spent{0};  ///< time in which the target answered
@@ -69,8 +71,10 @@ std::string parked_prefix(std::string_view parked_owner, Partition partition);
 /// Errc::invalid_argument when it has not the form owner:partition:offset[:send].
 Result<std::string> parse_parked_id(std::string_view id);
 
-/// The offset within a key.
+/// The parts of a key.
+Partition parked_partition(std::string_view key);
 Offset parked_offset(std::string_view key);
+int parked_send(std::string_view key);
 
 /// `rev` of an event or a projection row, decimal text in both; 0 when there is none.
 std::uint64_t revision_of(const Json& object);

@@ -30,6 +30,7 @@ struct Values {
   std::string connection;
   std::string model;
   std::string note;
+  std::string from;
   std::string to;
   std::string record;
   std::string by;
@@ -95,6 +96,8 @@ class Commands {
   void declare_sources();
   void declare_keep();
   int move(std::string_view operation);
+  int replay();
+  void declare_replay();
   int create_key();
   int release();
   JsonObject listing() const;
@@ -244,6 +247,7 @@ void Commands::declare_steer() {
                          [&] { return call("routes.resume", {{"name", v.name}}, print_done); });
   for (CLI::App* one : {pause, resume}) one->add_option("NAME", v.name, "Name")->required();
   declare_moves(*routes);
+  declare_replay();
   CLI::App* connections = group("connections", "Connections");
   command(connections, "list", "Connections and their state",
           [&] { return call("connections.list", {}, print_connections); });
@@ -290,6 +294,42 @@ void Commands::declare_moves(CLI::App& routes) {
   for (CLI::App* one : {drain, seek, skip, drop}) {
     one->add_option("NAME", v.name, "Name")->required();
   }
+}
+
+// A dry run reads all of the log that it is asked about.
+constexpr milliseconds kLookMax{3'600'000};
+
+int Commands::replay() {
+  const Values& v = values_;
+  JsonObject arguments{{"name", v.name}};
+  for (const auto& [name, value] : {std::pair("from", &v.from),
+                                    {"to", &v.to},
+                                    {"record", &v.record},
+                                    {"key", &v.key},
+                                    {"reason", &v.reason}}) {
+    if (!value->empty()) arguments[name] = *value;
+  }
+  if (v.stop) return call("replay.stop", std::move(arguments), print_done);
+  arguments["history"] = v.history;
+  arguments["again"] = v.again;
+  arguments["yes"] = v.yes;
+  return run_operation(session_, "replay", std::move(arguments), print_replay, kLookMax);
+}
+
+void Commands::declare_replay() {
+  Values& v = values_;
+  auto* replay = command(nullptr, "replay", "Send again what a route has sent before",
+                         [this] { return this->replay(); });
+  replay->add_option("ROUTE", v.name, "Its name")->required();
+  replay->add_option("--from", v.from, "beginning, a time (RFC 3339), or PARTITION:OFFSET");
+  replay->add_option("--to", v.to, "The same, or end; without it up to where the route stands");
+  auto* record = replay->add_option("--record", v.record, "This record only, as `where` shows it");
+  replay->add_option("--key", v.key, "The record of this business key only")->excludes(record);
+  replay->add_flag("--history", v.history, "Also what a later change has superseded, in order");
+  replay->add_flag("--again", v.again, "With new keys: a target that knows the old ones acts anew");
+  replay->add_flag("--stop", v.stop, "End the one that is under way");
+  replay->add_flag("--yes", v.yes, "Do it; without it only says what it would do");
+  replay->add_option("--reason", v.reason, "Why; kept in the audit. Needed with --yes");
 }
 
 void Commands::declare_sources() {

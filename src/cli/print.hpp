@@ -29,6 +29,7 @@ int print_new_key(std::ostream& out, const Json& answer, WallTime now);
 /// Rows grouped by cause.
 int print_causes(std::ostream& out, const Json& answer, WallTime now);
 /// What a move of a route did, or would do.
+int print_replay(std::ostream& out, const Json& answer, WallTime now);
 int print_move(std::ostream& out, const Json& answer, WallTime now);
 /// "done" and the members of a small answer.
 int print_done(std::ostream& out, const Json& answer, WallTime now);

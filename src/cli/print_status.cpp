@@ -49,12 +49,23 @@ void print_oldest(std::ostream& out, const JsonArray& routes, WallTime now) {
       << '\n';
 }
 
+std::string replay_text(const Json& replay) {
+  const Json* part = find(replay, "part");
+  const double percent = part != nullptr && part->is_number() ? part->to_number<double>() * 100 : 0;
+  return fmt::format("replay {} {}: {} sent of about {}, {:.0f} % of the range",
+                     text_of(replay, "number"), text_of(replay, "state"), text_of(replay, "sent"),
+                     text_of(replay, "about"), percent);
+}
+
 TextTable routes_table(const JsonArray& routes, WallTime now) {
   TextTable table({"ROUTE", "STATE", "LAG", "PARKED", "DEAD", "DELIVERED", "OWNER", "WHY"});
   for (const Json& route : routes) {
     std::string why = text_of(route, "reason");
     if (const std::string since = since_text(route, "since", now); !since.empty()) {
       why += (why.empty() ? "since " : ", since ") + since;
+    }
+    if (const Json* replay = find(route, "replay"); replay != nullptr && replay->is_object()) {
+      why += (why.empty() ? "" : "; ") + replay_text(*replay);
     }
     table.add({text_of(route, "name"), text_of(route, "state"), text_of(route, "lag"),
                text_of(route, "parked"), text_of(route, "dead"), text_of(route, "delivered_total"),

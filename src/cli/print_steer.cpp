@@ -147,6 +147,30 @@ int print_move(std::ostream& out, const Json& answer, WallTime) {
   return 0;
 }
 
+int print_replay(std::ostream& out, const Json& answer, WallTime) {
+  const bool done = bool_or(answer, "done", false);
+  const std::int64_t send = int_or(answer, "send", 0);
+  out << fmt::format("{} {} {} of route {}", done ? "Sending" : "This would send", send,
+                     send == 1 ? "event" : "events", text_of(answer, "route"));
+  if (const std::string first = text_of(answer, "first_at"); !first.empty()) {
+    out << ", from " << first << " to " << text_of(answer, "last_at");
+  }
+  out << ".\n";
+  for (const auto& [member, why] :
+       {std::pair("superseded", "a later change of the record was delivered; --history sends them"),
+        {"held", "a delivery of the record is parked: decide that first"},
+        {"decided", "a person gave them up"}}) {
+    const std::int64_t count = int_or(answer, member, 0);
+    if (count > 0) out << fmt::format("  {} passed over: {}\n", count, why);
+  }
+  for (const Json& warning : member_rows(answer, "warnings")) {
+    if (!warning.is_string()) continue;
+    out << "  warning: " << printable(std::string_view(warning.get_string())) << '\n';
+  }
+  out << (done ? "Its progress: " : "Nothing was done. next: ") << text_of(answer, "next") << '\n';
+  return 0;
+}
+
 int print_done(std::ostream& out, const Json& answer, WallTime) {
   out << "done";
   if (answer.is_object()) {

@@ -26,6 +26,7 @@ struct ConnectionYaml {
   Limits limits;
   Breaker breaker;
   bool idempotent = false;
+  seconds remembers_keys{24 * 3600};
   std::optional<Program> record;
   std::optional<Program> version;
   std::optional<Program> id;
@@ -160,6 +161,10 @@ const Spec<ConnectionYaml>& spec() {
           .option("breaker", &ConnectionYaml::breaker, "When it counts as down.", breaker_spec())
           .option("idempotent", &ConnectionYaml::idempotent,
                   "The target honours Idempotency-Key: an unanswered POST may be sent again.")
+          .option("remembers_keys", &ConnectionYaml::remembers_keys,
+                  "How long the target remembers Idempotency-Keys; `millrace replay` warns of what "
+                  "is older.")
+          .bounds(1min, 24h * 3660)
           .option("record", &ConnectionYaml::record,
                   "Hooks: whose news a message is, from its body (`$headers` too); ordering and "
                   "identity hang on it.")
@@ -306,6 +311,7 @@ void read_connection(Loading& loading, Document& document) {
   out.limits = yaml.limits;
   out.breaker = yaml.breaker;
   out.idempotent = yaml.idempotent;
+  out.remembers_keys = yaml.remembers_keys;
   out.url = std::move(yaml.url);
   out.record = std::move(yaml.record);
   out.version = std::move(yaml.version);

@@ -112,8 +112,9 @@ struct Connection {
   Limits limits;
   Breaker breaker;
   bool idempotent = false;
-  std::string url;   ///< empty for hooks
-  std::any options;  ///< what the connector's Spec read
+  seconds remembers_keys{24 * 3600};  ///< how long the target knows an Idempotency-Key
+  std::string url;                    ///< empty for hooks
+  std::any options;                   ///< what the connector's Spec read
   // type: hook
   std::optional<Program> record;  ///< `.` is the body, `$headers` too
   std::optional<Program> version;

@@ -14,6 +14,10 @@ constexpr std::array<std::string_view, 9> kStates{
     "retrying", "behind", "held",        "waiting_reference", "needs_decision",
     "unknown",  "dead",   "resubmitted", "discarded"};
 
+// Hexadecimal digits at the end of a key.
+constexpr std::size_t kOffset = 16;
+constexpr std::size_t kSend = 2;
+
 std::string key_of(std::string_view owner, Partition partition, Offset offset, int send) {
   return row_key(std::string(owner), fmt::format("{:02x}", partition),
                  fmt::format("{:016x}{:02x}", offset, send));
@@ -98,14 +102,29 @@ Result<std::string> parse_parked_id(std::string_view id) {
                 static_cast<int>(numbers[2]));
 }
 
+Partition parked_partition(std::string_view key) {
+  constexpr std::size_t kPartition = 2;
+  constexpr std::size_t kBehind = kOffset + kSend + 1;  // and the separator
+  MILLRACE_INVARIANT(key.size() >= kPartition + kBehind);
+  Partition partition = 0;
+  const char* digits = key.data() + key.size() - kPartition - kBehind;
+  std::from_chars(digits, digits + kPartition, partition, 16);
+  return partition;
+}
+
 Offset parked_offset(std::string_view key) {
-  constexpr std::size_t kOffset = 16;
-  constexpr std::size_t kSend = 2;
   MILLRACE_INVARIANT(key.size() >= kOffset + kSend);
   Offset offset = 0;
   const char* digits = key.data() + key.size() - kOffset - kSend;
   std::from_chars(digits, digits + kOffset, offset, 16);
   return offset;
+}
+
+int parked_send(std::string_view key) {
+  MILLRACE_INVARIANT(key.size() >= kOffset + kSend);
+  int send = 0;
+  std::from_chars(key.data() + key.size() - kSend, key.data() + key.size(), send, 16);
+  return send;
 }
 
 std::uint64_t revision_of(const Json& object) {
@@ -130,6 +149,8 @@ std::string encode(const ParkedRow& row) {
   json.emplace("cause", row.cause);
   if (!row.waits_for.empty()) json.emplace("waits_for", row.waits_for);
   if (row.unanswered) json.emplace("unanswered", true);
+  if (row.replay != 0) json.emplace("replay", static_cast<std::int64_t>(row.replay));
+  if (row.new_key) json.emplace("new_key", true);
   json.emplace("attempts", row.attempts);
   json.emplace("spent_ms", row.spent.count());
   json.emplace("since", to_rfc3339(row.since));
@@ -167,6 +188,8 @@ Result<ParkedRow> decode_parked_row(std::string_view text) {
   if (const Json* unanswered = find(json, "unanswered")) {
     row.unanswered = unanswered->is_bool() && unanswered->get_bool();
   }
+  row.replay = static_cast<std::uint64_t>(int_or(json, "replay", 0));
+  row.new_key = bool_or(json, "new_key", false);
   row.attempts = static_cast<int>(int_or(json, "attempts", 0));
   row.spent = milliseconds(int_or(json, "spent_ms", 0));
   MILLRACE_TRY(since, parse_rfc3339(string_or(json, "since", "")));

@@ -378,13 +378,29 @@ void Broker::note_stop() {
   if (!marked) spdlog::warn("the stop is not noted error={}", marked.error().message);
 }
 
+Result<void> Broker::not_stopping() const {
+  if (stopping_) return fail(Errc::stopping, "the daemon stops");
+  return {};
+}
+
+Result<std::unique_lock<std::mutex>> Broker::begin_control() {
+  std::unique_lock lock(reload_mutex_);
+  MILLRACE_CHECK_OK(not_stopping());
+  return lock;
+}
+
 void Broker::stop(milliseconds deadline) {
   if (std::exchange(stopped_, true)) return;
   const BootTime until = clock_.boot_now() + deadline;
   ready_ = false;
+  stopping_ = true;
   if (intake_) intake_->stop();
   if (data_server_) data_server_->stop(deadline / 2);
   if (admin_server_) admin_server_->stop(milliseconds(500));
+  // What the control thread has begun, it ends while there are shards to ask; nothing more begins.
+  {
+    const std::lock_guard control(reload_mutex_);
+  }
   if (shards_ && !units_.empty()) {
     sources_.set({});
     for (const auto& unit : units_) {

@@ -57,6 +57,7 @@ struct RunningRoute {
   deliver::RouteText text;
   bool in_files = true;
   std::optional<RouteLife::Drain> drain;
+  deliver::ReplayOrderPtr replay;
 
   const config::Route& route() const { return *text.route; }
 };
@@ -89,6 +90,7 @@ class Broker {
  private:
   friend class Operations;
   friend class Reload;
+  friend class RouteReplay;
   friend class RouteSteer;
   friend class RouteSwap;
 
@@ -122,8 +124,23 @@ class Broker {
   Awaitable<void> watch_routes();
   Result<void> tend_routes();
   Result<bool> lanes_done(const std::string& id);
-  Result<void> end_lanes(const std::string& id);
-  Result<void> forget_route(const std::string& id);
+  Result<void> retire_lanes(const std::string& id);
+  Result<void> remove_lanes(const std::string& id);
+  Result<void> replace_lanes(const std::string& id, Batch batch);
+  /// `batch` goes with the commit that ends it: a crash finds it ended, and finishes the rest.
+  Result<void> forget_route(const std::string& id, Batch batch);
+  Result<void> erase_route_rows(const std::string& id);
+  Result<void> finish_dropped(RouteLives& lives);
+
+  // replays.cpp
+  deliver::ReplayStart own_replay(const Shard& shard, deliver::ReplayOrderPtr order,
+                                  const deliver::ReplayPartitions& partitions);
+  Result<deliver::ReplayPartitions> read_replay(const std::string& id);
+  Result<void> erase_replay_rows(const std::string& id, Batch& batch);
+  void publish_life(RouteLife life);
+  Result<void> tend_replay(const std::string& id);
+  Result<deliver::ReplayCounts> end_replay(const std::string& id, std::string_view how,
+                                           std::string_view reason);
   Result<void> forget_kept_connections();
   std::shared_ptr<deliver::Target> target_of(const std::string& connection) const;
   std::shared_ptr<const RunningRoutes> running_routes() const;
@@ -160,6 +177,10 @@ class Broker {
   Awaitable<void> trim_journals();
   bool drained();
   void note_stop();
+  /// Errc::stopping once the daemon stops: nothing new is begun on the control thread.
+  Result<void> not_stopping() const;
+  /// One reload, move or end of a route at a time.
+  Result<std::unique_lock<std::mutex>> begin_control();
 
   /// Runs a coroutine on a shard and waits for it; never from a shard.
   /// Keeps what an operator did, in order. Rides with the next commit.
@@ -220,6 +241,7 @@ class Broker {
   watch::DiskReport disk_report_;  ///< as last measured, without a holder
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_{false};
+  std::atomic<bool> stopping_{false};
   bool started_ = false;
   bool stopped_ = false;
 };

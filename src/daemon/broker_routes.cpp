@@ -98,6 +98,7 @@ void Broker::drain_removed(RouteLives& lives, const config::Config& config, Batc
 
 Result<void> Broker::start_routes() {
   MILLRACE_TRY(lives, read_route_lives(*state_));
+  MILLRACE_CHECK_OK(finish_dropped(lives));
   MILLRACE_TRY(stopped, state_->get(Table::routes, kStoppedKey));
   const bool in_order = stopped.has_value();
   Batch batch;
@@ -126,7 +127,7 @@ Result<void> Broker::start_routes() {
   for (const auto& [id, life] : lives_) {
     const auto text = running_text(life, *running);
     if (!text) continue;
-    running->routes[id] = {*text, find_route(*config_, id) != nullptr, life.drain};
+    running->routes[id] = {*text, find_route(*config_, id) != nullptr, life.drain, life.replay};
   }
   publish_routes(running);
   for (const auto& [id, why] : running->broken) MILLRACE_CHECK_OK(leave_tail(id));
@@ -219,8 +220,14 @@ Result<void> Broker::start_lanes(const std::string& id) {
     start.paused = string_or(json, "reason", "paused");
   }
   MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+  deliver::ReplayPartitions replayed;
+  if (life.replay) {
+    MILLRACE_TRY(read, read_replay(id));
+    replayed = std::move(read);
+  }
   for (const auto& unit : units_) {
     deliver::LaneStart own = start;
+    if (life.replay) own.replay = own_replay(unit->shard, life.replay, replayed);
     for (const auto& [partition, progress] : cursors) {
       if (&shards_->of(partition) == &unit->shard) own.progress.emplace(partition, progress);
     }
@@ -255,10 +262,11 @@ Awaitable<void> Broker::watch_routes() {
 }
 
 Result<void> Broker::tend_routes() {
-  const std::lock_guard lock(reload_mutex_);
+  MILLRACE_TRY(lock, begin_control());
   Batch batch;
   bool forgot = std::exchange(texts_changed_, false);
   std::vector<std::string> done;
+  std::vector<std::string> replaying;
   for (auto& [id, life] : lives_) {
     if (!life.older.empty()) {
       MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
@@ -269,15 +277,17 @@ Result<void> Broker::tend_routes() {
         forgot = true;
       }
     }
+    if (life.replay) replaying.push_back(id);
     if (life.drain && life.drain->removed) {
       MILLRACE_TRY(drained, lanes_done(id));
       if (drained) done.push_back(id);
     }
   }
   if (!batch.writes.empty()) MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  for (const std::string& id : replaying) MILLRACE_CHECK_OK(tend_replay(id));
   for (const std::string& id : done) {
     spdlog::info("removed route has delivered all it had route={}", lives_.at(id).name);
-    MILLRACE_CHECK_OK(forget_route(id));
+    MILLRACE_CHECK_OK(forget_route(id, Batch{}));
     forgot = true;
   }
   if (!forgot) return {};
@@ -301,14 +311,23 @@ Result<bool> Broker::lanes_done(const std::string& id) {
   return all;
 }
 
-Result<void> Broker::end_lanes(const std::string& id) {
+// They record nothing more, but still hold the tail where it is.
+Result<void> Broker::retire_lanes(const std::string& id) {
+  for (const auto& unit : units_) {
+    auto retire = [&unit = *unit, &id]() -> Awaitable<Result<void>> {
+      const auto lane = unit.lanes.find(id);
+      if (lane != unit.lanes.end()) lane->second->retire();
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(run_on(unit->shard, retire));
+  }
+  return {};
+}
+
+Result<void> Broker::remove_lanes(const std::string& id) {
   for (const auto& unit : units_) {
     auto remove = [&unit = *unit, &id]() -> Awaitable<Result<void>> {
-      const auto lane = unit.lanes.find(id);
-      if (lane != unit.lanes.end()) {
-        lane->second->retire();
-        unit.lanes.erase(lane);
-      }
+      unit.lanes.erase(id);
       co_return Result<void>{};
     };
     MILLRACE_CHECK_OK(run_on(unit->shard, remove));
@@ -316,12 +335,45 @@ Result<void> Broker::end_lanes(const std::string& id) {
   return {};
 }
 
-// A route that is gone: its lanes, its rows, and last its life, so that a crash finishes the rest.
-Result<void> Broker::forget_route(const std::string& id) {
-  MILLRACE_CHECK_OK(end_lanes(id));
-  for (const auto& [table, prefix] : {std::pair(Table::parked, id + '\0'),
-                                      {Table::cursors, "route/" + id + '\0'},
-                                      {Table::routes, row_key("delivered", id) + '\0'}}) {
+// The lanes that are there end with the commit, others begin where it says. Until it is durable the
+// tail must not pass what they have not seen.
+Result<void> Broker::replace_lanes(const std::string& id, Batch batch) {
+  MILLRACE_CHECK_OK(retire_lanes(id));
+  auto committed = commit_blocking(*state_, std::move(batch));
+  MILLRACE_CHECK_OK(remove_lanes(id));
+  MILLRACE_CHECK_OK(start_lanes(id));
+  return committed;
+}
+
+Result<void> Broker::forget_route(const std::string& id, Batch batch) {
+  MILLRACE_CHECK_OK(retire_lanes(id));
+  for (const std::string& owner : {"route/" + id, deliver::replay_owner(id)}) {
+    MILLRACE_TRY(rows, state_->scan(Table::cursors, owner + '\0', "", kPartitionCount));
+    for (const Row& row : rows) batch.erase(Table::cursors, row.key);
+  }
+  RouteLife life = lives_.at(id);
+  life.dropped = true;
+  batch.put(Table::routes, life_key(id), encode(life));
+  const auto ended = commit_blocking(*state_, std::move(batch));
+  MILLRACE_CHECK_OK(remove_lanes(id));
+  if (!ended) {
+    if (running_routes()->routes.contains(id)) MILLRACE_CHECK_OK(start_lanes(id));
+    return ended;
+  }
+  const auto before = running_routes();
+  auto routes = std::make_shared<RunningRoutes>(*before);
+  routes->routes.erase(id);
+  routes->broken.erase(id);
+  publish_routes(std::move(routes));
+  lives_.erase(id);
+  MILLRACE_CHECK_OK(erase_route_rows(id));
+  return forget_kept_connections();
+}
+
+// What is left of a route that has ended: last its life, so that a crash finishes the rest.
+Result<void> Broker::erase_route_rows(const std::string& id) {
+  for (const auto& [table, prefix] :
+       {std::pair(Table::parked, id + '\0'), {Table::routes, row_key("delivered", id) + '\0'}}) {
     for (;;) {
       MILLRACE_TRY(rows, state_->scan(table, prefix, "", kRowsPerCommit));
       if (rows.empty()) break;
@@ -333,14 +385,20 @@ Result<void> Broker::forget_route(const std::string& id) {
   Batch batch;
   batch.erase(Table::routes, pause_key(id));
   batch.erase(Table::routes, life_key(id));
-  MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
-  const auto before = running_routes();
-  auto routes = std::make_shared<RunningRoutes>(*before);
-  routes->routes.erase(id);
-  routes->broken.erase(id);
-  publish_routes(std::move(routes));
-  lives_.erase(id);
-  return forget_kept_connections();
+  return commit_blocking(*state_, std::move(batch));
+}
+
+Result<void> Broker::finish_dropped(RouteLives& lives) {
+  std::vector<std::string> dropped;
+  for (const auto& [id, life] : lives) {
+    if (life.dropped) dropped.push_back(id);
+  }
+  for (const std::string& id : dropped) {
+    spdlog::info("a route that had ended is forgotten route={}", id);
+    MILLRACE_CHECK_OK(erase_route_rows(id));
+    lives.erase(id);
+  }
+  return {};
 }
 
 Result<void> Broker::forget_kept_connections() {

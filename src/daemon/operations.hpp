@@ -8,6 +8,7 @@
 
 #include "admin/admin_api.hpp"
 #include "daemon/broker.hpp"
+#include "daemon/route_replay.hpp"
 #include "daemon/route_steer.hpp"
 
 namespace millrace::daemon {
@@ -61,6 +62,8 @@ class Operations {
   Awaitable<Result<Json>> pause(Json args, bool paused);
   using Steer = Result<Json> (RouteSteer::*)();
   Awaitable<Result<Json>> steer(Json args, Steer what);
+  Awaitable<Result<Json>> replay(Json args);
+  Awaitable<Result<Json>> stop_replay(Json args);
   Awaitable<Result<Json>> check(Json args);
   Awaitable<Result<Json>> fetch(Json args);
   Awaitable<Result<Json>> reload(Json args, bool apply);

@@ -32,10 +32,36 @@ void add(RouteSum& sum, const deliver::LaneStatus& lane) {
   sum.status.parked += lane.parked;
   sum.status.dead += lane.dead;
   sum.status.undecided += lane.undecided;
+  if (lane.replay) {
+    if (!sum.status.replay) sum.status.replay.emplace();
+    deliver::ReplayStatus& replay = *sum.status.replay;
+    replay.counts += lane.replay->counts;
+    replay.passed += lane.replay->passed;
+    replay.whole += lane.replay->whole;
+    if (!lane.replay->failed.empty()) replay.failed = lane.replay->failed;
+  }
   if (lane.oldest_at && (!sum.status.oldest_at || *lane.oldest_at < *sum.status.oldest_at)) {
     sum.status.oldest_at = lane.oldest_at;
     sum.status.oldest_record = lane.oldest_record;
   }
+}
+
+Json replay_json(const deliver::ReplayOrder& order, const deliver::ReplayStatus& status) {
+  const double part = status.whole == 0
+                          ? 1
+                          : static_cast<double>(status.passed) / static_cast<double>(status.whole);
+  return JsonObject{{"number", order.number},
+                    {"state", status.failed.empty() ? "running" : "failed"},
+                    {"since", to_rfc3339(order.since)},
+                    {"reason", status.failed.empty() ? order.reason : status.failed},
+                    {"about", order.about},
+                    {"part", part},
+                    {"sent", status.counts.sent},
+                    {"parked", status.counts.parked},
+                    {"superseded", status.counts.superseded},
+                    {"held", status.counts.held},
+                    {"decided", status.counts.decided},
+                    {"overtaken", status.counts.overtaken}};
 }
 
 }  // namespace
@@ -102,6 +128,10 @@ Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) co
       {"criticality", route.criticality},
       {"draining", running.drain.has_value()},
       {"slo", JsonObject{{"within_ms", route.slo_within.count()}, {"target", route.slo_target}}}};
+  if (running.replay) {
+    json.emplace("replay",
+                 replay_json(*running.replay, lane.replay.value_or(deliver::ReplayStatus{})));
+  }
   return Json(std::move(json));
 }
 
@@ -173,6 +203,11 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
           fmt::format("route {} takes up nothing new: {}", name, found->second.drain->reason),
           found->second.drain->since, owner, name, fmt::format("millrace routes resume {}", name)));
     }
+    if (lane.replay && !lane.replay->failed.empty()) {
+      list.push_back(
+          problem(fmt::format("the replay of route {} cannot go on: {}", name, lane.replay->failed),
+                  {}, owner, name, fmt::format("millrace replay {} --stop --reason TEXT", name)));
+    }
     if (lane.crowded) {
       list.push_back(problem(
           fmt::format(
@@ -217,6 +252,10 @@ Operations::Holder Operations::holder_of(const watch::DiskReport& disk,
                                          const std::map<std::string, RouteSum>& sums) const {
   if (!disk.holder) return {};
   const std::string& owner = disk.holder->owner;
+  if (owner.starts_with("replay/")) {
+    const std::string id = owner.substr(7);
+    return {fmt::format("the replay of {}", id), fmt::format("millrace replay {} --stop", id)};
+  }
   // Both move when what came in was projected.
   if (!owner.starts_with("route/")) return {"the inbox", "millrace parked list"};
   const std::string id = owner.substr(6);

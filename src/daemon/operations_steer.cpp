@@ -42,6 +42,8 @@ void Operations::add_to(admin::AdminApi& api) {
   add("routes.seek", [this](Json args) { return steer(std::move(args), &RouteSteer::seek); });
   add("routes.skip", [this](Json args) { return steer(std::move(args), &RouteSteer::skip); });
   add("routes.drop", [this](Json args) { return steer(std::move(args), &RouteSteer::drop); });
+  add("replay", [this](Json args) { return replay(std::move(args)); });
+  add("replay.stop", [this](Json args) { return stop_replay(std::move(args)); });
   add("connections.list", [this](Json args) { return connections(std::move(args)); });
   add("connections.check", [this](Json args) { return check(std::move(args)); });
   add("fetch", [this](Json args) { return fetch(std::move(args)); });
@@ -114,6 +116,41 @@ Awaitable<Result<Json>> Operations::steer(Json args, Steer what) {
   request.yes = bool_or(args, "yes", false);
   auto work = [this, request, what] { return (RouteSteer(broker_, request).*what)(); };
   auto done = co_await offload(broker_.control_->next(), home_, std::move(work));
+  co_return done;
+}
+
+// In steps, so that reloads and moves get their turn while a long log is looked through.
+Awaitable<Result<Json>> Operations::replay(Json args) {
+  RouteReplay::Request request;
+  request.route = string_or(args, "name", "");
+  request.from = string_or(args, "from", "");
+  request.to = string_or(args, "to", "");
+  request.record = string_or(args, "record", "");
+  request.key = string_or(args, "key", "");
+  request.reason = string_or(args, "reason", "");
+  request.history = bool_or(args, "history", false);
+  request.again = bool_or(args, "again", false);
+  request.yes = bool_or(args, "yes", false);
+  const auto replay = std::make_shared<RouteReplay>(broker_, std::move(request));
+  auto open = [replay] { return replay->open(); };
+  auto opened = co_await offload(broker_.control_->next(), home_, std::move(open));
+  if (!opened) co_return std::unexpected(opened.error());
+  for (bool through = false; !through;) {
+    auto step = [replay] { return replay->step(); };
+    auto stepped = co_await offload(broker_.control_->next(), home_, std::move(step));
+    if (!stepped) co_return std::unexpected(stepped.error());
+    through = *stepped;
+  }
+  auto finish = [replay] { return replay->finish(); };
+  auto done = co_await offload(broker_.control_->next(), home_, std::move(finish));
+  co_return done;
+}
+
+Awaitable<Result<Json>> Operations::stop_replay(Json args) {
+  const std::string name(string_or(args, "name", ""));
+  const std::string reason(string_or(args, "reason", ""));
+  auto stop = [this, name, reason] { return RouteReplay::stop(broker_, name, reason); };
+  auto done = co_await offload(broker_.control_->next(), home_, std::move(stop));
   co_return done;
 }
 

@@ -35,17 +35,48 @@ Partition partition_in(const std::string& key) {
 
 Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
   PartitionOffsets open = log.ends(Journal::events);
-  MILLRACE_TRY(reader, log.open_reader(Journal::events, log.begins(Journal::events)));
+  PartitionOffsets from = log.begins(Journal::events);
+  for (const EventLog::SealedPart& part : log.sealed_parts(Journal::events)) {
+    if (part.last_at >= time) break;
+    for (Partition p = 0; p < kPartitionCount; ++p) from[p] = std::max(from[p], part.ends[p]);
+  }
+  MILLRACE_TRY(reader, log.open_reader(Journal::events, from));
   std::array<bool, kPartitionCount> done{};
   for (;;) {
     MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
-    if (batch->records.empty()) return open;
+    if (batch->records.empty() || std::ranges::count(done, true) == kPartitionCount) return open;
     for (const LogRecord& record : batch->records) {
       if (done[record.partition] || record.appended_at < time) continue;
       done[record.partition] = true;
       open[record.partition] = record.offset;
     }
   }
+}
+
+Result<PartitionOffsets> named_position(EventLog& log, const std::string& text,
+                                        const PartitionOffsets& others) {
+  if (text == "end") return log.ends(Journal::events);
+  if (text == "beginning") return log.begins(Journal::events);
+  const std::size_t colon = text.find(':');
+  if (colon != text.npos && text.find_first_not_of("0123456789:") == text.npos) {
+    const auto partition = std::strtoull(text.c_str(), nullptr, 10);
+    const auto offset = std::strtoull(text.c_str() + colon + 1, nullptr, 10);
+    if (partition >= kPartitionCount || offset < log.begins(Journal::events)[partition] ||
+        offset > log.ends(Journal::events)[partition]) {
+      return fail(Errc::invalid_argument, fmt::format("the log has no position {}", text));
+    }
+    PartitionOffsets all = others;
+    all[partition] = offset;
+    return all;
+  }
+  const auto time = parse_rfc3339(text);
+  if (!time) {
+    return fail(Errc::invalid_argument,
+                fmt::format("`{}` is no position: beginning, end, a time such as "
+                            "2026-01-31T00:00:00Z, or PARTITION:OFFSET as `dead list` shows it",
+                            text));
+  }
+  return offsets_at(log, *time);
 }
 
 namespace {

@@ -36,6 +36,11 @@ Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log);
 /// The first offset of each partition that was appended at or after `time`. Reads the journal.
 Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time);
 
+/// What an operator calls a position: beginning, end, a time, or PARTITION:OFFSET, where the other
+/// partitions are at `others`. Errc::invalid_argument when it is none.
+Result<PartitionOffsets> named_position(EventLog& log, const std::string& text,
+                                        const PartitionOffsets& others);
+
 /// Gives a route without cursors its start: `now`, `beginning` or a time; an adopted state
 /// overrides it. Durable when it returns. A route that has cursors is left alone.
 Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,

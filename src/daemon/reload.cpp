@@ -107,7 +107,7 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
 }
 
 Result<Json> Reload::run(const std::string& author, bool apply_it) {
-  const std::lock_guard lock(broker_.reload_mutex_);
+  MILLRACE_TRY(lock, broker_.begin_control());
   const auto report = config::load({.directory = broker_.options_.config_directory,
                                     .connectors = broker_.registry_,
                                     .environment = config::process_environment()});

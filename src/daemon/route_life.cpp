@@ -35,6 +35,38 @@ Result<PartitionOffsets> offsets_of(const Json& object, std::string_view key) {
   return offsets;
 }
 
+Json replay_json(const deliver::ReplayOrder& order) {
+  return JsonObject{{"number", static_cast<std::int64_t>(order.number)},
+                    {"from", offsets_json(order.from)},
+                    {"until", offsets_json(order.until)},
+                    {"live", offsets_json(order.live)},
+                    {"record", order.record},
+                    {"history", order.history},
+                    {"again", order.again},
+                    {"reason", order.reason},
+                    {"since", to_rfc3339(order.since)},
+                    {"about", static_cast<std::int64_t>(order.about)}};
+}
+
+Result<deliver::ReplayOrderPtr> replay_of(const Json& json) {
+  deliver::ReplayOrder order;
+  order.number = static_cast<std::uint64_t>(int_or(json, "number", 0));
+  MILLRACE_TRY(from, offsets_of(json, "from"));
+  MILLRACE_TRY(until, offsets_of(json, "until"));
+  MILLRACE_TRY(live, offsets_of(json, "live"));
+  order.from = from;
+  order.until = until;
+  order.live = live;
+  order.record = string_or(json, "record", "");
+  order.history = bool_or(json, "history", false);
+  order.again = bool_or(json, "again", false);
+  order.reason = string_or(json, "reason", "");
+  MILLRACE_TRY(since, parse_rfc3339(string_or(json, "since", "")));
+  order.since = since;
+  order.about = static_cast<std::uint64_t>(int_or(json, "about", 0));
+  return std::make_shared<const deliver::ReplayOrder>(std::move(order));
+}
+
 }  // namespace
 
 std::string life_key(std::string_view id) {
@@ -66,6 +98,8 @@ std::string encode(const RouteLife& life) {
                                      {"reason", life.drain->reason},
                                      {"since", to_rfc3339(life.drain->since)}});
   }
+  if (life.dropped) json.emplace("dropped", true);
+  if (life.replay) json.emplace("replay", replay_json(*life.replay));
   return write_json(Json(std::move(json)));
 }
 
@@ -76,6 +110,7 @@ Result<RouteLife> decode_route_life(std::string_view text) {
   life.name = string_or(json, "name", "");
   life.to = string_or(json, "to", "");
   life.text = string_or(json, "text", "");
+  life.dropped = bool_or(json, "dropped", false);
   if (const Json* older = find(json, "older"); older != nullptr && older->is_array()) {
     for (const Json& entry : older->get_array()) {
       MILLRACE_TRY(below, offsets_of(entry, "below"));
@@ -87,6 +122,10 @@ Result<RouteLife> decode_route_life(std::string_view text) {
     MILLRACE_TRY(since, parse_rfc3339(string_or(*drain, "since", "")));
     life.drain = {until, bool_or(*drain, "removed", true),
                   std::string(string_or(*drain, "reason", "")), since};
+  }
+  if (const Json* replay = find(json, "replay"); replay != nullptr && replay->is_object()) {
+    MILLRACE_TRY(order, replay_of(*replay));
+    life.replay = order;
   }
   return life;
 }

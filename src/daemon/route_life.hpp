@@ -4,6 +4,7 @@
 //   text\0<hash>        config::text_of a route
 //   connection\0<name>  config::text_of a connection that routes go to
 //   pause\0<id>         a person paused it
+//   replays             how many replays there ever were
 //   stopped             the daemon stopped in order: cursors say all that was taken up
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "deliver/replay.hpp"
 #include "millrace/clock.hpp"
 #include "millrace/event_log.hpp"
 #include "millrace/state_store.hpp"
@@ -38,6 +40,8 @@ struct RouteLife {
   std::string text;          ///< hash
   std::vector<Older> older;  ///< oldest first
   std::optional<Drain> drain;
+  deliver::ReplayOrderPtr replay;  ///< under way; nullptr: none
+  bool dropped = false;            ///< it has ended; what is left of its rows goes
 };
 using RouteLives = std::map<std::string, RouteLife>;  ///< by id
 
@@ -49,6 +53,7 @@ std::string text_key(std::string_view hash);
 std::string connection_key(std::string_view name);
 std::string pause_key(std::string_view id);
 inline constexpr std::string_view kStoppedKey = "stopped";
+inline constexpr std::string_view kReplaysKey = "replays";  ///< how many there ever were
 
 Result<RouteLives> read_route_lives(StateStore& state);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "config/host.hpp"
 #include "daemon/recovery.hpp"
 #include "daemon/route_steer.hpp"
 #include "route/selection.hpp"
@@ -17,17 +16,20 @@ constexpr std::size_t kRowsPerScan = 1000;
 constexpr std::size_t kRecordsPerRead = 4096;
 constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
 
-// Calls `each` for every record of the events journal within [from, to) of each partition.
-Result<void> for_each_record(EventLog& log, PartitionOffsets from, const PartitionOffsets& to,
-                             const std::function<Result<void>(const LogRecord&)>& each) {
+}  // namespace
+
+Result<void> RouteSteer::each_record(
+    PartitionOffsets from, const PartitionOffsets& to,
+    const std::function<Result<void>(const LogRecord&)>& each) const {
   bool anything = false;
   for (Partition p = 0; p < kPartitionCount; ++p) {
     if (from[p] >= to[p]) from[p] = kSkipPartition;
     anything = anything || from[p] != kSkipPartition;
   }
   if (!anything) return {};
-  MILLRACE_TRY(reader, log.open_reader(Journal::events, from));
+  MILLRACE_TRY(reader, broker_.log_->open_reader(Journal::events, from));
   for (;;) {
+    MILLRACE_CHECK_OK(broker_.not_stopping());
     MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
     if (batch->records.empty()) return {};
     for (const LogRecord& record : batch->records) {
@@ -41,34 +43,10 @@ Result<void> for_each_record(EventLog& log, PartitionOffsets from, const Partiti
   }
 }
 
-}  // namespace
-
 Result<PartitionOffsets> RouteSteer::position(const std::map<Partition, route::Progress>& now) {
-  EventLog& log = *broker_.log_;
-  const std::string& to = request_.to;
-  if (to == "end") return log.ends(Journal::events);
-  if (to == "beginning") return log.begins(Journal::events);
-  const std::size_t colon = to.find(':');
-  if (colon != to.npos && to.find_first_not_of("0123456789:") == to.npos) {
-    const auto partition = std::strtoull(to.c_str(), nullptr, 10);
-    const auto offset = std::strtoull(to.c_str() + colon + 1, nullptr, 10);
-    if (partition >= kPartitionCount || offset < log.begins(Journal::events)[partition] ||
-        offset > log.ends(Journal::events)[partition]) {
-      return fail(Errc::invalid_argument, fmt::format("the log has no position {}", to));
-    }
-    PartitionOffsets all = log.ends(Journal::events);
-    for (const auto& [other, progress] : now) all[other] = progress.cursor();
-    all[partition] = offset;
-    return all;
-  }
-  const auto time = parse_rfc3339(to);
-  if (!time) {
-    return fail(Errc::invalid_argument,
-                fmt::format("`{}` is no position: beginning, end, a time such as "
-                            "2026-01-31T00:00:00Z, or PARTITION:OFFSET as `dead list` shows it",
-                            to));
-  }
-  return offsets_at(log, *time);
+  PartitionOffsets others = broker_.log_->ends(Journal::events);
+  for (const auto& [partition, progress] : now) others[partition] = progress.cursor();
+  return named_position(*broker_.log_, request_.to, others);
 }
 
 Result<RouteSteer::Moves> RouteSteer::move_to(const PartitionOffsets& to) {
@@ -79,34 +57,20 @@ Result<RouteSteer::Moves> RouteSteer::move_to(const PartitionOffsets& to) {
   moves.progress = now;
   MILLRACE_CHECK_OK(let_go(moves, cursors, to));
   for (auto& [partition, progress] : moves.progress) {
-    std::vector<Offset> settled;
-    if (to[partition] < cursors[partition]) {
-      MILLRACE_CHECK_OK(keep_decided(partition, to[partition], settled));
-    }
-    progress.move_to(to[partition], settled);
+    progress.move_to(to[partition], {});
   }
   MILLRACE_CHECK_OK(count_again(moves, to, cursors));
   return moves;
 }
 
-// The event, when the route as it is would send a request for it, or fail to say.
 Result<DecodedEventPtr> RouteSteer::acted_on(const LogRecord& record) const {
   const deliver::RouteText& text = running_->routes.at(id_).text;
-  if (record.topic != text.route->entity) return DecodedEventPtr();
-  MILLRACE_TRY(decoded, route::decode(record.payload));
-  const Event& event = decoded->event;
-  if (!text.route->only_event.empty() && event.name() != text.route->only_event) {
-    return DecodedEventPtr();
-  }
-  const config::ConfigHost host(*text.config, nullptr);
-  const auto selection = route::select(*text.route, host, *decoded);
-  const bool acts = !selection || selection->verdict == route::Verdict::act;
-  return acts ? decoded : DecodedEventPtr();
+  return route::acted_on(*text.config, *text.route, record);
 }
 
 Result<void> RouteSteer::let_go(Moves& moves, const PartitionOffsets& from,
                                 const PartitionOffsets& to) {
-  return for_each_record(*broker_.log_, from, to, [&](const LogRecord& record) -> Result<void> {
+  return each_record(from, to, [&](const LogRecord& record) -> Result<void> {
     if (moves.progress.at(record.partition).was_settled(record.offset)) return {};
     MILLRACE_TRY(decoded, acted_on(record));
     if (!decoded) return {};
@@ -119,35 +83,27 @@ Result<void> RouteSteer::let_go(Moves& moves, const PartitionOffsets& from,
 
 Result<void> RouteSteer::count_again(Moves& moves, const PartitionOffsets& from,
                                      const PartitionOffsets& to) {
-  return for_each_record(*broker_.log_, from, to, [&](const LogRecord& record) -> Result<void> {
+  MILLRACE_TRY(parked, parked_offsets());
+  return each_record(from, to, [&](const LogRecord& record) -> Result<void> {
     if (moves.progress.at(record.partition).was_settled(record.offset)) return {};
+    if (parked[record.partition].contains(record.offset)) return {};
     MILLRACE_TRY(decoded, acted_on(record));
     if (decoded) ++moves.again;
     return {};
   });
 }
 
-// What was parked has its own row, or a person decided it: it is not taken up once more. A
+// What was parked has its own row, or a person decided it: no lane takes it up once more. A
 // resubmission had another key, so sending the first again could repeat its effect.
-Result<void> RouteSteer::keep_decided(Partition partition, Offset from,
-                                      std::vector<Offset>& settled) {
+Result<RouteSteer::Offsets> RouteSteer::parked_offsets() const {
+  Offsets found;
   std::string after;
   for (;;) {
-    MILLRACE_TRY(rows, broker_.state_->scan(Table::parked, parked_prefix(id_, partition), after,
-                                            kRowsPerScan));
-    for (const Row& stored : rows) {
-      MILLRACE_TRY(row, decode_parked_row(stored.value));
-      if (row.offset >= from && (settled.empty() || settled.back() != row.offset)) {
-        settled.push_back(row.offset);
-      }
+    MILLRACE_TRY(rows, broker_.state_->scan(Table::parked, id_ + '\0', after, kRowsPerScan));
+    for (const Row& row : rows) {
+      found[parked_partition(row.key)].insert(parked_offset(row.key));
     }
-    if (settled.size() > kSettledMax) {
-      return fail(Errc::conflict,
-                  fmt::format("more than {} deliveries of partition {} are parked behind that "
-                              "position: decide them first",
-                              kSettledMax, partition));
-    }
-    if (rows.size() < kRowsPerScan) return {};
+    if (rows.size() < kRowsPerScan) return found;
     after = rows.back().key;
   }
 }
@@ -173,7 +129,7 @@ Result<RouteSteer::Moves> RouteSteer::skip_record() {
                                             "--to, or remedy what holds it up",
                                             kSettledMax));
   };
-  MILLRACE_CHECK_OK(for_each_record(*broker_.log_, from, to, each));
+  MILLRACE_CHECK_OK(each_record(from, to, each));
   moves.let_go = settled.size();
   progress.move_to(progress.cursor(), settled);
   // All rows: while no lane holds the tail, none may say that the tail's row stands for it.

@@ -27,6 +27,14 @@ Result<const RunningRoute*> RouteSteer::find() {
   return found;
 }
 
+// A replay counts from where the route stands.
+Result<void> RouteSteer::no_replay(const RunningRoute& running) const {
+  if (!running.replay) return {};
+  return fail(Errc::conflict, fmt::format("a replay of it is under way: wait for its end, or "
+                                          "`millrace replay {} --stop`",
+                                          request_.route));
+}
+
 Result<void> RouteSteer::need_reason() const {
   if (!request_.reason.empty()) return {};
   return fail(Errc::invalid_argument, "say why: --reason TEXT");
@@ -40,7 +48,7 @@ Result<Json> RouteSteer::answer(const Moves& moves, std::string what, std::strin
 }
 
 Result<Json> RouteSteer::drain() {
-  const std::lock_guard lock(broker_.reload_mutex_);
+  MILLRACE_TRY(lock, broker_.begin_control());
   MILLRACE_CHECK_OK(need_reason());
   MILLRACE_TRY(running, find());
   if (running->drain) return fail(Errc::conflict, "it drains already");
@@ -51,7 +59,7 @@ Result<Json> RouteSteer::drain() {
 }
 
 Result<Json> RouteSteer::go_on() {
-  const std::lock_guard lock(broker_.reload_mutex_);
+  MILLRACE_TRY(lock, broker_.begin_control());
   MILLRACE_TRY(running, find());
   if (!running->drain || running->drain->removed) return Json(JsonObject{});
   RouteLife life = broker_.lives_.at(id_);
@@ -80,9 +88,10 @@ Result<Json> RouteSteer::set_drain(RouteLife life, std::string_view state) {
 }
 
 Result<Json> RouteSteer::seek() {
-  const std::lock_guard lock(broker_.reload_mutex_);
+  MILLRACE_TRY(lock, broker_.begin_control());
   if (request_.yes) MILLRACE_CHECK_OK(need_reason());
   MILLRACE_TRY(running, find());
+  MILLRACE_CHECK_OK(no_replay(*running));
   if (running->drain) {
     return fail(Errc::conflict, "it drains: `routes resume` it first, or `routes drop` it");
   }
@@ -103,12 +112,13 @@ Result<Json> RouteSteer::seek() {
 }
 
 Result<Json> RouteSteer::skip() {
-  const std::lock_guard lock(broker_.reload_mutex_);
+  MILLRACE_TRY(lock, broker_.begin_control());
   if (request_.to.empty() == request_.record.empty()) {
     return fail(Errc::invalid_argument, "say one of --record RECORD and --to POSITION");
   }
   if (request_.yes) MILLRACE_CHECK_OK(need_reason());
-  MILLRACE_CHECK_OK(find());
+  MILLRACE_TRY(running, find());
+  MILLRACE_CHECK_OK(no_replay(*running));
   if (request_.yes) MILLRACE_CHECK_OK(quiesce());
   auto done = [this]() -> Result<Json> {
     Moves moves;
@@ -141,7 +151,7 @@ Result<Json> RouteSteer::skip() {
 }
 
 Result<Json> RouteSteer::drop() {
-  const std::lock_guard lock(broker_.reload_mutex_);
+  MILLRACE_TRY(lock, broker_.begin_control());
   if (request_.yes) MILLRACE_CHECK_OK(need_reason());
   running_ = broker_.running_routes();
   if (running_->broken.contains(request_.route)) {
@@ -166,12 +176,11 @@ Result<Json> RouteSteer::drop() {
   MILLRACE_TRY(rows, count_rows());
   moves.rows = rows;
   if (request_.yes) {
-    note(moves, "dropped");
     broker_.audit(
         moves.writes, "route dropped", request_.route,
         fmt::format("{} ({} events, {} parked)", request_.reason, moves.let_go, moves.rows));
-    MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, std::move(moves.writes)));
-    MILLRACE_CHECK_OK(broker_.forget_route(id_));
+    MILLRACE_CHECK_OK(broker_.forget_route(id_, std::move(moves.writes)));
+    note(moves, "dropped");
     broker_.texts_changed_ = true;
   }
   return answer(moves,
@@ -189,6 +198,7 @@ Result<std::uint64_t> RouteSteer::count_rows() {
 Result<void> RouteSteer::quiesce() {
   const BootTime until = broker_.clock_.boot_now() + kQuiesceMax;
   for (;;) {
+    if (auto go_on = broker_.not_stopping(); !go_on) return go_on;
     bool still = true;
     for (const auto& unit : broker_.units_) {
       auto work = [this, &still, &unit = *unit]() -> Awaitable<Result<void>> {
@@ -227,10 +237,7 @@ Result<void> RouteSteer::carry_out(Moves& moves, std::string_view what) {
   broker_.audit(moves.writes, fmt::format("route {}", what), request_.route,
                 fmt::format("{} (to {}{}; {} let go, {} again, {} parked)", request_.reason,
                             request_.to, request_.record, moves.let_go, moves.again, moves.rows));
-  MILLRACE_CHECK_OK(broker_.end_lanes(id_));
-  const auto committed = commit_blocking(*broker_.state_, std::move(moves.writes));
-  MILLRACE_CHECK_OK(broker_.start_lanes(id_));
-  if (!committed) return committed;
+  MILLRACE_CHECK_OK(broker_.replace_lanes(id_, std::move(moves.writes)));
   note(moves, what);
   spdlog::warn("route {} route={} to={}{} let_go={} again={} parked={} reason=\"{}\"", what,
                request_.route, request_.to, request_.record, moves.let_go, moves.again, moves.rows,

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "daemon/broker.hpp"
@@ -48,15 +49,20 @@ class RouteSteer {
 
   Result<const RunningRoute*> find();
   Result<void> need_reason() const;
+  Result<void> no_replay(const RunningRoute& running) const;
   Result<Json> set_drain(RouteLife life, std::string_view state);
   Result<Json> answer(const Moves& moves, std::string what, std::string command);
   Result<PartitionOffsets> position(const std::map<Partition, route::Progress>& now);
   Result<Moves> move_to(const PartitionOffsets& to);
   Result<Moves> skip_record();
+  /// Calls `each` for every record of the events journal within [from, to) of each partition.
+  Result<void> each_record(PartitionOffsets from, const PartitionOffsets& to,
+                           const std::function<Result<void>(const LogRecord&)>& each) const;
   Result<DecodedEventPtr> acted_on(const LogRecord& record) const;
   Result<void> let_go(Moves& moves, const PartitionOffsets& from, const PartitionOffsets& to);
   Result<void> count_again(Moves& moves, const PartitionOffsets& from, const PartitionOffsets& to);
-  Result<void> keep_decided(Partition partition, Offset from, std::vector<Offset>& settled);
+  using Offsets = std::map<Partition, std::unordered_set<Offset>>;
+  Result<Offsets> parked_offsets() const;
   Result<void> discard_rows(Moves& moves);
   Result<std::uint64_t> count_rows();
   Result<void> quiesce();

@@ -81,9 +81,9 @@ Result<void> RouteSwap::swap() {
     const auto route = std::ranges::find_if(
         wanted_->routes, [&id](const auto& entry) { return entry.second.id() == id; });
     if (route != wanted_->routes.end()) {
-      running->routes[id] = {{wanted_, &route->second}, true, life.drain};
+      running->routes[id] = {{wanted_, &route->second}, true, life.drain, life.replay};
     } else if (const auto old = before->routes.find(id); old != before->routes.end()) {
-      running->routes[id] = {old->second.text, false, life.drain};
+      running->routes[id] = {old->second.text, false, life.drain, life.replay};
     } else if (const auto broken = before->broken.find(id); broken != before->broken.end()) {
       running->broken.insert(*broken);
     }

@@ -17,6 +17,8 @@ struct Lane::Item {
   WallTime appended_at;
   std::uint64_t record = 0;  ///< hash
   int send = 0;
+  std::shared_ptr<Replay> replay;  ///< it came from there, and is not of the log's tail
+  std::uint64_t new_key = 0;       ///< of the replay whose keys are its own; 0: the usual key
 
   bool rendered = false;
   HttpRequest bytes;  ///< of the first attempt; retries send the same

@@ -23,6 +23,7 @@ Lane::Lane(LaneContext context, LaneStart start)
       restored_(start.restored),
       target_(std::move(start.target)),
       progress_(std::move(start.progress)),
+      start_replay_(std::move(start.replay)),
       parked_total_(start.parked_total ? std::move(start.parked_total)
                                        : std::make_shared<std::atomic<std::int64_t>>(0)),
       parked_(route().after_dead_letter == config::AfterDeadLetter::hold, parked_total_),
@@ -36,6 +37,7 @@ Awaitable<Result<void>> Lane::start() {
   MILLRACE_CO_CHECK_OK(std::move(delivered));
   ends_at_start_ = context_.log.ends(Journal::events);
   follow();
+  if (start_replay_) begin_replay(*std::exchange(start_replay_, std::nullopt));
   co_return Result<void>{};
 }
 
@@ -43,6 +45,7 @@ void Lane::stop() {
   stopping_ = true;
   follower_.reset();
   held_back_.reset();
+  if (replay_) replay_->follower.reset();
 }
 
 void Lane::pause(std::string reason) {
@@ -59,9 +62,9 @@ void Lane::resume() {
 }
 
 void Lane::pump() {
-  while (!stopping_ && !paused_ && !frozen_ && items_ < kItemsMax && !crowded()) {
+  while (may_take_up() && items_ < kItemsMax) {
     if (!held_back_) held_back_ = follower_->pop();
-    if (!held_back_) return;
+    if (!held_back_) break;
     const LogRecord& record = *held_back_->record;
     if (beyond_end(record)) {
       held_back_.reset();
@@ -70,10 +73,11 @@ void Lane::pump() {
     route::Progress& progress = progress_.at(record.partition);
     // Between the last one and this nothing concerns the route, however far apart they are.
     progress.see(record.offset);
-    if (!progress.has_room_for(record.offset)) return;
+    if (!progress.has_room_for(record.offset)) break;
     const FollowedRecord followed = *std::exchange(held_back_, std::nullopt);
     take(followed);
   }
+  pump_replay();
 }
 
 void Lane::take(const FollowedRecord& followed) {
@@ -115,6 +119,10 @@ void Lane::take(const FollowedRecord& followed) {
 
 void Lane::take_decoded(ItemPtr item) {
   const Event& event = item->event->event;
+  if (parked_.size() > 0 && parked_.has_row(item->record, item->offset)) {
+    pass_by(*item);  // a move went back: what was parked has its own row, or a person decided it
+    return;
+  }
   if (!item->route->only_event.empty() && event.name() != item->route->only_event) {
     pass_by(*item);
     return;
@@ -140,6 +148,7 @@ void Lane::take_decoded(ItemPtr item) {
     writes_.put(Table::names, row_key(event.subject, event.entity, event.record),
                 fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
   }
+  if (replay_) replay_->news(item->record, item->offset);
   if (asked_after_restore(item)) return;
   enqueue(std::move(item));
 }
@@ -153,7 +162,7 @@ void Lane::enqueue(ItemPtr item) {
   auto& queue = records_[item->record];
   queue.push_back(item);
   if (queue.size() == 1) {
-    ready_.push_back(std::move(item));
+    ready_of(item).push_back(item);
     start_ready();
     return;
   }
@@ -166,20 +175,44 @@ void Lane::enqueue(ItemPtr item) {
 }
 
 void Lane::start_ready() {
-  // Duplicates after a crash stay within in_flight + unrecorded (semantics 5).
-  const std::size_t limit = unrecorded_share();
-  while (!stopping_ && !paused_ && !frozen_ && !ready_.empty() &&
-         outstanding_ < target_->in_flight_max() && finished_.size() + committing_.size() < limit) {
-    const ItemPtr item = ready_.front();
-    ready_.pop_front();
+  while (may_start()) {
+    const ItemPtr item = next_ready();
+    if (!item) return;
     attempt(item);
   }
 }
 
+bool Lane::may_start() const {
+  // Duplicates after a crash stay within in_flight + unrecorded (semantics 5).
+  return !stopping_ && !paused_ && !frozen_ && outstanding_ < target_->in_flight_max() &&
+         finished_.size() + committing_.size() < unrecorded_share();
+}
+
+std::deque<Lane::ItemPtr>& Lane::ready_of(const ItemPtr& item) {
+  return item->replay ? ready_of_replay_ : ready_;
+}
+
+// What is new goes first; of a replay one at least is under way, so that neither waits for good,
+// and no more than half of what the connection takes.
+Lane::ItemPtr Lane::next_ready() {
+  const int places = std::max(1, target_->in_flight_max() / 2);
+  const bool replay_turn = !ready_of_replay_.empty() && replay_outstanding_ < places &&
+                           (ready_.empty() || replay_outstanding_ == 0);
+  auto& queue = replay_turn ? ready_of_replay_ : ready_;
+  if (queue.empty()) return nullptr;
+  ItemPtr item = std::move(queue.front());
+  queue.pop_front();
+  return item;
+}
+
 void Lane::attempt(const ItemPtr& item) {
   if (retired_) return;
+  if (item->replay && item->replay != replay_ && item->attempts == 0) {
+    finish(item);  // a person ended the replay before it was sent
+    return;
+  }
   if (frozen_) {
-    ready_.push_front(item);  // a move or a reload looks at what is on the wire
+    ready_of(item).push_front(item);  // a move or a reload looks at what is on the wire
     return;
   }
   if (item->unanswered && is_probed(*item)) {
@@ -247,6 +280,7 @@ DeliveryJob Lane::job_of(const ItemPtr& item) {
   if (item->attempts == 1) item->first_attempt = context_.clock.boot_now();
   ++outstanding_;
   if (item->row) ++parked_outstanding_;
+  if (item->replay) ++replay_outstanding_;
   DeliveryJob job;
   job.delivery.event_id = item->event->event.id;
   job.delivery.attempt = item->attempts;
@@ -263,9 +297,10 @@ void Lane::submit(const ItemPtr& item) {
   DeliveryJob job = job_of(item);
   job.delivery.request = item->bytes;
   // Ids of events sent by others are unique per source only, so the record is part of the key.
-  job.delivery.idempotency_key =
-      stable_hash({context_.installation_uuid, id_, event.id, event.record, item->request->event,
-                   fmt::format("{}", item->send)});
+  std::string send = fmt::format("{}", item->send);
+  if (item->new_key != 0) send += fmt::format(" of replay {}", item->new_key);
+  job.delivery.idempotency_key = stable_hash(
+      {context_.installation_uuid, id_, event.id, event.record, item->request->event, send});
   if (!item->request->treat.rules.empty()) {
     job.classify = [item](Outcome& outcome) {
       if (!outcome.answer) return;
@@ -296,7 +331,9 @@ LaneStatus Lane::status() const {
   status.paused = paused_;
   status.pause_reason = pause_reason_;
   status.crowded = crowded();
-  status.waiting = items_;
+  const std::size_t replayed = replay_ ? replay_->items : 0;
+  status.waiting = items_ - replayed;
+  if (replay_) status.replay = replay_->status();
   status.parked = parked_.size() - parked_.count(ParkedState::dead) -
                   parked_.count(ParkedState::resubmitted) - parked_.count(ParkedState::discarded);
   status.dead = parked_.count(ParkedState::dead);
@@ -309,11 +346,12 @@ LaneStatus Lane::status() const {
       const Offset end = until_ ? std::min(ends[partition], (*until_)[partition]) : ends[partition];
       status.lag += end - std::min(end, next[partition]);
     }
-    status.lag += items_;
+    status.lag += status.waiting;
   }
   for (const auto& [record, queue] : records_) {
     if (queue.empty()) continue;
     const Item& item = *queue.front();
+    if (item.replay) continue;  // it was delivered in its time
     if (!status.oldest_at || item.appended_at < *status.oldest_at) {
       status.oldest_at = item.appended_at;
       status.oldest_record = item.event->event.record;

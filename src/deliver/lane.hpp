@@ -15,6 +15,7 @@
 
 #include "config/model.hpp"
 #include "deliver/parked_index.hpp"
+#include "deliver/replay.hpp"
 #include "deliver/target.hpp"
 #include "log/follower.hpp"
 #include "millrace/event_log.hpp"
@@ -62,6 +63,7 @@ struct LaneStatus {
 
   std::optional<WallTime> oldest_at;  ///< append time of the oldest undelivered in memory
   std::string oldest_record;
+  std::optional<ReplayStatus> replay;
 };
 
 /// What an operator decided about a parked row.
@@ -105,6 +107,7 @@ struct LaneStart {
   std::optional<std::string> paused;              ///< why it does not send anything yet
   ParkedTotal parked_total;                       ///< shared by the route's lanes
   std::optional<RestoredPast> restored;
+  std::optional<ReplayStart> replay;  ///< one that was under way
 };
 
 class Lane : public std::enable_shared_from_this<Lane> {
@@ -120,6 +123,12 @@ class Lane : public std::enable_shared_from_this<Lane> {
   /// below it anything may have been taken up (kSkipPartition for partitions of other shards).
   PartitionOffsets freeze();
   void thaw();
+  /// Below these offsets anything may have been taken up, as freeze() says it.
+  PartitionOffsets taken_through();
+  /// Feeds the lane with events that were sent before, beside what is new.
+  void begin_replay(ReplayStart start);
+  /// What is under way may end; nothing more of the replay is taken up, sent or recorded.
+  void end_replay();
   /// Starts nothing more until thaw(), and takes back what waits at the target. True when nothing
   /// is on the wire and everything is recorded; ask again until it is.
   bool rest();
@@ -167,6 +176,12 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void take(const FollowedRecord& followed);
   void take_decoded(ItemPtr item);
   void enqueue(ItemPtr item);
+  bool may_take_up() const { return !stopping_ && !paused_ && !frozen_ && !crowded(); }
+  /// Where an item waits for a free place.
+  std::deque<ItemPtr>& ready_of(const ItemPtr& item);
+  bool may_start() const;
+  /// The item whose turn it is; nullptr: none.
+  ItemPtr next_ready();
   void start_ready();
   void attempt(const ItemPtr& item);
   Awaitable<void> fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, std::string key);
@@ -178,6 +193,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void on_unknown(const ItemPtr& item, const DeliveryResult& result);
   void on_render_error(const ItemPtr& item, const Error& error);
   bool retries_unknown(const Item& item) const;
+  Offset beyond(const Item& item) const;
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void retry_later(const ItemPtr& item, milliseconds delay);
   Awaitable<void> retry_timer(std::shared_ptr<Lane> self);
@@ -218,6 +234,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::string delivered_key(std::string_view record) const;
   void note_delivered(const Item& item);
   void forget_delivered(const std::string& record);
+  void forget_decided();
   bool crowded() const;
   void retry_parked();
   Awaitable<void> retry_row(std::shared_ptr<Lane> self, std::uint64_t record, std::string key);
@@ -226,12 +243,23 @@ class Lane : public std::enable_shared_from_this<Lane> {
   ItemPtr item_of(const ParkedRow& row);
   Awaitable<Result<void>> await_recorded(std::string key);
 
+  // lane_replay.cpp
+  Awaitable<void> index_replay(std::shared_ptr<Lane> self, std::shared_ptr<Replay> replay);
+  void follow_replay();
+  void pump_replay();
+  void take_replayed(const FollowedRecord& followed);
+  void replay_failed(const Error& error);
+  ItemPtr replayed(const FollowedRecord& followed);
+  bool passes_by(Item& item);
+  void put_replay_rows();
+
   // lane_commit.cpp
   void settle(Partition partition, Offset offset);
   void pass_by(const Item& item);
   void finish(const ItemPtr& item);
   std::size_t unrecorded_max() const;
   std::size_t unrecorded_share() const;
+  bool has_writes() const;
   void commit_soon(bool urgent);
   void commit_now();
   void committed(const Result<void>& result);
@@ -244,6 +272,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::optional<PartitionOffsets> until_;
   std::optional<RestoredPast> restored_;
   PartitionOffsets frozen_at_{};
+  PartitionOffsets begins_{};  ///< of the journal, as forget_decided() saw it
   std::shared_ptr<Target> target_;
   std::map<Partition, route::Progress> progress_;
   std::unique_ptr<Follower> follower_;
@@ -251,13 +280,17 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   /// Items of one record in order; the first is being delivered or waits for its commit.
   std::unordered_map<std::uint64_t, std::deque<ItemPtr>> records_;
-  std::deque<ItemPtr> ready_;  ///< first of their record, waiting for a free place
+  std::deque<ItemPtr> ready_;            ///< first of their record, waiting for a free place
+  std::deque<ItemPtr> ready_of_replay_;  ///< the same; what is new goes first
+  std::shared_ptr<Replay> replay_;
+  std::optional<ReplayStart> start_replay_;  ///< until start()
   std::set<std::pair<BootTime, ItemPtr>> retries_;
   std::size_t items_ = 0;
   PartitionOffsets ends_at_start_{};
   std::size_t taken_up_again_ = 0;  ///< events from before the start that were taken up
   int outstanding_ = 0;             ///< submitted to the target
   int parked_outstanding_ = 0;      ///< of these, retries of parked rows
+  int replay_outstanding_ = 0;      ///< of these, of a replay
   ParkedTotal parked_total_;
   ParkedIndex parked_;
 

@@ -42,8 +42,12 @@ std::size_t Lane::unrecorded_share() const {
 void Lane::finish(const ItemPtr& item) {
   if (item->row_is_final) writes_.erase(Table::parked, item->row->key());
   // A retry of a parked row was settled when it was parked; settling twice changes nothing.
-  progress_.at(item->partition).settle(item->offset);
-  dirty_.insert(item->partition);
+  if (item->replay) {
+    item->replay->settle(item->partition, item->offset);
+  } else {
+    progress_.at(item->partition).settle(item->offset);
+    dirty_.insert(item->partition);
+  }
   finished_.push_back(item);
   const auto queue = records_.find(item->record);
   const bool somebody_waits = queue != records_.end() && queue->second.size() > 1;
@@ -68,7 +72,11 @@ void Lane::flush() {
   for (const auto& [partition, progress] : progress_) {
     if (progress.unsaved()) dirty_.insert(partition);
   }
-  if (!dirty_.empty() || !writes_.writes.empty()) commit_soon(true);
+  if (has_writes()) commit_soon(true);
+}
+
+bool Lane::has_writes() const {
+  return !dirty_.empty() || !writes_.writes.empty() || (replay_ && replay_->dirty());
 }
 
 bool Lane::holds_tail(Partition partition) const {
@@ -107,12 +115,13 @@ void Lane::forget_rows(const std::vector<Partition>& partitions) {
 }
 
 void Lane::commit_now() {
-  if (retired_ || (dirty_.empty() && writes_.writes.empty() && finished_.empty())) return;
+  if (retired_ || (!has_writes() && finished_.empty())) return;
   for (const Partition partition : dirty_) {
     writes_.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
                 progress_.at(partition).encode(context_.log_uuid));
   }
   dirty_.clear();
+  put_replay_rows();
   commit_under_way_ = true;
   nudged_ = false;
   batch_ = std::exchange(writes_, Batch{});
@@ -126,6 +135,7 @@ void Lane::commit_now() {
 
 Awaitable<void> Lane::commit_again(std::shared_ptr<Lane> self) {
   co_await sleep_for(kDiskFullPause);
+  if (retired_) co_return;  // its rows are another's by now
   context_.state.commit(*batch_, Urgency::now, context_.shard,
                         [self](Result<void> result) { self->committed(result); });
 }
@@ -144,6 +154,7 @@ void Lane::committed(const Result<void>& result) {
   batch_.reset();
   for (const ItemPtr& item : std::exchange(committing_, {})) {
     --items_;
+    if (item->replay) --item->replay->items;
     row_committed(item);
     const auto found = records_.find(item->record);
     if (found == records_.end() || found->second.front() != item) continue;
@@ -151,12 +162,12 @@ void Lane::committed(const Result<void>& result) {
     if (found->second.empty()) {
       records_.erase(found);
     } else {
-      ready_.push_back(found->second.front());
+      ready_of(found->second.front()).push_back(found->second.front());
     }
   }
   for (const std::string& key : std::exchange(bound_committing_, {})) context_.reference_bound(key);
   if (std::exchange(announce_, false)) context_.announced();
-  if (!finished_.empty() || !dirty_.empty() || !writes_.writes.empty()) commit_now();
+  if (!finished_.empty() || has_writes()) commit_now();
   start_ready();
   pump();
   retry_parked();

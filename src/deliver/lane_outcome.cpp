@@ -28,6 +28,7 @@ std::mt19937_64& random_source() {
 void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
   --outstanding_;
   if (item->row) --parked_outstanding_;
+  if (item->replay) --replay_outstanding_;
   if (recalled(item, result)) return;
   item->answer_status = 0;
   item->answer_body.clear();
@@ -97,7 +98,9 @@ void Lane::delivered(const ItemPtr& item, const std::string& detail) {
   const Event& event = item->event->event;
   note_delivered(*item);
   ++counts_.delivered;
-  context_.trail.note({event.record, "deliver", id_, "delivered", event.id, detail});
+  if (item->replay) ++item->replay->counts(item->partition).sent;
+  context_.trail.note(
+      {event.record, "deliver", id_, item->replay ? "replayed" : "delivered", event.id, detail});
   item->row_is_final = item->row.has_value();
   finish(item);
 }
@@ -127,8 +130,7 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
   const bool long_enough =
       item->attempts >= kAttemptsBeforeParking ||
       context_.clock.boot_now() + delay - item->first_attempt >= kTimeBeforeParking ||
-      progress_.at(item->partition).beyond() >= kBeyondBeforeParking ||
-      retries_.size() >= kRetriesBeforeParking;
+      beyond(*item) >= kBeyondBeforeParking || retries_.size() >= kRetriesBeforeParking;
   if (item->row || (long_enough && result.target_answers)) {
     item->spent_before = spent;
     item->odometer_first.reset();
@@ -139,6 +141,12 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
     return;
   }
   retry_later(item, delay);
+}
+
+// How much is settled beyond what is not, where the item came from.
+Offset Lane::beyond(const Item& item) const {
+  return item.replay ? item.replay->partitions().at(item.partition).progress.beyond()
+                     : progress_.at(item.partition).beyond();
 }
 
 bool Lane::retries_unknown(const Item& item) const {
@@ -189,7 +197,7 @@ Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
     if (first->first <= now) {
       const ItemPtr item = first->second;
       retries_.erase(first);
-      ready_.push_front(item);
+      ready_of(item).push_front(item);
       start_ready();
       continue;
     }

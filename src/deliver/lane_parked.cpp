@@ -1,5 +1,4 @@
-// Parked rows of a lane: how work leaves the happy path, comes back by itself, or by a person's
-// word.
+// Parked rows of a lane: how work leaves the happy path, comes back by itself.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -14,8 +13,6 @@ namespace {
 constexpr std::size_t kRowsPerScan = 1000;
 constexpr milliseconds kTimerMax{1000};
 constexpr milliseconds kReadAgainAfter{1000};
-constexpr milliseconds kRecordedWithin{5000};
-constexpr milliseconds kRecordedPoll{5};
 
 }  // namespace
 
@@ -32,8 +29,9 @@ Awaitable<Result<void>> Lane::load_parked() {
       for (const Row& row : *rows) {
         auto parked = decode_parked_row(row.value);
         if (!parked) co_return std::unexpected(parked.error());
-        parked_.put(hash64(parked->record), {row.key, parked->state, due_after_load(*parked),
-                                             parked->waits_for, false, parked->attempts > 0});
+        ParkedIndex::Ref ref = ParkedIndex::Ref::of(*parked, due_after_load(*parked));
+        ref.on_wire = parked->attempts > 0;
+        parked_.put(hash64(parked->record), std::move(ref));
       }
       if (rows->size() < kRowsPerScan) break;
       after = rows->back().key;
@@ -62,6 +60,9 @@ ParkedRow Lane::row_of(const Item& item) const {
   row.type = event.type;
   row.subject = event.subject;
   row.since = context_.clock.wall_now();
+  row.send = item.send;
+  if (item.replay) row.replay = item.replay->order().number;
+  row.new_key = item.new_key != 0;
   if (item.request != nullptr) row.request_name = item.request->event;
   Event whole = event;
   whole.data = *find(item.event->input, "data");
@@ -101,6 +102,7 @@ void Lane::park(const ItemPtr& item, ParkedState state, std::string reason, std:
 
 void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
                      milliseconds delay, std::string waits_for) {
+  if (item->replay && !item->row) ++item->replay->counts(item->partition).parked;
   ParkedRow row = row_of(*item);
   row.state = state;
   row.reason = std::move(reason);
@@ -122,11 +124,9 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   if (state == ParkedState::dead) announce_dead(row);
   writes_.put(Table::parked, row.key(), encode(row));
   // Blocks its record from now on, but is not taken up again before its row is committed.
-  parked_.put(item->record, {.key = row.key(),
-                             .state = state,
-                             .due = BootTime::max(),
-                             .waits_for = row.waits_for,
-                             .uncommitted = true});
+  ParkedIndex::Ref ref = ParkedIndex::Ref::of(row, BootTime::max());
+  ref.uncommitted = true;
+  parked_.put(item->record, std::move(ref));
   item->row = std::move(row);
 }
 
@@ -157,6 +157,17 @@ void Lane::row_committed(const ItemPtr& item) {
   } else {
     parked_.committed(item->record, row.key(), item->retry_at);
   }
+}
+
+// A decided row says that its event is not taken up once more, whoever goes back; it goes with the
+// event.
+void Lane::forget_decided() {
+  const PartitionOffsets begins = context_.log.begins(Journal::events);
+  if (std::exchange(begins_, begins) == begins || stopping_) return;
+  for (std::string& key : parked_.take_decided(begins)) {
+    writes_.erase(Table::parked, std::move(key));
+  }
+  if (has_writes()) commit_soon(false);
 }
 
 void Lane::retry_parked() {
@@ -203,7 +214,10 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   const ItemPtr item = row ? item_of(*row) : nullptr;
   if (!item) {
     spdlog::error("a parked row cannot be used route={} id={}", id_, row ? row->id() : key);
-    parked_.put(record, {key, ParkedState::needs_decision, BootTime::max(), {}});
+    ParkedIndex::Ref ref;
+    ref.key = key;
+    ref.state = ParkedState::needs_decision;
+    parked_.put(record, std::move(ref));
     co_return;
   }
   if (stopping_) co_return;
@@ -228,6 +242,7 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
   item->offset = row.offset;
   item->record = hash64(row.record);
   item->send = row.send;
+  if (row.new_key) item->new_key = row.replay;
   item->attempts = row.attempts;
   item->unanswered = row.unanswered;
   item->answer_status = row.answer_status;
@@ -254,134 +269,6 @@ void Lane::reference_bound(const std::string& key) {
 
 void Lane::release_waiting() {
   if (parked_.release_waiting(context_.clock.boot_now()) > 0) retry_parked();
-}
-
-// What a person's word makes of a row: the writes, and the row as it then stands.
-Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
-  using Kind = Decision::Kind;
-  Batch batch;
-  const bool was_sent_unanswered =
-      row.state == ParkedState::unknown || row.state == ParkedState::needs_decision;
-  switch (decision.kind) {
-    case Kind::discard:
-    case Kind::skip:
-      row.state = ParkedState::discarded;
-      row.reason = fmt::format("discarded: {}", decision.reason);
-      batch.put(Table::parked, row.key(), encode(row));
-      return batch;
-    case Kind::applied:
-      if (!decision.external_id.empty()) {
-        const std::string& system = text_.config->connections.find(route().to)->second.system;
-        std::string key = row_key(route().entity, system, row.record);
-        batch.put(Table::xref, key, decision.external_id);
-        batch.put(Table::xref_by_id,
-                  row_key(route().entity, system, decision.external_id, row.record), "{}");
-      }
-      row.state = ParkedState::discarded;
-      row.reason = "a person said that it was applied";
-      batch.put(Table::parked, row.key(), encode(row));
-      return batch;
-    case Kind::retry_now:
-      if (was_sent_unanswered || row.state == ParkedState::dead) {
-        return fail(Errc::conflict, fmt::format("it is {}: say --applied [ID] or --not-applied "
-                                                "--reason TEXT, or resubmit it",
-                                                to_string(row.state)));
-      }
-      // Not sent, or known not to be applied: the same key, only sooner.
-      row.next_at = context_.clock.wall_now();
-      batch.put(Table::parked, row.key(), encode(row));
-      return batch;
-    case Kind::not_applied:
-    case Kind::resubmit:
-      break;
-  }
-  if (decision.kind == Kind::resubmit && was_sent_unanswered && !decision.again) {
-    return fail(
-        Errc::conflict,
-        "its outcome is unknown: say `millrace parked release ID --applied [ID] | --not-applied`, "
-        "or resubmit with --again --reason TEXT");
-  }
-  // The last outcome said "not applied", or a person does: a new key, or the target would answer a
-  // repeat with its old refusal.
-  ParkedRow fresh = row;
-  row.state = ParkedState::resubmitted;
-  batch.put(Table::parked, row.key(), encode(row));
-  ++fresh.send;
-  fresh.state = ParkedState::retrying;
-  fresh.reason = decision.reason.empty() ? "resubmitted" : "resubmitted: " + decision.reason;
-  fresh.unanswered = false;
-  fresh.attempts = 0;
-  fresh.spent = milliseconds{0};
-  fresh.rendered = false;
-  fresh.answer_status = 0;
-  fresh.answer_body.clear();
-  fresh.next_at = context_.clock.wall_now();
-  batch.put(Table::parked, fresh.key(), encode(fresh));
-  row = std::move(fresh);
-  return batch;
-}
-
-// A decision on what the store still has would be overwritten by what is being recorded.
-Awaitable<Result<void>> Lane::await_recorded(std::string key) {
-  const BootTime until = context_.clock.boot_now() + kRecordedWithin;
-  while (parked_.is_uncommitted(key)) {
-    if (context_.clock.boot_now() > until) {
-      co_return fail(Errc::overloaded, "its last attempt is being recorded; say it again");
-    }
-    commit_soon(true);
-    co_await sleep_for(kRecordedPoll);
-  }
-  co_return Result<void>{};
-}
-
-Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
-  MILLRACE_CO_CHECK_OK(co_await await_recorded(key));
-  auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
-  auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
-  if (!text) co_return std::unexpected(text.error());
-  if (!*text) co_return fail(Errc::not_found, "there is no such parked row");
-  auto decoded = decode_parked_row(**text);
-  if (!decoded) co_return std::unexpected(decoded.error());
-  ParkedRow row = *std::move(decoded);
-  if (row.state == ParkedState::resubmitted || row.state == ParkedState::discarded) {
-    co_return fail(Errc::conflict, fmt::format("it is already {}", to_string(row.state)));
-  }
-  const std::uint64_t record = hash64(row.record);
-  const auto later = parked_.delivered(record);
-  if (decision.kind == Decision::Kind::resubmit && !decision.history && later > row.offset) {
-    co_return fail(Errc::conflict,
-                   "superseded: this route has delivered a later change of the record; add "
-                   "--history to send the old one all the same");
-  }
-  const bool sends = decision.kind == Decision::Kind::retry_now ||
-                     decision.kind == Decision::Kind::resubmit ||
-                     decision.kind == Decision::Kind::not_applied;
-  if (sends && parked_.is_taken(record, row.key())) {
-    co_return fail(Errc::conflict,
-                   "it is being tried right now; say it again when that has been answered");
-  }
-  const std::string old_key = row.key();
-  const ParkedState old_state = row.state;
-  auto batch = decided(row, decision);
-  if (!batch) co_return std::unexpected(batch.error());
-  auto start = [this, writes = *std::move(batch)](StateStore::CommitDone done) mutable {
-    context_.state.commit(std::move(writes), Urgency::now, context_.shard, std::move(done));
-  };
-  auto done = co_await await_callback<Result<void>>(context_.shard, std::move(start));
-  if (!done) co_return std::unexpected(done.error());
-  if (row.key() != old_key) {
-    parked_.put(record, {old_key, ParkedState::resubmitted, BootTime::max(), {}});
-  }
-  parked_.put(record, {row.key(), row.state, context_.clock.boot_now(), row.waits_for});
-  context_.trail.note({row.record, "operator", id_, to_string(row.state),
-                       string_or(row.payload, "id", ""), row.reason});
-  spdlog::info("parked row decided route={} id={} was={} is={} reason=\"{}\"", id_, row.id(),
-               to_string(old_state), to_string(row.state), decision.reason);
-  forget_delivered(row.record);
-  commit_soon(false);
-  retry_parked();
-  pump();
-  co_return Json(JsonObject{{"id", row.id()}, {"state", to_string(row.state)}});
 }
 
 }  // namespace millrace::deliver

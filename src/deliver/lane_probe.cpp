@@ -24,7 +24,7 @@ bool Lane::may_have_been_sent(const Item& item) {
 bool Lane::recalled(const ItemPtr& item, const DeliveryResult& result) {
   if (!result.recalled) return false;
   --item->attempts;
-  ready_.push_back(item);
+  ready_of(item).push_back(item);
   start_ready();
   return true;
 }
@@ -64,6 +64,7 @@ void Lane::probe(const ItemPtr& item) {
 void Lane::on_probed(const ItemPtr& item, DeliveryResult result) {
   --outstanding_;
   if (item->row) --parked_outstanding_;
+  if (item->replay) --replay_outstanding_;
   if (recalled(item, result)) return;
   if (result.outcome.kind != Outcome::Kind::delivered || !result.outcome.answer) {
     on_again(item, result);

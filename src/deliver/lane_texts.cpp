@@ -72,17 +72,24 @@ void Lane::forget_older() {
 
 void Lane::look_around() {
   forget_older();
+  forget_decided();
   pump();
 }
 
 PartitionOffsets Lane::freeze() {
   frozen_ = true;
-  see_what_passed();
-  frozen_at_.fill(kSkipPartition);
-  for (const auto& [partition, progress] : progress_) {
-    frozen_at_[partition] = progress.taken_through();
-  }
+  frozen_at_ = taken_through();
   return frozen_at_;
+}
+
+PartitionOffsets Lane::taken_through() {
+  see_what_passed();
+  PartitionOffsets through;
+  through.fill(kSkipPartition);
+  for (const auto& [partition, progress] : progress_) {
+    through[partition] = progress.taken_through();
+  }
+  return through;
 }
 
 void Lane::thaw() {
@@ -111,6 +118,9 @@ void Lane::replace(RouteText text, std::shared_ptr<Target> target) {
   text_ = std::move(text);
   parked_.set_hold(route().after_dead_letter == config::AfterDeadLetter::hold);
   if (other_topic && !stopping_) follow();
+  if (other_topic && replay_) {
+    replay_failed({Errc::conflict, "the route takes the events of another entity now"});
+  }
   retarget(std::move(target));
   thaw();
 }
@@ -131,7 +141,7 @@ void Lane::drain(std::optional<PartitionOffsets> until) {
 }
 
 bool Lane::done() {
-  if (!until_ || items_ != 0 || !recorded() || parked_.waiting() != 0) return false;
+  if (!until_ || items_ != 0 || !recorded() || parked_.waiting() != 0 || replay_) return false;
   see_what_passed();
   return std::ranges::all_of(progress_, [this](const auto& entry) {
     return entry.second.cursor() >= (*until_)[entry.first];

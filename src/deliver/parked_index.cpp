@@ -12,6 +12,16 @@ bool undecided(ParkedState state) {
 
 }  // namespace
 
+ParkedIndex::Ref ParkedIndex::Ref::of(const ParkedRow& row, BootTime due) {
+  Ref ref;
+  ref.key = row.key();
+  ref.state = row.state;
+  ref.due = due;
+  ref.waits_for = row.waits_for;
+  ref.replay = row.replay;
+  return ref;
+}
+
 ParkedIndex::~ParkedIndex() {
   if (total_) *total_ -= static_cast<std::int64_t>(waiting());
 }
@@ -52,6 +62,49 @@ bool ParkedIndex::has_before(std::uint64_t record, Offset offset) const {
   return found != records_.end() && std::ranges::any_of(found->second, [offset](const Ref& ref) {
            return undecided(ref.state) && parked_offset(ref.key) < offset;
          });
+}
+
+bool ParkedIndex::has_row(std::uint64_t record, Offset offset) const {
+  const auto found = records_.find(record);
+  return found != records_.end() && std::ranges::any_of(found->second, [offset](const Ref& ref) {
+           return parked_offset(ref.key) == offset;
+         });
+}
+
+std::vector<std::string> ParkedIndex::take_decided(const PartitionOffsets& begins) {
+  std::vector<std::pair<std::uint64_t, std::string>> taken;
+  for (const auto& [record, refs] : records_) {
+    for (const Ref& ref : refs) {
+      const bool gone = parked_offset(ref.key) < begins[parked_partition(ref.key)];
+      if (gone && !undecided(ref.state)) taken.emplace_back(record, ref.key);
+    }
+  }
+  std::vector<std::string> keys;
+  for (auto& [record, key] : taken) {
+    erase(record, key);
+    keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+bool ParkedIndex::has_other_than(std::uint64_t record, std::uint64_t replay) const {
+  const auto found = records_.find(record);
+  return found != records_.end() && std::ranges::any_of(found->second, [replay](const Ref& ref) {
+           return undecided(ref.state) && ref.replay != replay;
+         });
+}
+
+std::optional<ParkedIndex::Decided> ParkedIndex::decided(std::uint64_t record,
+                                                         Offset offset) const {
+  const auto found = records_.find(record);
+  if (found == records_.end()) return std::nullopt;
+  std::optional<Decided> last;
+  for (const Ref& ref : found->second) {
+    if (undecided(ref.state) || parked_offset(ref.key) != offset) continue;
+    // A row that was sent again has gone by now, unless it is the next.
+    last = {ref.state == ParkedState::discarded, parked_send(ref.key) + 1};
+  }
+  return last;
 }
 
 bool ParkedIndex::set_delivered(std::uint64_t record, Offset offset) {

@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "millrace/event_log.hpp"
 #include "millrace/parking.hpp"
 
 namespace millrace::deliver {
@@ -27,10 +28,13 @@ class ParkedIndex {
     ParkedState state = ParkedState::retrying;
     BootTime due;
     std::string waits_for;
-    bool taken = false;    ///< being tried now
-    bool on_wire = false;  ///< loaded at the start: it may have been on the wire before
+    std::uint64_t replay = 0;  ///< that parked it; 0: none
+    bool taken = false;        ///< being tried now
+    bool on_wire = false;      ///< loaded at the start: it may have been on the wire before
     /// Not in the store yet: it blocks its record, and is due once committed() names it.
     bool uncommitted = false;
+
+    static Ref of(const ParkedRow& row, BootTime due);
   };
 
   /// `total` counts what waits in all lanes of the route; it may be null.
@@ -57,6 +61,17 @@ class ParkedIndex {
   bool may_be_on_wire(std::uint64_t record, const std::string& key) const;
   /// Whether an undecided row of the record stands before `offset`.
   bool has_before(std::uint64_t record, Offset offset) const;
+  /// Whether the event has a row, whatever became of it.
+  bool has_row(std::uint64_t record, Offset offset) const;
+  /// Whether an undecided row of the record was not parked by this replay.
+  bool has_other_than(std::uint64_t record, std::uint64_t replay) const;
+  /// Of an event that was parked once: whether a person gave it up, and the `send` it went with
+  /// last. nullopt: it has no row.
+  struct Decided {
+    bool given_up = false;
+    int send = 0;
+  };
+  std::optional<Decided> decided(std::uint64_t record, Offset offset) const;
   /// The last offset of the record that was delivered while an earlier one was parked. True when
   /// this raised it.
   bool set_delivered(std::uint64_t record, Offset offset);
@@ -75,6 +90,9 @@ class ParkedIndex {
   std::size_t reference_bound(const std::string& key, BootTime now);
   /// Rows waiting for a reference or a table become due (reload).
   std::size_t release_waiting(BootTime now);
+
+  /// Forgets decided rows of events before `begins`, and names their keys.
+  std::vector<std::string> take_decided(const PartitionOffsets& begins);
 
   std::size_t size() const { return size_; }
   /// Rows that are not decided for good: neither resubmitted nor discarded.

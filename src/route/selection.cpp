@@ -36,4 +36,17 @@ Result<Selection> select(const config::Route& route, const config::ConfigHost& h
   return Selection{Verdict::act, &*chosen};
 }
 
+Result<DecodedEventPtr> acted_on(const config::Config& config, const config::Route& route,
+                                 const LogRecord& record) {
+  if (record.topic != route.entity) return DecodedEventPtr();
+  MILLRACE_TRY(decoded, decode(record.payload));
+  if (!route.only_event.empty() && decoded->event.name() != route.only_event) {
+    return DecodedEventPtr();
+  }
+  const config::ConfigHost host(config, nullptr);
+  const auto selection = select(route, host, *decoded);
+  const bool acts = !selection || selection->verdict == Verdict::act;
+  return acts ? decoded : DecodedEventPtr();
+}
+
 }  // namespace millrace::route

@@ -6,6 +6,7 @@
 #include "config/host.hpp"
 #include "config/model.hpp"
 #include "millrace/event.hpp"
+#include "millrace/event_log.hpp"
 
 namespace millrace::route {
 
@@ -28,6 +29,10 @@ struct Selection {
 /// is evaluated only for an event that would act; its failure is the caller's to park.
 Result<Selection> select(const config::Route& route, const config::ConfigHost& host,
                          const DecodedEvent& event);
+
+/// The event, when the route would send a request for it or cannot say; nullptr otherwise.
+Result<DecodedEventPtr> acted_on(const config::Config& config, const config::Route& route,
+                                 const LogRecord& record);
 
 /// The bindings $event, $record and $now of a request's expressions. `.` is the event.
 class RouteBindings {

@@ -100,6 +100,19 @@ class RouteIsMovedByHand(Scenario):
         eventually(lambda: len(self.mes.bodies()) == 2 * len(RECORDS), what="news arrives")
         self.assertEqual([[1, 2]] * len(RECORDS), [self.quantities(r) for r in RECORDS])
 
+    def test_decided_rows_do_not_hold_up_a_seek(self):
+        many = 4100  # more than a cursor's row has room for
+        self.mes.fault(status=422, body='"S3"')
+        for version in range(1, many + 1):
+            self.send(self.millrace, order(3, quantity=version, version=version))
+        eventually(lambda: self.route()["dead"] == many, within=120.0, what="all are dead letters")
+        self.steer("skip", "--record", "shop/3", *WHY)
+        self.mes.heal()
+        self.assertIn("0 events are sent again", self.steer("seek", "--to", "beginning").stdout)
+        self.steer("seek", "--to", "beginning", *WHY)
+        self.send(self.millrace, order(3, quantity=many + 1, version=many + 1))
+        eventually(lambda: self.quantities(3) == [many + 1], what="news arrives, and it alone")
+
     def test_seek_refuses_what_is_no_position(self):
         for position in ("yesterday", "99:0", "3:99999"):
             self.assertIn("position", self.steer("seek", "--to", position, expect=2).stderr)

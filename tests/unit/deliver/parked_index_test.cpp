@@ -180,5 +180,53 @@ TEST(ParkedIndex, AResubmittedRowMakesWayForItsSuccessor) {
   EXPECT_EQ(due->second, "a01");
 }
 
+ParkedRow delivery(Partition partition, Offset offset, int send = 0) {
+  ParkedRow row;
+  row.stage = "deliver";
+  row.owner = "order-to-mes";
+  row.partition = partition;
+  row.offset = offset;
+  row.send = send;
+  return row;
+}
+
+TEST(ParkedIndex, DecidedRowsGoWithTheirEvents) {
+  ParkedIndex index(false);
+  index.put(1, ref(delivery(7, 10).key(), ParkedState::discarded));
+  index.put(1, ref(delivery(7, 20).key(), ParkedState::resubmitted));
+  index.put(1, ref(delivery(7, 11).key(), ParkedState::dead));
+  index.put(2, ref(delivery(8, 10).key(), ParkedState::discarded));
+  EXPECT_TRUE(index.has_row(1, 10));
+  PartitionOffsets begins{};
+  begins[7] = 20;
+  EXPECT_EQ(index.take_decided(begins), std::vector{delivery(7, 10).key()});
+  EXPECT_FALSE(index.has_row(1, 10));
+  EXPECT_TRUE(index.has_row(1, 11));
+  EXPECT_EQ(index.size(), 3u);
+}
+
+TEST(ParkedIndex, SaysWhatBecameOfAnEventThatWasParked) {
+  ParkedIndex index(false);
+  EXPECT_FALSE(index.decided(1, 10));
+  index.put(1, ref(delivery(7, 10, 0).key(), ParkedState::resubmitted));
+  index.put(1, ref(delivery(7, 10, 1).key(), ParkedState::resubmitted));
+  ASSERT_TRUE(index.decided(1, 10));
+  EXPECT_FALSE(index.decided(1, 10)->given_up);
+  EXPECT_EQ(index.decided(1, 10)->send, 2);
+  index.put(1, ref(delivery(7, 10, 2).key(), ParkedState::discarded));
+  EXPECT_TRUE(index.decided(1, 10)->given_up);
+}
+
+TEST(ParkedIndex, KnowsWhichReplayParkedARow) {
+  ParkedIndex index(false);
+  ParkedIndex::Ref own = ref("a", ParkedState::retrying);
+  own.replay = 3;
+  index.put(1, own);
+  EXPECT_FALSE(index.has_other_than(1, 3));
+  EXPECT_TRUE(index.has_other_than(1, 4));
+  index.put(1, ref("b", ParkedState::behind));
+  EXPECT_TRUE(index.has_other_than(1, 3));
+}
+
 }  // namespace
 }  // namespace millrace::deliver

@@ -1,0 +1,98 @@
+// Replays that are under way: their rows, and their end.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "daemon/broker.hpp"
+#include "state/blocking_commit.hpp"
+
+namespace millrace::daemon {
+
+deliver::ReplayStart Broker::own_replay(const Shard& shard, deliver::ReplayOrderPtr order,
+                                        const deliver::ReplayPartitions& partitions) {
+  deliver::ReplayStart own{std::move(order), {}};
+  for (const auto& [partition, part] : partitions) {
+    if (&shards_->of(partition) == &shard) own.partitions.emplace(partition, part);
+  }
+  return own;
+}
+
+Result<deliver::ReplayPartitions> Broker::read_replay(const std::string& id) {
+  deliver::ReplayPartitions partitions;
+  const std::string prefix = deliver::replay_owner(id) + '\0';
+  MILLRACE_TRY(rows, state_->scan(Table::cursors, prefix, "", kPartitionCount));
+  for (const Row& row : rows) {
+    MILLRACE_TRY(part, deliver::decode_replay_partition(row.value, log_->uuid()));
+    const auto partition = std::strtoul(row.key.c_str() + prefix.size(), nullptr, 16);
+    partitions.emplace(static_cast<Partition>(partition % kPartitionCount), std::move(part));
+  }
+  return partitions;
+}
+
+Result<void> Broker::erase_replay_rows(const std::string& id, Batch& batch) {
+  const std::string prefix = deliver::replay_owner(id) + '\0';
+  MILLRACE_TRY(rows, state_->scan(Table::cursors, prefix, "", kPartitionCount));
+  for (const Row& row : rows) batch.erase(Table::cursors, row.key);
+  return {};
+}
+
+void Broker::publish_life(RouteLife life) {
+  const auto before = running_routes();
+  auto routes = std::make_shared<RunningRoutes>(*before);
+  const auto running = routes->routes.find(life.id);
+  if (running != routes->routes.end()) {
+    running->second.drain = life.drain;
+    running->second.replay = life.replay;
+  }
+  publish_routes(std::move(routes));
+  std::string id = life.id;
+  lives_[std::move(id)] = std::move(life);
+}
+
+// A replay whose lanes have come to the end of it.
+Result<void> Broker::tend_replay(const std::string& id) {
+  bool done = true;
+  for (const auto& unit : units_) {
+    auto ask = [&unit = *unit, &id, &done]() -> Awaitable<Result<void>> {
+      const auto lane = unit.lanes.find(id);
+      const auto replay = lane != unit.lanes.end() ? lane->second->status().replay : std::nullopt;
+      done = done && replay && replay->done && lane->second->recorded();
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(run_on(unit->shard, ask));
+  }
+  if (!done) return {};
+  const auto ended = end_replay(id, "replay done", "");
+  return ended ? Result<void>{} : std::unexpected(ended.error());
+}
+
+Result<deliver::ReplayCounts> Broker::end_replay(const std::string& id, std::string_view how,
+                                                 std::string_view reason) {
+  deliver::ReplayCounts counts;
+  for (const auto& unit : units_) {
+    auto end = [&unit = *unit, &id, &counts]() -> Awaitable<Result<void>> {
+      const auto lane = unit.lanes.find(id);
+      if (lane == unit.lanes.end()) co_return Result<void>{};
+      if (const auto replay = lane->second->status().replay) counts += replay->counts;
+      lane->second->end_replay();
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(run_on(unit->shard, end));
+  }
+  RouteLife life = lives_.at(id);
+  const std::uint64_t number = life.replay->number;
+  life.replay.reset();
+  const std::string summary = fmt::format(
+      "replay {}: {} sent, {} parked; passed over {} superseded, {} held, {} decided, {} overtaken",
+      number, counts.sent, counts.parked, counts.superseded, counts.held, counts.decided,
+      counts.overtaken);
+  Batch batch;
+  MILLRACE_CHECK_OK(erase_replay_rows(id, batch));
+  batch.put(Table::routes, life_key(id), encode(life));
+  audit(batch, how, life.name, reason.empty() ? summary : fmt::format("{} ({})", reason, summary));
+  MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  spdlog::info("{} route={} {}", how, life.name, summary);
+  publish_life(std::move(life));
+  return counts;
+}
+
+}  // namespace millrace::daemon
