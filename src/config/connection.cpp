@@ -164,7 +164,7 @@ const Spec<ConnectionYaml>& spec() {
           .option("remembers_keys", &ConnectionYaml::remembers_keys,
                   "How long the target remembers Idempotency-Keys; `millrace replay` warns of what "
                   "is older.")
-          .bounds(1min, 24h * 3660)
+          .bounds(1s, 24h * 3660)
           .option("record", &ConnectionYaml::record,
                   "Hooks: whose news a message is, from its body (`$headers` too); ordering and "
                   "identity hang on it.")

@@ -121,6 +121,11 @@ class Broker {
   Result<deliver::RouteText> stored_text(const RouteLife& life, const std::string& hash);
   Result<config::Connection> stored_connection(const std::string& name);
   config::TextOptions text_options() const;
+  std::shared_ptr<deliver::Target> target_of(const std::string& connection) const;
+  std::shared_ptr<const RunningRoutes> running_routes() const;
+  void publish_routes(std::shared_ptr<const RunningRoutes> routes);
+
+  // route_end.cpp
   Awaitable<void> watch_routes();
   Result<void> tend_routes();
   Result<bool> lanes_done(const std::string& id);
@@ -131,6 +136,7 @@ class Broker {
   Result<void> forget_route(const std::string& id, Batch batch);
   Result<void> erase_route_rows(const std::string& id);
   Result<void> finish_dropped(RouteLives& lives);
+  Result<void> forget_kept_connections();
 
   // replays.cpp
   deliver::ReplayStart own_replay(const Shard& shard, deliver::ReplayOrderPtr order,
@@ -141,10 +147,6 @@ class Broker {
   Result<void> tend_replay(const std::string& id);
   Result<deliver::ReplayCounts> end_replay(const std::string& id, std::string_view how,
                                            std::string_view reason);
-  Result<void> forget_kept_connections();
-  std::shared_ptr<deliver::Target> target_of(const std::string& connection) const;
-  std::shared_ptr<const RunningRoutes> running_routes() const;
-  void publish_routes(std::shared_ptr<const RunningRoutes> routes);
 
   Result<void> start_ingress();
   canon::ProjectorContext projector_context(ShardUnit& unit);

@@ -59,8 +59,17 @@ Result<void> Broker::begin_restored() {
   began.events_below = log_->ends(Journal::events);
   began.inbox_below = log_->ends(Journal::inbox);
   MILLRACE_TRY(lives, read_route_lives(*state_));
-  for (const auto& [id, life] : lives) began.routes.push_back(id);
   Batch batch;
+  for (auto& [id, life] : lives) {
+    began.routes.push_back(id);
+    if (!life.replay) continue;
+    // How far it had come since the backup is unknown: whoever wants it asks again.
+    life.replay.reset();
+    MILLRACE_CHECK_OK(erase_replay_rows(id, batch));
+    batch.put(Table::routes, life_key(id), encode(life));
+    audit(batch, "replay stopped", life.name, "restored from a backup");
+    spdlog::warn("a replay does not go on after a restore route={}", life.name);
+  }
   batch.put(Table::meta, std::string(kRestoredKey), encode(*restored_));
   MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
   spdlog::warn("restored from the backup of {}: what was sent since then is unknown",

@@ -70,7 +70,6 @@ void Lane::follow_replay() {
 void Lane::replay_failed(const Error& error) {
   spdlog::error("a replay cannot go on route={} error=\"{}\"", id_, error.message);
   replay_->failed = error.message;
-  replay_->follower.reset();
 }
 
 void Lane::end_replay() {
@@ -80,7 +79,7 @@ void Lane::end_replay() {
 }
 
 void Lane::pump_replay() {
-  if (!replay_ || !replay_->follower) return;
+  if (!replay_ || !replay_->follower || !replay_->failed.empty()) return;
   Replay& replay = *replay_;
   while (may_take_up() && replay.items < kReplayItemsMax) {
     if (!replay.held_back) replay.held_back = replay.follower->pop();
@@ -99,7 +98,6 @@ void Lane::pump_replay() {
   }
   if (replay.held_back) return;
   replay.see(replay.follower->next_offsets());
-  if (replay.read_through()) replay.follower.reset();
   if (replay.dirty()) commit_soon(false);
 }
 

@@ -73,6 +73,7 @@ void Lane::forget_older() {
 void Lane::look_around() {
   forget_older();
   forget_decided();
+  if (replay_ && replay_->read_through()) replay_->follower.reset();
   pump();
 }
 

@@ -66,7 +66,7 @@ std::string replay_owner(std::string_view route_id);
 /// comes before that is superseded. 64-bit hashes of records.
 class ReplayIndex {
  public:
-  static constexpr std::size_t kRecordsMax = 4'000'000;
+  static constexpr std::size_t kRecordsMax = 1'000'000;
   struct Entry {
     Offset last = 0;  ///< up to where the route stands
     Offset last_in_range = 0;

@@ -10,6 +10,7 @@ from millrace_harness import Scenario, eventually, main
 
 RECORDS = range(1, 41)
 NAME = "order-to-mes"
+IN_FLIGHT = 8
 WHY = ("--yes", "--reason", "the plant lost a day")
 
 
@@ -43,6 +44,12 @@ class Replay(Scenario):
 
     def is_over(self):
         return "replay" not in self.route()
+
+    def recorded(self):
+        """How many the state says were sent; nothing below ten."""
+        rows = self.millrace.state_values("cursors").splitlines()
+        sent = sum(json.loads(row).get("sent", 0) for row in rows)
+        return sent if sent >= 10 else 0
 
     def audit(self):
         return self.millrace.state_values("audit")
@@ -129,14 +136,18 @@ class Replay(Scenario):
         self.begin()
         self.mes.fault("delay", ms=100)
         self.replay("--from", "beginning", "--history", *WHY)
-        eventually(lambda: len(self.again()) > 5, what="it is under way")
+        recorded = eventually(self.recorded, what="it is under way")
         self.millrace.kill9()
+        before = len(self.requests(self.sent_before))
         self.millrace.start()
         self.assertEqual(1, self.route()["replay"]["number"])
         eventually(self.is_over, what="it goes on to its end")
         for record in RECORDS:
             self.assertEqual(2, self.again()[record][-1])
             self.assertIn(1, self.again()[record])
+        # What was recorded is not sent once more; some were on the wire when it was killed.
+        self.assertLessEqual(len(self.requests(self.sent_before)),
+                             before + IN_FLIGHT + self.whole - recorded)
         self.assertEqual(self.whole, self.mes.counts()["effects"])
         self.millrace.kill9()
         self.millrace.start()
@@ -200,12 +211,16 @@ class Replay(Scenario):
         self.assertIn("no replay", self.replay("--stop", expect=1).stderr)
 
     def test_warns_past_the_memory_of_the_target(self):
-        self.mes = self.target()
         self.begin(versions=(1,))
         self.assertNotIn("warning", self.replay("--from", "beginning").stdout)
         file = self.millrace.config / "objects.yaml"
         text = file.read_text("utf-8")
-        file.write_text(text.replace("idempotent: true", "idempotent: false"), "utf-8")
+        honours = "idempotent: true"
+        file.write_text(text.replace(honours, honours + "\nremembers_keys: 1s"), "utf-8")
+        self.millrace.cli("reload")
+        eventually(lambda: "said to remember keys" in self.replay("--from", "beginning").stdout,
+                   what="they are older than that")
+        file.write_text(text.replace(honours, "idempotent: false"), "utf-8")
         self.millrace.cli("reload")
         self.assertIn("does not honour Idempotency-Key",
                       self.replay("--from", "beginning").stdout)
