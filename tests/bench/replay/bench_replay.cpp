@@ -29,8 +29,8 @@ constexpr const char* kConfig = R"(name: bench
 environment: test
 listen: 127.0.0.1:18480
 admin: 127.0.0.1:18481
-log: { files: /tmp/unused/log }
-state: { sqlite: /tmp/unused/state.db }
+log: { files: DIRECTORY/log }
+state: { sqlite: DIRECTORY/state.db }
 ---
 connection: shop
 type: hook
@@ -160,7 +160,11 @@ void bench_look(EventLog& log, const config::ConfigPtr& config) {
 
 config::ConfigPtr load(const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory);
-  std::ofstream(directory / "millrace.yaml") << kConfig;
+  std::string text = kConfig;
+  for (std::size_t at; (at = text.find("DIRECTORY")) != text.npos;) {
+    text.replace(at, std::string_view("DIRECTORY").size(), directory.string());
+  }
+  std::ofstream(directory / "millrace.yaml") << text;
   std::ofstream(directory / "order.json")
       << R"({"$schema":"http://json-schema.org/draft-07/schema#","type":"object"})";
   ConnectorRegistry connectors;
