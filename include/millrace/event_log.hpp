@@ -55,6 +55,14 @@ struct RecordBatch {
 };
 using RecordBatchPtr = std::shared_ptr<const RecordBatch>;
 
+/// A decoded payload takes about so many times the memory of its text: every number, text and
+/// member of an object is a node of its own.
+inline constexpr std::size_t kDecodedFactor = 8;
+/// What a batch from the tail keeps in memory, or will once its payloads are decoded.
+inline std::size_t memory_of(const RecordBatch& batch) {
+  return batch.bytes.size() * (1 + kDecodedFactor);
+}
+
 using PartitionOffsets = std::array<Offset, kPartitionCount>;
 inline constexpr Offset kSkipPartition = ~Offset{0};
 

@@ -154,6 +154,7 @@ deliver::LaneContext Broker::lane_context(ShardUnit& unit) {
           .log_uuid = log_->uuid(),
           .installation_uuid = installation_.uuid,
           .shard_count = shards_->size(),
+          .taken_bytes = unit.taken_bytes,
           .reference_bound = [this](const std::string& key) { broadcast_reference(key); },
           .announced = [this] { wake_announcer(); }};
 }
@@ -262,23 +263,6 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
   result = run_on(home, make);
   MILLRACE_CHECK_OK(std::move(result));
   return made;
-}
-
-// A target that waits for a person does so across restarts: a row says why.
-void Broker::keep_held(Shard& home, const std::string& connection,
-                       const std::optional<std::string>& reason) {
-  Batch batch;
-  const std::string key = row_key("held", connection);
-  if (reason) {
-    batch.put(Table::routes, key, *reason);
-  } else {
-    batch.erase(Table::routes, key);
-  }
-  state_->commit(std::move(batch), Urgency::now, home, [connection](const Result<void>& done) {
-    if (done) return;
-    spdlog::warn("that a connection waits for a person is not saved connection={} error={}",
-                 connection, done.error().message);
-  });
 }
 
 Result<void> Broker::make_connections() {

@@ -247,4 +247,21 @@ Awaitable<Result<void>> Broker::start_lane(ShardUnit& unit, deliver::LaneStart s
   co_return started;
 }
 
+// A target that waits for a person does so across restarts: a row says why.
+void Broker::keep_held(Shard& home, const std::string& connection,
+                       const std::optional<std::string>& reason) {
+  Batch batch;
+  const std::string key = row_key("held", connection);
+  if (reason) {
+    batch.put(Table::routes, key, *reason);
+  } else {
+    batch.erase(Table::routes, key);
+  }
+  state_->commit(std::move(batch), Urgency::now, home, [connection](const Result<void>& done) {
+    if (done) return;
+    spdlog::warn("that a connection waits for a person is not saved connection={} error={}",
+                 connection, done.error().message);
+  });
+}
+
 }  // namespace millrace::daemon

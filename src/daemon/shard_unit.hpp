@@ -2,6 +2,7 @@
 // lanes.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,8 @@ struct ShardUnit {
   bool tail_under_way = false;         ///< a commit of them is
   PartitionOffsets projected_seen{};   ///< the tail, a round ago
   PartitionOffsets projected_saved{};  ///< as written here into the rows of `projected`
+  std::shared_ptr<std::atomic<std::size_t>> taken_bytes =
+      std::make_shared<std::atomic<std::size_t>>(0);            ///< by the lanes
   std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route id
 };
 

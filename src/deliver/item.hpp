@@ -19,6 +19,7 @@ struct Lane::Item {
   int send = 0;
   std::shared_ptr<Replay> replay;  ///< it came from there, and is not of the log's tail
   std::uint64_t new_key = 0;       ///< of the replay whose keys are its own; 0: the usual key
+  std::size_t cost = 0;            ///< bytes it takes, about
 
   bool rendered = false;
   HttpRequest bytes;  ///< of the first attempt; retries send the same

@@ -30,6 +30,10 @@ Lane::Lane(LaneContext context, LaneStart start)
       paused_(start.paused.has_value()),
       pause_reason_(start.paused.value_or("")) {}
 
+Lane::~Lane() {
+  *context_.taken_bytes -= taken_bytes_;
+}
+
 Awaitable<Result<void>> Lane::start() {
   auto loaded = co_await load_parked();
   MILLRACE_CO_CHECK_OK(std::move(loaded));
@@ -61,8 +65,26 @@ void Lane::resume() {
   retry_parked();
 }
 
+bool Lane::has_room() const {
+  if (items_ < kItemsAlways) return true;
+  return items_ < kItemsMax && taken_bytes_ < kTakenBytesMax &&
+         context_.taken_bytes->load(std::memory_order_relaxed) < kTakenBytesOfShardMax;
+}
+
+void Lane::hold(const Item& item) {
+  ++items_;
+  taken_bytes_ += item.cost;
+  context_.taken_bytes->fetch_add(item.cost, std::memory_order_relaxed);
+}
+
+void Lane::let_go(const Item& item) {
+  --items_;
+  taken_bytes_ -= item.cost;
+  context_.taken_bytes->fetch_sub(item.cost, std::memory_order_relaxed);
+}
+
 void Lane::pump() {
-  while (may_take_up() && items_ < kItemsMax) {
+  while (may_take_up() && has_room()) {
     if (!held_back_) held_back_ = follower_->pop();
     if (!held_back_) break;
     const LogRecord& record = *held_back_->record;
@@ -114,6 +136,7 @@ void Lane::take(const FollowedRecord& followed) {
   item->offset = record.offset;
   item->appended_at = record.appended_at;
   item->record = hash64(item->event->event.record);
+  item->cost = sizeof(Item) + record.payload.size() * kDecodedFactor;
   take_decoded(std::move(item));
 }
 
@@ -131,7 +154,7 @@ void Lane::take_decoded(ItemPtr item) {
   const auto selection = route::select(*item->route, host, *item->event);
   if (!selection) {
     // `when` failed: nobody knows whether it should go, so a person looks at it.
-    ++items_;
+    hold(*item);
     park(item, ParkedState::dead, fmt::format("`when` failed: {}", selection.error().message),
          "when failed");
     return;
@@ -154,7 +177,7 @@ void Lane::take_decoded(ItemPtr item) {
 }
 
 void Lane::enqueue(ItemPtr item) {
-  ++items_;
+  hold(*item);
   if (const auto blocked = parked_.blocks(item->record)) {
     park(item, *blocked, "an earlier event of this record is parked", "behind");
     return;

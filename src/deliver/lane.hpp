@@ -3,6 +3,7 @@
 // on the shard's thread.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -29,6 +30,11 @@
 namespace millrace::deliver {
 
 inline constexpr std::size_t kItemsMax = 512;  ///< taken up and not recorded, per lane and shard
+/// So many are always taken up, however large they are and whatever the others hold.
+inline constexpr std::size_t kItemsAlways = 2;
+/// What is taken up may take so much memory, in a lane and in all lanes of a shard.
+inline constexpr std::size_t kTakenBytesMax = std::size_t{16} << 20;
+inline constexpr std::size_t kTakenBytesOfShardMax = std::size_t{32} << 20;
 
 struct LaneContext {
   Shard& shard;
@@ -41,6 +47,7 @@ struct LaneContext {
   std::string log_uuid;
   std::string installation_uuid;
   std::size_t shard_count = 1;
+  std::shared_ptr<std::atomic<std::size_t>> taken_bytes;  ///< of all lanes of the shard
   /// Told when an identity was bound and committed: rows of any lane may wait for it.
   std::function<void(const std::string& xref_key)> reference_bound;
   /// Told when a dead letter was committed with its outbox row.
@@ -113,6 +120,9 @@ struct LaneStart {
 class Lane : public std::enable_shared_from_this<Lane> {
  public:
   Lane(LaneContext context, LaneStart start);
+  ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
 
   /// Loads parked rows and follows the log; thaw() lets it go, once all lanes of the route have
   /// said what they have parked.
@@ -173,6 +183,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   const config::Route& route() const { return *text_.route; }
   void pump();
+  bool has_room() const;
+  void hold(const Item& item);
+  void let_go(const Item& item);
   void take(const FollowedRecord& followed);
   void take_decoded(ItemPtr item);
   void enqueue(ItemPtr item);
@@ -286,6 +299,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::optional<ReplayStart> start_replay_;  ///< until start()
   std::set<std::pair<BootTime, ItemPtr>> retries_;
   std::size_t items_ = 0;
+  std::size_t taken_bytes_ = 0;  ///< of these
   PartitionOffsets ends_at_start_{};
   std::size_t taken_up_again_ = 0;  ///< events from before the start that were taken up
   int outstanding_ = 0;             ///< submitted to the target

@@ -153,7 +153,7 @@ void Lane::committed(const Result<void>& result) {
   commit_stuck_ = false;
   batch_.reset();
   for (const ItemPtr& item : std::exchange(committing_, {})) {
-    --items_;
+    let_go(*item);
     if (item->replay) --item->replay->items;
     row_committed(item);
     const auto found = records_.find(item->record);

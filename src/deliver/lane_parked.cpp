@@ -221,7 +221,8 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
     co_return;
   }
   if (stopping_) co_return;
-  ++items_;
+  item->cost = sizeof(Item) + (*text)->size() * kDecodedFactor;
+  hold(*item);
   // Before the start it may have been on the wire, unanswered: the row does not know.
   if (parked_.may_be_on_wire(record, key) && is_probed(*item)) item->unanswered = true;
   if (item->request == nullptr) {

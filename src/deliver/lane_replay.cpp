@@ -119,7 +119,7 @@ void Lane::take_replayed(const FollowedRecord& followed) {
   item->replay = replay_;
   if (replay_->order().again) item->new_key = replay_->order().number;
   if (item->request == nullptr) {
-    ++items_;
+    hold(*item);
     park(item, ParkedState::dead, "`when` failed", "when failed");
     return;
   }
@@ -140,6 +140,7 @@ Lane::ItemPtr Lane::replayed(const FollowedRecord& followed) {
   item->offset = record.offset;
   item->appended_at = record.appended_at;
   item->record = hash64(item->event->event.record);
+  item->cost = sizeof(Item) + record.payload.size() * kDecodedFactor;
   const config::ConfigHost host(*item->config, nullptr);
   const auto selection = route::select(*item->route, host, *item->event);
   if (selection) item->request = selection->request;

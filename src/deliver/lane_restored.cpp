@@ -84,7 +84,7 @@ bool Lane::asked_after_restore(const ItemPtr& item) {
     case Repeat::ask:
       break;
   }
-  ++items_;
+  hold(*item);
   park(item, ParkedState::unknown, reason_to_ask(restored_->backup_at), "restored");
   return true;
 }

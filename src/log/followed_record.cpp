@@ -14,6 +14,7 @@ RecordBatchPtr copy_records(std::span<const LogRecord* const> chosen) {
     copy->bytes.append(record.topic).append(record.payload);
     record.topic = {at, record.topic.size()};
     record.payload = {at + record.topic.size(), record.payload.size()};
+    record.decoded.reset();  // lives in the record's slot, no longer than that is needed
     copy->records.push_back(record);
   }
   return copy;

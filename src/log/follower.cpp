@@ -80,7 +80,12 @@ class Follower::State final : public TailSubscriber,
   bool catching_up() const { return catching_up_; }
 
  private:
-  void push(FollowedRecord record);
+  struct Queued {
+    FollowedRecord record;
+    std::size_t cost = 0;  ///< of its batch
+  };
+
+  void push(FollowedRecord record, std::size_t cost);
   void announce();
   void read_on();
   void take(Read read);
@@ -95,7 +100,7 @@ class Follower::State final : public TailSubscriber,
   FollowerOptions options_;
   std::set<std::string, std::less<>> topics_;
 
-  std::deque<FollowedRecord> queue_;
+  std::deque<Queued> queue_;
   std::size_t queued_bytes_ = 0;  ///< of the distinct batches in the queue
   /// Catching up: everything below was read. At the tail: offers below were read already.
   PartitionOffsets position_;
@@ -110,12 +115,13 @@ class Follower::State final : public TailSubscriber,
 
 void Follower::State::offer(const FollowedRecord& record) {
   if (catching_up_ || record.record->offset < position_[record.record->partition]) return;
-  const bool shares_batch = !queue_.empty() && queue_.back().batch == record.batch;
-  const std::size_t cost = shares_batch ? 0 : record.batch->bytes.size();
+  const bool shares_batch = !queue_.empty() && queue_.back().record.batch == record.batch;
+  const std::size_t cost = memory_of(*record.batch);
   // One record always fits, however large.
-  const bool fits = queue_.empty() || (queue_.size() < options_.records_max &&
-                                       queued_bytes_ + cost <= options_.bytes_max);
-  if (fits) return push(record);
+  const bool fits =
+      queue_.empty() || (queue_.size() < options_.records_max &&
+                         queued_bytes_ + (shares_batch ? 0 : cost) <= options_.bytes_max);
+  if (fits) return push(record, cost);
   fall_behind();
   position_[record.record->partition] = record.record->offset;
 }
@@ -136,10 +142,10 @@ void Follower::State::fall_behind() {
   });
 }
 
-void Follower::State::push(FollowedRecord record) {
-  const bool shares_batch = !queue_.empty() && queue_.back().batch == record.batch;
-  if (!shares_batch) queued_bytes_ += record.batch->bytes.size();
-  queue_.push_back(std::move(record));
+void Follower::State::push(FollowedRecord record, std::size_t cost) {
+  const bool shares_batch = !queue_.empty() && queue_.back().record.batch == record.batch;
+  if (!shares_batch) queued_bytes_ += cost;
+  queue_.push_back({std::move(record), cost});
   if (queue_.size() == 1) announce();
 }
 
@@ -160,12 +166,12 @@ void Follower::State::set_ready(Ready ready) {
 
 std::optional<FollowedRecord> Follower::State::pop() {
   if (queue_.empty()) return std::nullopt;
-  FollowedRecord record = std::move(queue_.front());
+  Queued first = std::move(queue_.front());
   queue_.pop_front();
-  const bool shares_batch = !queue_.empty() && queue_.front().batch == record.batch;
-  if (!shares_batch) queued_bytes_ -= record.batch->bytes.size();
+  const bool shares_batch = !queue_.empty() && queue_.front().record.batch == first.record.batch;
+  if (!shares_batch) queued_bytes_ -= first.cost;
   read_on();
-  return record;
+  return std::move(first.record);
 }
 
 void Follower::State::read_on() {
@@ -219,7 +225,9 @@ void Follower::State::take_records(const RecordBatchPtr& batch) {
   if (bytes < batch->bytes.size() / 2) kept = copy_records(matching);
   const bool copied = kept != batch;
   for (std::size_t i = 0; i < matching.size(); ++i) {
-    push({kept, copied ? &kept->records[i] : matching[i], std::make_shared<SharedSlot>()});
+    // Decoded only once it is taken out, by who takes it.
+    push({kept, copied ? &kept->records[i] : matching[i], std::make_shared<SharedSlot>()},
+         kept->bytes.size());
   }
 }
 
@@ -233,7 +241,8 @@ PartitionOffsets Follower::State::next_offsets() const {
     }
   }
   for (auto queued = queue_.rbegin(); queued != queue_.rend(); ++queued) {
-    next[queued->record->partition] = queued->record->offset;
+    const LogRecord& record = *queued->record.record;
+    next[record.partition] = record.offset;
   }
   return next;
 }

@@ -16,9 +16,10 @@
 namespace millrace {
 
 struct FollowerOptions {
-  std::vector<std::string> topics;                ///< empty: all
-  std::size_t records_max = 4096;                 ///< in the queue
-  std::size_t bytes_max = std::size_t{8} << 20;   ///< of the batches the queue keeps alive
+  std::vector<std::string> topics;  ///< empty: all
+  std::size_t records_max = 4096;   ///< in the queue
+  /// Of the batches the queue keeps alive; from the tail with what is decoded of them.
+  std::size_t bytes_max = std::size_t{8} << 20;
   std::size_t read_bytes = std::size_t{1} << 20;  ///< of one read of the log
 };
 

@@ -53,6 +53,10 @@ void JournalWriter::append(std::vector<LogEntry> entries, Executor& home,
                            EventLog::AppendDone done) {
   auto bytes = measure(entries);
   if (!bytes) return complete_one(home, std::move(done), std::move(bytes).error());
+  std::size_t memory = *bytes;
+  for (const LogEntry& entry : entries) {
+    if (entry.decoded) memory += entry.payload.size() * kDecodedFactor;
+  }
   {
     std::unique_lock guard(mutex_);
     if (failed_) return;  // the process is stopping: no completion follows a failed disk
@@ -60,14 +64,14 @@ void JournalWriter::append(std::vector<LogEntry> entries, Executor& home,
       guard.unlock();
       return complete_one(home, std::move(done), Error(Errc::stopping, "the log is closing"));
     }
-    if (queued_bytes_ + *bytes > options_.queued_bytes_max) {
+    if (queued_bytes_ + memory > options_.queued_bytes_max) {
       guard.unlock();
       return complete_one(
           home, std::move(done),
           Error(Errc::overloaded, fmt::format("more than {} bytes wait for the disk already",
                                               options_.queued_bytes_max)));
     }
-    queued_bytes_ += *bytes;
+    queued_bytes_ += memory;
     queue_.push_back(
         {.group = {std::move(entries), *bytes, {}}, .home = &home, .done = std::move(done)});
     if (queue_.size() > 1) return;  // the writer was told already

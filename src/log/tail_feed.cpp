@@ -3,18 +3,18 @@
 namespace millrace {
 
 void TailFeed::deliver(const RecordBatchPtr& batch) {
+  const std::size_t bytes = memory_of(*batch);
   {
     std::lock_guard guard(mutex_);
     // Once one batch was dropped, so are all until the shard has caught up with the queue.
-    if (missed_ ||
-        (waiting_bytes_ > 0 && waiting_bytes_ + batch->bytes.size() > waiting_bytes_max_)) {
+    if (missed_ || (waiting_bytes_ > 0 && waiting_bytes_ + bytes > waiting_bytes_max_)) {
       missed_ = true;
       for (const LogRecord& record : batch->records) {
         missed_ends_[record.partition] = record.offset + 1;
       }
       return;
     }
-    waiting_bytes_ += batch->bytes.size();
+    waiting_bytes_ += bytes;
   }
   shard_.post([weak = weak_from_this(), batch] {
     if (auto self = weak.lock()) self->arrive(batch);
@@ -26,7 +26,7 @@ void TailFeed::arrive(const RecordBatchPtr& batch) {
   PartitionOffsets ends;
   {
     std::lock_guard guard(mutex_);
-    waiting_bytes_ -= batch->bytes.size();
+    waiting_bytes_ -= memory_of(*batch);
     if (waiting_bytes_ > 0 || !missed_) return;
     missed_ = false;
     ends = missed_ends_;
