@@ -13,6 +13,12 @@
 #include "connectors/all_connectors.hpp"
 #include "daemon/broker.hpp"
 
+// Read by jemalloc before main: what is free goes back to the system within a moment, large buffers
+// at once. Threads that rest would otherwise keep what a burst took.
+extern "C" const char* malloc_conf;
+const char* malloc_conf =
+    "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0,oversize_threshold:262144";
+
 namespace {
 
 using millrace::milliseconds;
