@@ -24,16 +24,19 @@ class StopDuringAMove(Scenario):
             return True
         return False
 
-    def test_a_move_that_waits_for_the_target(self):
+    def test_moves_that_wait_for_the_target(self):
         self.mes.fault("delay", ms=40_000)
         self.send(self.millrace, order(1, quantity=1, version=1))
         eventually(lambda: self.millrace.cli_json("routes", "list")["routes"][0]["waiting"] == 1,
                    what="it is taken up")
-        move = Background(lambda: self.millrace.cli("routes", "seek", NAME, "--to", "end", "--yes",
-                                                    "--reason", "try", expect=None))
+        # One waits its ten seconds, the others for their turn: longer than a stop takes.
+        moves = [Background(lambda: self.millrace.cli("routes", "seek", NAME, "--to", "end", "--yes",
+                                                      "--reason", "try", expect=None))
+                 for _ in range(4)]
         eventually(self.control_is_busy, what="the move waits")
         self.assertEqual(0, self.millrace.terminate(ENDS_WITHIN))
-        move.join()
+        for move in moves:
+            move.join()
         self.mes.heal()
         self.millrace.start()
         self.assertNotIn("sought past", self.millrace.state_values("audit"))
