@@ -68,8 +68,8 @@ class RecordReader {
  public:
   virtual ~RecordReader() = default;
   /// One answer per requested id, in their order. A batch the source refuses is bisected to the
-  /// guilty ids. Nested plans re-read id and write_date of the parents last and repeat what changed
-  /// between (at most 3 times, then Errc::protocol). Errors are of the whole call: Errc::peer_auth,
+  /// guilty ids. Nested plans re-read the parents of every level last and repeat what changed
+  /// between (at most 3 times, then `failed`). Errors are of the whole call: Errc::peer_auth,
   /// peer_unavailable, unanswered, not_connected, protocol, ...
   virtual Awaitable<Result<std::vector<ReadRecord>>> read(ReadRequest request) = 0;
   virtual Awaitable<Result<std::vector<ListedRecord>>> list(ListRequest request) = 0;

@@ -79,10 +79,8 @@ class OdooControl:
         sent = []
         for attempt in range(1, hook_repeats + 1):
             orm = Orm(self.site, self.site.database.begin(start), context)
-            results = []
             try:
-                for operation in operations:
-                    results.append(perform(orm, operation, results))
+                results = perform_all(orm, operations)
             except OdooError as problem:
                 orm.transaction.rollback()
                 raise ControlError(f"{problem.name}: {problem}") from problem
@@ -265,6 +263,13 @@ class OdooControl:
 
     def cmd_ping(self):
         return {"now": stamp(self.site.database.now())}
+
+
+def perform_all(orm, operations):
+    results = []
+    for operation in operations:
+        results.append(perform(orm, operation, results))
+    return results
 
 
 def perform(orm, operation, results):

@@ -8,6 +8,7 @@ import urllib.parse
 
 from control import Faults
 from http_server import Reply
+from odoo_control import perform_all
 from odoo_errors import MESSAGES, OdooError, error_body
 
 VERSION = {
@@ -94,6 +95,9 @@ class Rpc:
         fault = self.faults.take(call)
         if fault is not None and fault["mode"] == "slow":
             time.sleep(fault.get("ms", 1000) / 1000)
+            fault = None
+        if fault is not None and fault["mode"] == "meanwhile":
+            self.site.run(lambda orm: perform_all(orm, fault["operations"]))
             fault = None
         if fault is not None and not fault.get("after"):
             return misbehave(fault, envelope.get("id"))

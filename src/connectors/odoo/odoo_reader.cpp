@@ -19,6 +19,14 @@ std::string text_of(const JsonObject& row, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+std::vector<std::string> names_of(const OdooPlan& plan) {
+  std::vector<std::string> names = plan.names();
+  for (const std::string_view always : kAlwaysRead) {
+    if (std::find(names.begin(), names.end(), always) == names.end()) names.emplace_back(always);
+  }
+  return names;
+}
+
 bool names_missing_field(const OdooRows& rows) {
   return std::any_of(rows.refused.begin(), rows.refused.end(), [](const auto& entry) {
     return entry.second.problem.find("Invalid field") != std::string::npos;
@@ -39,16 +47,16 @@ Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read(ReadRequest request)
   Ids pending = request.ids;
   std::sort(pending.begin(), pending.end());
   pending.erase(std::unique(pending.begin(), pending.end()), pending.end());
-  for (int reading = 0; reading < kReadingsMax && !pending.empty(); ++reading) {
-    MILLRACE_CO_TRY(changed, co_await read_once(plan, pending, answers));
+  for (int reading = 0; reading < kOdooReadingsMax && !pending.empty(); ++reading) {
+    MILLRACE_CO_TRY(changed,
+                    co_await read_once(plan, pending, answers, reading + 1 == kOdooReadingsMax));
     pending = std::move(changed);
   }
   for (const std::int64_t id : pending) {
     ReadRecord busy;
     busy.id = id;
     busy.state = ReadRecord::State::failed;
-    busy.problem =
-        fmt::format("{} {} changed during each of {} readings", request.model, id, kReadingsMax);
+    busy.problem = changed_all_the_time(request.model, id);
     answers[id] = std::move(busy);
   }
   std::vector<ReadRecord> ordered;
@@ -58,7 +66,7 @@ Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read(ReadRequest request)
 }
 
 Awaitable<Result<OdooReader::Ids>> OdooReader::read_once(OdooPlanPtr plan, Ids ids,
-                                                         Answers& answers) {
+                                                         Answers& answers, bool last) {
   MILLRACE_CO_TRY(rows, co_await fetch_confirmed(plan, ids));
   for (const std::int64_t id : ids) {
     ReadRecord& record = answers[id];
@@ -73,28 +81,24 @@ Awaitable<Result<OdooReader::Ids>> OdooReader::read_once(OdooPlanPtr plan, Ids i
       record.create_date = text_of(found->second, "create_date");
     }
   }
+  OdooRowMap parents;
+  if (plan->has_nested) parents = rows.found;
   MILLRACE_CO_TRY(built, co_await build_values(*rpc_, plan, std::move(rows.found)));
-  Ids found;
-  for (auto& [id, value] : built.values) {
-    answers[id].value = std::move(value);
-    found.push_back(id);
-  }
+  for (auto& [id, value] : built.values) answers[id].value = std::move(value);
   for (auto& [id, problem] : built.failed) {
     answers[id].state = ReadRecord::State::failed;
     answers[id].problem = std::move(problem);
+    parents.erase(id);
   }
-  if (!plan->has_nested || found.empty()) co_return Ids();
-  auto changed = co_await changed_since(plan->model, answers, std::move(found));
-  co_return changed;
+  if (parents.empty()) co_return Ids();
+  auto moved = co_await moved_since(*rpc_, plan->model, names_of(*plan), std::move(parents), last);
+  co_return moved;
 }
 
 /// Rows of the plan. What a batch did not return is asked for alone before it counts as absent, and
 /// a field that Odoo no longer knows ends the call instead of failing every record.
 Awaitable<Result<OdooRows>> OdooReader::fetch_confirmed(OdooPlanPtr plan, Ids ids) {
-  std::vector<std::string> names = plan->names();
-  for (const std::string_view always : kAlwaysRead) {
-    if (std::find(names.begin(), names.end(), always) == names.end()) names.emplace_back(always);
-  }
+  const std::vector<std::string> names = names_of(*plan);
   MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, plan->model, ids, names));
   if (names_missing_field(rows)) {
     fields_.forget(plan->model);
@@ -110,22 +114,6 @@ Awaitable<Result<OdooRows>> OdooReader::fetch_confirmed(OdooPlanPtr plan, Ids id
     rows.refused.merge(alone.refused);
   }
   co_return rows;
-}
-
-/// Nested plans are several calls, each a transaction of its own: parents whose write_date moved
-/// since they were read may have new lines under an old header.
-Awaitable<Result<OdooReader::Ids>> OdooReader::changed_since(std::string model,
-                                                             const Answers& answers, Ids ids) {
-  std::vector<std::string> only_date{"write_date"};
-  MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, model, ids, only_date));
-  Ids changed;
-  for (const std::int64_t id : ids) {
-    const auto found = rows.found.find(id);
-    const bool same = found != rows.found.end() &&
-                      text_of(found->second, "write_date") == answers.at(id).write_date;
-    if (!same) changed.push_back(id);
-  }
-  co_return changed;
 }
 
 Awaitable<Result<std::string>> OdooReader::server_time() {

@@ -18,7 +18,7 @@ class OdooReader final : public RecordReader {
   explicit OdooReader(std::unique_ptr<OdooRpc> rpc);
 
   /// Errc::config when the plan does not fit the model. A record that changed during each of
-  /// kReadingsMax readings is `failed`: its next doorbell is on the way.
+  /// kOdooReadingsMax readings is `failed`: its next doorbell is on the way.
   Awaitable<Result<std::vector<ReadRecord>>> read(ReadRequest request) override;
   /// With `touched_field`: parents in id order, each once, with the write_date and create_date of
   /// its line written last; `after_id` and `limit` count parents.
@@ -28,17 +28,16 @@ class OdooReader final : public RecordReader {
   Awaitable<Result<std::string>> server_time() override;
   Awaitable<Result<std::string>> check() override;
 
-  static constexpr int kReadingsMax = 3;
   static constexpr int kListMax = 5000;
 
  private:
   using Answers = std::map<std::int64_t, ReadRecord>;
   using Ids = std::vector<std::int64_t>;
 
-  /// Reads `ids` once; those that changed meanwhile are returned to be read again.
-  Awaitable<Result<Ids>> read_once(OdooPlanPtr plan, Ids ids, Answers& answers);
+  /// Reads `ids` once; those that changed meanwhile are returned to be read again, if it is not the
+  /// `last` time.
+  Awaitable<Result<Ids>> read_once(OdooPlanPtr plan, Ids ids, Answers& answers, bool last);
   Awaitable<Result<OdooRows>> fetch_confirmed(OdooPlanPtr plan, Ids ids);
-  Awaitable<Result<Ids>> changed_since(std::string model, const Answers& answers, Ids ids);
 
   Awaitable<Result<JsonArray>> search(std::string model, Json domain,
                                       std::vector<std::string> fields, std::string order,

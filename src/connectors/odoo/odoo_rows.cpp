@@ -57,6 +57,11 @@ Result<void> take_rows(const std::string& model, Json answer, OdooRows& rows) {
   return {};
 }
 
+std::string_view written(const JsonObject& row) {
+  const Json* date = row.if_contains("write_date");
+  return date != nullptr && date->is_string() ? std::string_view(date->get_string()) : "";
+}
+
 }  // namespace
 
 Awaitable<Result<OdooRows>> fetch_rows(OdooRpc& rpc, std::string model, Ids ids,
@@ -97,6 +102,27 @@ Awaitable<Result<OdooRows>> fetch_rows(OdooRpc& rpc, std::string model, Ids ids,
     rows.refused[batch.front()] = OdooRefusal{state, std::move(fault.error.message)};
   }
   co_return rows;
+}
+
+Awaitable<Result<std::vector<std::int64_t>>> moved_since(OdooRpc& rpc, std::string model,
+                                                         std::vector<std::string> fields,
+                                                         OdooRowMap rows, bool last) {
+  Ids ids;
+  for (const auto& [id, row] : rows) ids.push_back(id);
+  std::ranges::sort(ids);
+  if (last) fields.assign(1, "write_date");
+  MILLRACE_CO_TRY(now, co_await fetch_rows(rpc, std::move(model), ids, std::move(fields)));
+  std::erase_if(ids, [&](std::int64_t id) {
+    const auto found = now.found.find(id);
+    if (found == now.found.end()) return false;
+    const JsonObject& before = rows.at(id);
+    return last ? written(found->second) == written(before) : found->second == before;
+  });
+  co_return ids;
+}
+
+std::string changed_all_the_time(std::string_view model, std::int64_t id) {
+  return fmt::format("{} {} changed during each of {} readings", model, id, kOdooReadingsMax);
 }
 
 }  // namespace millrace::connectors

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -26,10 +27,25 @@ struct OdooRows {
   std::unordered_map<std::int64_t, OdooRefusal> refused;
 };
 
+/// How often a record is read that changes while what is below it is read.
+inline constexpr int kOdooReadingsMax = 3;
+
 /// Reads `fields` of `ids` (any number; kOdooBatchMax in one call). The error is of the whole call;
 /// a model that our login may not read at all is Errc::peer_auth, not a set of hidden records.
 Awaitable<Result<OdooRows>> fetch_rows(OdooRpc& rpc, std::string model,
                                        std::vector<std::int64_t> ids,
                                        std::vector<std::string> fields);
+
+using OdooRowMap = std::unordered_map<std::int64_t, JsonObject>;
+
+/// Which of these rows, all read with `fields`, are gone or others by now. A nested plan is several
+/// calls, each a transaction of its own: below such a row there may be new lines under an old
+/// header. Whole rows are compared, because RPC shows whole seconds and two writes may share one;
+/// the `last` time by write_date alone, for fields that change by themselves.
+Awaitable<Result<std::vector<std::int64_t>>> moved_since(OdooRpc& rpc, std::string model,
+                                                         std::vector<std::string> fields,
+                                                         OdooRowMap rows, bool last);
+
+std::string changed_all_the_time(std::string_view model, std::int64_t id);
 
 }  // namespace millrace::connectors

@@ -76,20 +76,51 @@ Json nested_value(const OdooPlan::Entry& entry, const Json& raw, const Related& 
   return list;
 }
 
-Awaitable<Result<Related>> fetch_related(OdooRpc& rpc, OdooPlanPtr plan,
-                                         std::vector<std::int64_t> ids) {
-  Related related;
-  if (ids.empty()) co_return related;
-  auto fetched = co_await fetch_rows(rpc, plan->model, std::move(ids), plan->names());
-  if (!fetched) co_return std::unexpected(std::move(fetched).error());
-  for (auto& [id, refusal] : fetched->refused) {
+/// Takes in one reading of `ids`; what an earlier one said of them is forgotten.
+void take(Related& related, const std::vector<std::int64_t>& ids, OdooRows& rows,
+          OdooValues& built) {
+  for (const std::int64_t id : ids) {
+    related.values.erase(id);
+    related.hidden.erase(id);
+    related.failed.erase(id);
+  }
+  for (auto& [id, refusal] : rows.refused) {
     auto& kind = refusal.state == ReadRecord::State::hidden ? related.hidden : related.failed;
     kind.emplace(id, std::move(refusal.problem));
   }
-  auto built = co_await build_values(rpc, plan, std::move(fetched->found));
-  if (!built) co_return std::unexpected(std::move(built).error());
-  related.values = std::move(built->values);
-  related.failed.merge(built->failed);
+  related.values.merge(built.values);
+  related.failed.merge(built.failed);
+}
+
+/// Reads records below others. Those that have records below themselves are parents too: they are
+/// looked at last, and read again when they moved.
+Awaitable<Result<Related>> fetch_related(OdooRpc& rpc, OdooPlanPtr plan,
+                                         std::vector<std::int64_t> ids) {
+  std::vector<std::string> names = plan->names();
+  const bool parents = plan->has_nested && plan->has_write_date;
+  if (parents && std::ranges::find(names, "write_date") == names.end()) {
+    names.emplace_back("write_date");
+  }
+  Related related;
+  for (int reading = 0; reading < kOdooReadingsMax && !ids.empty(); ++reading) {
+    auto fetched = co_await fetch_rows(rpc, plan->model, ids, names);
+    if (!fetched) co_return std::unexpected(std::move(fetched).error());
+    OdooRowMap rows;
+    if (parents) rows = fetched->found;
+    auto built = co_await build_values(rpc, plan, std::move(fetched->found));
+    if (!built) co_return std::unexpected(std::move(built).error());
+    take(related, ids, *fetched, *built);
+    ids.clear();
+    if (rows.empty()) continue;
+    auto moved = co_await moved_since(rpc, plan->model, names, std::move(rows),
+                                      reading + 1 == kOdooReadingsMax);
+    if (!moved) co_return std::unexpected(std::move(moved).error());
+    ids = *std::move(moved);
+  }
+  for (const std::int64_t id : ids) {
+    related.values.erase(id);
+    related.failed[id] = changed_all_the_time(plan->model, id);
+  }
   co_return related;
 }
 

@@ -223,6 +223,29 @@ TEST_F(OdooReaderTest, ReadsAgainAParentThatMovedDuringItsNestedRead) {
   EXPECT_EQ(odoo_.count("sale.order.read"), 4);
 }
 
+TEST_F(OdooReaderTest, ReadsAgainAParentBelowAnotherThatMovedDuringItsNestedRead) {
+  odoo_.fields["sale.order.line"]["write_date"] = "datetime";
+  order(1, "\"order_line\":[7]");
+  const auto line = [this](int partner, const char* written) {
+    odoo_.rows["sale.order.line"][7] =
+        fmt::format(R"({{"id":7,"qty":1.0,"partner_id":{},"write_date":"{}"}})", partner, written);
+  };
+  line(2, "2026-11-21 22:05:48");
+  odoo_.before = [&](const std::string& call) {
+    if (call == "res.partner.read" && odoo_.count(call) == 1) line(9, "2026-11-21 22:06:00");
+  };
+  FieldPlan line_fields;
+  line_fields.fields.push_back({"partner_id", plan({"name"})});
+  FieldPlan fields;
+  fields.fields.push_back({"order_line", line_fields});
+  const auto read_back = read({1}, fields);
+  ASSERT_TRUE(read_back) << read_back.error().message;
+  EXPECT_EQ(write_json((*read_back)[0].value),
+            R"({"id":1,"order_line":[{"id":7,"partner_id":{"id":9,"name":"P9"}}]})");
+  EXPECT_EQ(odoo_.count("sale.order.read"), 2);
+  EXPECT_EQ(odoo_.count("sale.order.line.read"), 4);
+}
+
 TEST_F(OdooReaderTest, GivesUpOnARecordThatMovesAllTheTimeAndKeepsTheOthers) {
   int second = 0;
   odoo_.before = [&](const std::string& call) {
