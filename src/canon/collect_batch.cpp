@@ -76,7 +76,7 @@ Awaitable<Result<void>> Collector::fetch(PassPtr pass) {
 // Which of the batch lie inside the domains of their sources. A record that moved between the two
 // calls is neither: it is read again.
 Awaitable<Result<void>> Collector::check_domains(PassPtr pass) {
-  JsonArray ids;
+  std::vector<std::int64_t> ids;
   std::map<std::int64_t, std::string> read;
   for (const ReadRecord& record : pass->records) {
     if (record.state != ReadRecord::State::found) continue;
@@ -88,11 +88,7 @@ Awaitable<Result<void>> Collector::check_domains(PassPtr pass) {
     if (!target.source->domain) continue;
     ListRequest request;
     request.model = pass->model->model;
-    JsonArray domain(1, Json(JsonArray{"id", "in", ids}));
-    if (const JsonArray* terms = target.source->domain->if_array()) {
-      domain.insert(domain.end(), terms->begin(), terms->end());
-    }
-    request.domain = std::move(domain);
+    request.domain = with_ids(*target.source->domain, ids);
     auto listed =
         co_await context_.sources.list(context_.shard, pass->model->connection, std::move(request));
     if (!listed) co_return std::unexpected(listed.error());
@@ -197,7 +193,9 @@ void Collector::build_changes_of(Pass& pass, std::size_t index) {
   }
 }
 
-// First sight says nothing of what was there before the first full read. Entering a filter is news.
+// First sight says nothing of what was there before the first full read. Entering a filter is news,
+// unless it was the filter that changed: what it lets in now is history, but for what no sweep can
+// have seen yet.
 bool Collector::is_silent(const Pass& pass, const CollectTarget& target,
                           const ReadRecord& record) const {
   if (!target.silent_at_first()) return false;
@@ -206,7 +204,10 @@ bool Collector::is_silent(const Pass& pass, const CollectTarget& target,
   if (!created || !pass.lane->mark) return false;
   const DoorbellRow* row = pass.lane->rows.find(record.id);
   if (row != nullptr && row->baseline) return *created < *pass.lane->mark;
-  return !target.filtered() && *created < *pass.lane->mark - pass.model->longest_transaction;
+  const seconds late = pass.model->longest_transaction;
+  if (!target.filtered()) return *created < *pass.lane->mark - late;
+  if (row == nullptr || !row->reread) return false;
+  return *created < row->since - late - pass.model->sweep.value_or(seconds(0));
 }
 
 Batch Collector::finish(Pass& pass, const std::vector<ProjectResult>& results) {
@@ -322,7 +323,7 @@ void Collector::settle_row(Pass& pass, DoorbellRow& row, const ReadRecord& recor
   } else if (found && !told && !changed && !had_changed && !parked_.any(row.record)) {
     ++counters_.unchanged;
     // Every record of the model is rung after a change of its program: no line for each.
-    if (row.origin != "reread")
+    if (row.origin != kReread)
       context_.trail.note({row.record, "collect", connection, "nothing to do", "", row.origin});
   }
   writes.erase(Table::doorbells, store_key(*pass.model, row.id));

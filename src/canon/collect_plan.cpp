@@ -87,8 +87,11 @@ void add_past(CollectPlan& plan, const PastProgram& past) {
 
 std::map<std::string, std::string> ModelPlan::programs() const {
   std::map<std::string, std::string> programs;
-  for (const CollectTarget& target : targets)
-    programs[target.entity->name] += target.source->program;
+  for (const CollectTarget& target : targets) {
+    std::string& text = programs[target.entity->name];
+    text += target.source->program;
+    if (target.filtered()) text += "|" + target.source->filter;
+  }
   return programs;
 }
 
@@ -98,6 +101,10 @@ std::vector<std::string> ModelPlan::entities() const {
   std::ranges::sort(names);
   names.erase(std::ranges::unique(names).begin(), names.end());
   return names;
+}
+
+bool lists_its_domain(const ModelPlan& model) {
+  return model.targets.size() == 1 && model.targets.front().source->domain.has_value();
 }
 
 const ModelPlan* CollectPlan::find(std::string_view connection, std::string_view model) const {
@@ -156,6 +163,15 @@ Json reshaped(const Json& value, const FieldPlan& own) {
     *member = field.nested.empty() ? plain_id(*member) : reshaped(*member, field.nested);
   }
   return copy;
+}
+
+Json with_ids(const Json& domain, const std::vector<std::int64_t>& ids) {
+  JsonArray one_of{"id", "in", JsonArray(ids.begin(), ids.end())};
+  JsonArray all(1, Json(std::move(one_of)));
+  if (const JsonArray* terms = domain.if_array()) {
+    all.insert(all.end(), terms->begin(), terms->end());
+  }
+  return Json(std::move(all));
 }
 
 std::int64_t reference_id(const Json& value, std::string_view field) {

@@ -45,9 +45,13 @@ struct ModelPlan {
 
   /// Names of the entities, sorted.
   std::vector<std::string> entities() const;
-  /// Entity to the programs of its sources here: a full read stands for these.
+  /// Entity to the programs and filters of its sources here: a full read stands for these.
   std::map<std::string, std::string> programs() const;
 };
+
+/// Listings of the model keep to the domain of its only source. With several sources each checks
+/// its own domain on what is read.
+bool lists_its_domain(const ModelPlan& model);
 
 struct CollectPlan {
   config::ConfigPtr config;
@@ -69,6 +73,8 @@ void merge(FieldPlan& plan, const FieldPlan& more);
 /// `value` as a reading with `own` alone would have brought it: relations that only another entity
 /// follows are ids again.
 Json reshaped(const Json& value, const FieldPlan& own);
+/// The domain, of these records only.
+Json with_ids(const Json& domain, const std::vector<std::int64_t>& ids);
 /// The id in a many2one, plain or followed; 0 when it is empty.
 std::int64_t reference_id(const Json& value, std::string_view field);
 

@@ -48,6 +48,7 @@ DoorbellRow make_row(const Doorbell& doorbell, const Clock& clock) {
   row.write_date = whole_seconds(doorbell.write_date);
   row.committed = is_committed_origin(doorbell.origin);
   row.baseline = doorbell.origin == "baseline";
+  row.reread = doorbell.origin == kReread;
   row.backfill = backfilled_entity(doorbell.origin);
   row.since = row.rung_at = doorbell.received_at;
   row.rung = rung_on_boot_clock(doorbell.received_at, clock);
@@ -61,6 +62,7 @@ void ring_again(DoorbellRow& row, const Doorbell& doorbell, const Clock& clock) 
   row.offset = doorbell.offset;
   row.origin = doorbell.origin;
   row.baseline = row.baseline || doorbell.origin == "baseline";
+  row.reread = row.reread && doorbell.origin == kReread;
   if (const auto entity = backfilled_entity(doorbell.origin); !entity.empty()) {
     row.backfill = entity;
   }
@@ -115,6 +117,7 @@ std::string encode(const DoorbellRow& row) {
                                     {"origin", row.origin},
                                     {"committed", row.committed},
                                     {"baseline", row.baseline},
+                                    {"reread", row.reread},
                                     {"backfill", row.backfill},
                                     {"partition", row.partition},
                                     {"offset", static_cast<std::int64_t>(row.offset)}}));
@@ -140,6 +143,7 @@ Result<DoorbellRow> decode_doorbell_row(std::string_view key, std::string_view v
   row.origin = string_or(json, "origin", "hook");
   row.committed = bool_or(json, "committed", false);
   row.baseline = bool_or(json, "baseline", false);
+  row.reread = bool_or(json, "reread", false);
   row.backfill = string_or(json, "backfill", "");
   row.partition = static_cast<Partition>(int_or(json, "partition", 0));
   row.offset = static_cast<Offset>(int_or(json, "offset", 0));

@@ -15,6 +15,9 @@ namespace millrace::canon {
 inline constexpr std::array kLadderSteps{milliseconds(200), milliseconds(1000), milliseconds(5000),
                                          milliseconds(30'000)};
 
+/// Origin of the doorbells of a walk after a change of the configuration.
+inline constexpr std::string_view kReread = "reread";
+
 struct Ladder {
   milliseconds settle{1000};
   milliseconds longest_transaction{150'000};
@@ -29,6 +32,7 @@ struct DoorbellRow {
   std::string write_date;  ///< the newest any doorbell carried, whole seconds; or empty
   bool committed = true;   ///< only sweeps, checks and people rang: what they saw is committed
   bool baseline = false;   ///< the full read met it and could not read it
+  bool reread = false;     ///< nobody rang but a walk after a change of the configuration
   std::string backfill;    ///< entity whose history is being sent; empty: none
   WallTime since;          ///< the first doorbell
   WallTime rung_at;        ///< the newest doorbell that may be ahead of its commit

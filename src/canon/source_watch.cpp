@@ -134,8 +134,7 @@ Awaitable<Result<void>> SourceWatch::full_read(WatchPtr watch, CollectPlanPtr pl
   for (;;) {
     ListRequest request;
     request.model = model.model;
-    // With several entities each checks its own domain on what is read.
-    if (model.targets.size() == 1 && model.targets.front().source->domain) {
+    if (lists_its_domain(model)) {
       request.domain = *model.targets.front().source->domain;
     }
     request.after_id = after_id;

@@ -156,7 +156,7 @@ Awaitable<Result<void>> SourceWatch::check_whole(WatchPtr watch, CollectPlanPtr 
   for (;;) {
     ListRequest request;
     request.model = model.model;
-    if (unknown_is_news && model.targets.front().source->domain) {
+    if (lists_its_domain(model)) {
       request.domain = *model.targets.front().source->domain;
     }
     request.after_id = after_id;

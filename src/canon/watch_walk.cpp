@@ -97,7 +97,7 @@ Awaitable<Result<void>> SourceWatch::walk(WatchPtr watch, CollectPlanPtr plan, W
   }
   ListRequest request;
   request.model = model.model;
-  if (model.targets.size() == 1 && model.targets.front().source->domain) {
+  if (lists_its_domain(model)) {
     request.domain = *model.targets.front().source->domain;
   }
   request.after_id = walk.mark.after_id;
@@ -114,7 +114,8 @@ Awaitable<Result<void>> SourceWatch::walk(WatchPtr watch, CollectPlanPtr plan, W
   const auto count = static_cast<std::int64_t>(rows->size());
   walk.mark.after_id = rows->back().id;
   walk.mark.rung += count;
-  const std::string origin = walk.mark.entity.empty() ? "reread" : "backfill/" + walk.mark.entity;
+  const std::string origin =
+      walk.mark.entity.empty() ? std::string(kReread) : "backfill/" + walk.mark.entity;
   auto rung = co_await ring_all(plan, watch->key, *std::move(rows), origin);
   MILLRACE_CO_CHECK_OK(std::move(rung));
   walk.due = clock.boot_now() + (pace > 0 ? milliseconds(count * 1000 / pace) : milliseconds(0));
@@ -150,6 +151,13 @@ Awaitable<Result<void>> SourceWatch::end_walk(WatchPtr watch, CollectPlanPtr pla
     watch->mark.programs = walk.programs;
     batch.put(Table::marks, baseline_key(watch->key), encode(watch->mark));
     batch.erase(Table::marks, walk.key);
+    if (lists_its_domain(model)) {
+      // What left the domain was not listed: a check finds it, and many need a person.
+      watch->check.asked = CheckMark::Asked::whole;
+      batch.require.push_back({Table::marks, check_key(watch->key), watch->check_row});
+      watch->check_row = encode(watch->check);
+      batch.put(Table::marks, check_key(watch->key), *watch->check_row);
+    }
     for (const CollectTarget& target : model.targets) {
       auto forget = [&state = context.state, config = plan->config, entity = target.entity] {
         return forget_programs(state, *entity);

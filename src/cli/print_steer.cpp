@@ -92,6 +92,11 @@ int print_plan(std::ostream& out, const Json& answer, WallTime) {
                        text_of(*sample, "silent"), news);
     if (read > 0) out << fmt::format(": about {} in all", news * int_or(one, "records", 0) / read);
     out << '\n';
+    if (int_or(*sample, "leaving", 0) > 0) {
+      out << fmt::format(
+          "  {} of them are outside the new `domain:` or `only:`: `deleted` is told\n",
+          text_of(*sample, "leaving"));
+    }
     if (int_or(*sample, "failed", 0) > 0) {
       out << fmt::format("  {} of them cannot be projected by the new program\n",
                          text_of(*sample, "failed"));

@@ -52,6 +52,15 @@ std::string program_of(const Config& config, const EntitySource& source) {
                       companies_of(config, source)});
 }
 
+std::string filter_of(const Config& config, const EntitySource& source) {
+  if (!source.domain && !source.only) return "";
+  std::set<std::string> tables;
+  if (source.only) add_tables(tables, *source.only);
+  return stable_hash({source.domain ? canonical_json(*source.domain) : "",
+                      source.only ? source.only->text : "",
+                      source.only ? source.only->functions : "", text_of(config, tables)});
+}
+
 std::string document_text(Loading& loading, std::string_view kind, const std::string& name) {
   const Document* document = loading.find(kind, name);
   return document ? write_json(to_hashed_json(document->node, loading.substitute)) : "";
@@ -139,7 +148,8 @@ void compute_fingerprints(Loading& loading) {
     std::string programs;
     for (EntitySource& source : entity.from) {
       source.program = program_of(config, source);
-      programs += source.program;
+      source.filter = filter_of(config, source);
+      programs += source.program + source.filter;
     }
     entity.fingerprint =
         stable_hash({document_text(loading, "entity", name), programs,

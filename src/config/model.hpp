@@ -143,6 +143,7 @@ struct EntitySource {
   std::optional<seconds> sweep;
   std::optional<FirstSeen> first_seen;  ///< default by kind of source
   std::string program;                  ///< hash of read + map + functions + tables + companies
+  std::string filter;                   ///< hash of domain + only; empty without them
   Place place;
 };
 

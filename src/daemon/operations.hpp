@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,9 @@ class Operations {
   Awaitable<Result<Json>> reload(Json args, bool apply);
   // operations_sources.cpp
   Awaitable<Result<Json>> plan(Json args);
+  /// Which of these records lie inside the source's `domain:`.
+  Awaitable<Result<std::set<std::int64_t>>> inside_domain(const config::EntitySource& source,
+                                                          std::vector<std::int64_t> ids);
   Awaitable<Result<Json>> sample(config::ConfigPtr wanted, std::string entity, std::string prefix,
                                  std::int64_t records_max);
   Awaitable<Result<Json>> backfill(Json args, bool stop);

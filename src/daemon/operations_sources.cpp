@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "canon/backfill_mark.hpp"
 #include "canon/check_mark.hpp"
@@ -25,7 +26,7 @@ constexpr std::int64_t kPaceDefault = 100;
 constexpr int kTriesMax = 20;  // a walk writes its row once a page
 constexpr std::size_t kMarksMax = 10'000;
 
-/// An entity's source whose program is not the running one.
+/// An entity's source whose program or filter is not the running one.
 struct Reread {
   const config::Entity* entity = nullptr;
   const config::EntitySource* source = nullptr;
@@ -40,7 +41,8 @@ std::vector<Reread> rereads(const config::Config& running, const config::Config&
     for (const config::EntitySource& source : entity.from) {
       const bool changed = std::ranges::any_of(old->second.from, [&](const auto& before) {
         return !source.model.empty() && before.connection == source.connection &&
-               before.model == source.model && before.program != source.program;
+               before.model == source.model &&
+               (before.program != source.program || before.filter != source.filter);
       });
       if (!changed) continue;
       found.push_back({&entity, &source,
@@ -54,16 +56,23 @@ struct Sample {
   std::int64_t read = 0;
   std::int64_t silent = 0;
   std::int64_t news = 0;
+  std::int64_t leaving = 0;  ///< outside the wanted filter: withdrawn
   std::int64_t failed = 0;
 };
 
 /// What one record would come to if the wanted configuration ran.
 void judge_one(const config::Config& wanted, const Reread& reread, const Row& row,
-               const Json& record, const canon::PastPrograms& past, WallTime now, Sample& sample) {
+               const Json& record, bool in_domain, const canon::PastPrograms& past, WallTime now,
+               Sample& sample) {
   const auto projection = canon::decode_projection(row.value);
   const Json own = canon::reshaped(record, reread.source->read);
+  const auto inside = canon::is_wanted(wanted, *reread.source, own, now);
+  if (projection && inside && !(in_domain && *inside)) {
+    sample.leaving += projection->deleted ? 0 : 1;
+    return;
+  }
   const auto data = canon::map_record(wanted, *reread.source, own, now);
-  if (!projection || !data) {
+  if (!projection || !inside || !data) {
     ++sample.failed;
     return;
   }
@@ -150,18 +159,38 @@ Awaitable<Result<Json>> Operations::sample(config::ConfigPtr wanted, std::string
     std::from_chars(row.key.data() + prefix.size(), row.key.data() + row.key.size(), id);
     request.ids.push_back(id);
   }
+  const std::vector<std::int64_t> ids = request.ids;
   auto records =
       co_await broker_.sources_.read(home_, reread->source->connection, std::move(request));
   if (!records) co_return std::unexpected(records.error());
+  auto inside = co_await inside_domain(*reread->source, ids);
+  if (!inside) co_return std::unexpected(inside.error());
   Sample sum;
   const WallTime now = broker_.clock_.wall_now();
   for (std::size_t i = 0; i < records->size() && i < rows->size(); ++i) {
     if ((*records)[i].state != ReadRecord::State::found) continue;
     ++sum.read;
-    judge_one(*wanted, *reread, (*rows)[i], (*records)[i].value, *past, now, sum);
+    const Json& record = (*records)[i].value;
+    judge_one(*wanted, *reread, (*rows)[i], record, inside->contains(ids[i]), *past, now, sum);
   }
-  co_return Json(JsonObject{
-      {"read", sum.read}, {"silent", sum.silent}, {"news", sum.news}, {"failed", sum.failed}});
+  co_return Json(JsonObject{{"read", sum.read},
+                            {"silent", sum.silent},
+                            {"news", sum.news},
+                            {"leaving", sum.leaving},
+                            {"failed", sum.failed}});
+}
+
+Awaitable<Result<std::set<std::int64_t>>> Operations::inside_domain(
+    const config::EntitySource& source, std::vector<std::int64_t> ids) {
+  if (!source.domain) co_return std::set<std::int64_t>(ids.begin(), ids.end());
+  ListRequest request;
+  request.model = source.model;
+  request.domain = canon::with_ids(*source.domain, ids);
+  auto listed = co_await broker_.sources_.list(home_, source.connection, std::move(request));
+  if (!listed) co_return std::unexpected(listed.error());
+  std::set<std::int64_t> inside;
+  for (const ListedRecord& row : *listed) inside.insert(row.id);
+  co_return inside;
 }
 
 void Operations::watches_look_again() {
@@ -308,8 +337,8 @@ Result<JsonArray> Operations::held_checks() {
     MILLRACE_TRY(mark, canon::decode_check(row.value));
     if (mark.held == 0) continue;
     list.push_back(JsonObject{
-        {"what", fmt::format("{} of {} records of {}/{} are gone at the source: that many deletes "
-                             "wait for a person",
+        {"what", fmt::format("{} of {} records of {}/{} are gone at the source, or outside "
+                             "`domain:`: that many deletes wait for a person",
                              mark.held, mark.of, mark.connection, mark.model)},
         {"since", to_rfc3339(mark.whole_at)},
         {"owner", ""},
