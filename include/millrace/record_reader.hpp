@@ -75,6 +75,9 @@ class RecordReader {
   virtual Awaitable<Result<std::vector<ListedRecord>>> list(ListRequest request) = 0;
   /// The source's database clock, "2026-11-21 22:05:48" UTC: marks never use ours (semantics 8).
   virtual Awaitable<Result<std::string>> server_time() = 0;
+  /// Whether records of the model can be read by this plan, as the source says now. Errc::config
+  /// names what does not fit; other errors are of the call.
+  virtual Awaitable<Result<void>> check_plan(std::string model, FieldPlan plan) = 0;
   /// Logs in and asks for the version; harmless.
   virtual Awaitable<Result<std::string>> check() = 0;
 };

@@ -359,6 +359,7 @@ void Collector::pause(Pass& pass, const Error& error) {
   const milliseconds whole = std::min(kPauseMin * (1 << doublings), kPauseMax);
   std::uniform_int_distribution<std::int64_t> spread(whole.count() / 2, whole.count());
   const milliseconds length(spread(jitter_));
+  if (error.code == Errc::config) pause.unreadable = error.message;
   pause.until = context_.clock.boot_now() + length;
   if (pause.failures == 1 || doublings == kPauseDoublingsMax) {
     spdlog::warn("reading pauses connection={} model={} pause_ms={} error=\"{}\"",

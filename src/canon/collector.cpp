@@ -267,6 +267,13 @@ CollectorStatus Collector::status() const {
   }
   status.parked = parked_.size();
   status.silenced = context_.projector.silenced();
+  status.unreadable = watch_->unreadable();
+  for (const auto& [key, lane] : lanes_) {
+    const auto model = plan_->models.find(key);
+    if (lane.pause.unreadable.empty() || model == plan_->models.end()) continue;
+    const ModelPlan& read = model->second;
+    status.unreadable[read.connection + "/" + read.model] = lane.pause.unreadable;
+  }
   status.idle = working_ == 0 && waiting_ && watch_->idle();
   return status;
 }

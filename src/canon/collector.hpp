@@ -55,7 +55,9 @@ struct CollectorStatus {
   std::uint64_t swept = 0;  ///< doorbells rung by sweeps
   std::size_t parked = 0;
   std::map<std::string, std::uint64_t> silenced;  ///< see Projector::silenced
-  bool idle = false;                              ///< nothing is being read or projected
+  /// Models that cannot be read as configured, by "<connection>/<model>", and why.
+  std::map<std::string, std::string> unreadable;
+  bool idle = false;  ///< nothing is being read or projected
 };
 
 /// A page of a full read: this shard's part of it.
@@ -120,6 +122,7 @@ class Collector final : public DoorbellSink {
   struct Pause {
     int failures = 0;
     BootTime until;
+    std::string unreadable;  ///< why the model cannot be read as configured; empty: it can
   };
   struct Lane {
     DoorbellQueue rows;

@@ -171,6 +171,15 @@ Awaitable<Result<std::string>> SourceReaders::server_time(Shard& caller, std::st
   return call<std::string>(caller, std::move(connection), std::move(work));
 }
 
+Awaitable<Result<void>> SourceReaders::check_plan(Shard& caller, std::string connection,
+                                                  std::string model, FieldPlan plan) {
+  SourceReader::Work<void> work = [model = std::move(model),
+                                   plan = std::move(plan)](RecordReader& reader) {
+    return reader.check_plan(model, plan);
+  };
+  return call<void>(caller, std::move(connection), std::move(work));
+}
+
 Awaitable<Result<std::string>> SourceReaders::check(Shard& caller, std::string connection) {
   SourceReader::Work<std::string> work = [](RecordReader& reader) { return reader.check(); };
   return call<std::string>(caller, std::move(connection), std::move(work));

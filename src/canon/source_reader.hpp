@@ -32,6 +32,8 @@ class ReadService {
   virtual Awaitable<Result<std::vector<ListedRecord>>> list(Shard& caller, std::string connection,
                                                             ListRequest request) = 0;
   virtual Awaitable<Result<std::string>> server_time(Shard& caller, std::string connection) = 0;
+  virtual Awaitable<Result<void>> check_plan(Shard& caller, std::string connection,
+                                             std::string model, FieldPlan plan) = 0;
   virtual Awaitable<Result<std::string>> check(Shard& caller, std::string connection) = 0;
 };
 
@@ -90,6 +92,8 @@ class SourceReaders final : public ReadService {
   Awaitable<Result<std::vector<ListedRecord>>> list(Shard& caller, std::string connection,
                                                     ListRequest request) override;
   Awaitable<Result<std::string>> server_time(Shard& caller, std::string connection) override;
+  Awaitable<Result<void>> check_plan(Shard& caller, std::string connection, std::string model,
+                                     FieldPlan plan) override;
   Awaitable<Result<std::string>> check(Shard& caller, std::string connection) override;
 
  private:

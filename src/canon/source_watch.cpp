@@ -56,6 +56,11 @@ Awaitable<void> SourceWatch::run(WatchPtr watch) {
     if (model == plan->models.end() || model->second.targets.empty()) break;
     auto done = co_await step(watch);
     if (stopping_) co_return;
+    watch->name = model->second.connection + "/" + model->second.model;
+    unreadable_.erase(watch->name);
+    if (!done && done.error().code == Errc::config) {
+      unreadable_[watch->name] = done.error().message;
+    }
     if (done) {
       watch->failures = 0;
     } else if (watch->failures++ == 0) {
@@ -66,6 +71,7 @@ Awaitable<void> SourceWatch::run(WatchPtr watch) {
     co_await collector_.context_.wait(watch->wake, until_next(*watch));
     watch->waiting = false;
   }
+  unreadable_.erase(watch->name);
   watches_.erase(watch->key);
 }
 

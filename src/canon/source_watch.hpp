@@ -21,6 +21,8 @@ class SourceWatch {
   void replace(const CollectPlanPtr& plan);
   void stop();
   void look_again();
+  /// Models whose full read cannot begin as configured, by "<connection>/<model>", and why.
+  const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
   /// Every watch waits for its time.
   bool idle() const;
 
@@ -84,6 +86,7 @@ class SourceWatch {
     BootTime asked;
   };
   std::map<std::string, Ahead> ahead_;  ///< by connection
+  std::map<std::string, std::string> unreadable_;
   bool stopping_ = false;
 };
 

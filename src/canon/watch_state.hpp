@@ -22,7 +22,8 @@ struct SourceWatch::Watch {
   Watch(std::string model, boost::asio::io_context& context)
       : key(std::move(model)), wake(context) {}
 
-  std::string key;  ///< model_key
+  std::string key;   ///< model_key
+  std::string name;  ///< "<connection>/<model>"
   Notifier wake;
   bool waiting = false;
   int failures = 0;

@@ -8,7 +8,6 @@
 #include "cli/offline.hpp"
 #include "cli/restore.hpp"
 #include "cli/session.hpp"
-#include "expr/eval_command.hpp"
 
 namespace millrace::cli {
 namespace {
@@ -123,9 +122,8 @@ void Commands::declare_configure() {
   auto* test = command(nullptr, "test", "Run the tests of a configuration",
                        [&] { return run_test(session_, directory()); });
   test->add_option("DIR", v.directory, "Configuration directory (default: --config)");
-  auto* eval = command(nullptr, "eval", "Try an expression on JSON from standard input", [&] {
-    return expr::run_eval(v.expression, session_.in, session_.out, session_.err);
-  });
+  auto* eval = command(nullptr, "eval", "Try an expression on JSON from standard input",
+                       [&] { return run_eval(session_, v.expression); });
   eval->add_option("EXPR", v.expression, "jq expression")->required();
   CLI::App* docs = group("docs", "Documents that are made of the program itself");
   command(docs, "reference", "Every key of the configuration, as Markdown",

@@ -2,10 +2,22 @@
 #include <ostream>
 
 #include "cli/offline.hpp"
+#include "config/load.hpp"
+#include "config/problems.hpp"
 #include "config/reference.hpp"
 #include "connectors/all_connectors.hpp"
+#include "expr/eval_command.hpp"
 
 namespace millrace::cli {
+
+int run_eval(const Session& session, const std::string& expression) {
+  const ConnectorRegistry none;
+  const auto functions = config::functions_for(
+      {session.config_directory, true, none, config::process_environment()}, expression);
+  session.err << config::render(functions.problems);
+  if (!functions.problems.empty()) return kCannotRun;
+  return expr::run_eval(expression, functions.text, session.in, session.out, session.err);
+}
 
 int run_docs_reference(const Session& session) {
   ConnectorRegistry connectors;

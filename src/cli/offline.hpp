@@ -14,6 +14,9 @@ int run_lint(const Session& session, const std::string& directory, bool without_
              bool strict);
 /// Runs the `test:` documents of the configuration; secrets need not be there.
 int run_test(const Session& session, const std::string& directory);
+/// Evaluates the expression on JSON of the standard input; it may use the configuration's
+/// functions.
+int run_eval(const Session& session, const std::string& expression);
 /// Prints the reference of the configuration's keys as Markdown.
 int run_docs_reference(const Session& session);
 /// Prints the JSON Schema of the configuration's documents.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/company_fields.hpp"
 #include "config/loading.hpp"
 #include "config/nearest.hpp"
 
@@ -105,6 +106,7 @@ class Checks {
                         source.model.empty() ? "model" : "read",
                         source.model.empty() ? "`model: sale.order`." : "`read: { name: }`."));
       }
+      if (connection.type == "odoo") check_companies(source, path);
       if (connection.type == "odoo" && connection.hook_tokens.empty() && !source.sweep) {
         loading_.warning(source.place, path,
                          fmt::format("`{}` has neither `hook_tokens:` nor `sweep:` here: changes "
@@ -119,6 +121,15 @@ class Checks {
                      fmt::format("`model`, `read`, `sweep`, `domain` and `touched_by` have no "
                                  "meaning here: what `{}` posts is the record",
                                  connection.name));
+    }
+  }
+
+  void check_companies(const EntitySource& source, const std::string& path) {
+    for (const std::string& field : company_fields(source.model, source.read)) {
+      loading_.error(source.place, path + " / read",
+                     fmt::format("`{}` has another value in each company of an Odoo: which one is "
+                                 "read would be chance; take it out",
+                                 field));
     }
   }
 

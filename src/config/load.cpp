@@ -97,6 +97,18 @@ LoadReport load(const LoadOptions& options) {
   return report;
 }
 
+FunctionsReport functions_for(const LoadOptions& options, const std::string& expression) {
+  Loading loading(options);
+  read_files(loading);
+  loading.problems.clear();
+  loading.compiler.set_tables(loading.names("table"));
+  read_functions(loading);
+  add_sources(loading);
+  Program program;
+  program.text = expression;
+  return {loading.compiler.functions_of({&program}), std::move(loading.problems)};
+}
+
 std::map<std::string, std::string> process_environment() {
   std::map<std::string, std::string> out;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {

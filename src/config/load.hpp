@@ -32,6 +32,14 @@ struct LoadReport {
 
 LoadReport load(const LoadOptions& options);
 
+struct FunctionsReport {
+  std::string text;               ///< for ExpressionScope::functions
+  std::vector<Problem> problems;  ///< of the files; the rest of the configuration is not looked at
+};
+
+/// Those of the directory's shared functions that an expression uses.
+FunctionsReport functions_for(const LoadOptions& options, const std::string& expression);
+
 /// The process's environment as LoadOptions takes it.
 std::map<std::string, std::string> process_environment();
 

@@ -160,6 +160,11 @@ class Broker {
   void replace_doorbells(const config::ConfigPtr& config, const canon::PastPrograms& past);
   Awaitable<Json> doorbell_status(Shard& home);
   deliver::TargetStatus source_status(const std::string& connection) const;
+  /// What of these field plans the source does not have; asks only for those that are not equal in
+  /// `running` (nullptr: for all). The error is of the source.
+  Awaitable<Result<std::vector<std::string>>> unfit_plans(canon::CollectPlanPtr wanted,
+                                                          canon::CollectPlanPtr running,
+                                                          std::string connection, Shard& home);
   Awaitable<Result<Outcome>> check_source(std::string name, Shard& home);
   Awaitable<Result<Outcome>> check_connection(std::string name, Shard& home);
   Result<void> start_admin();

@@ -352,6 +352,12 @@ Awaitable<Result<Json>> Operations::status(Json) {
   auto doorbells = co_await broker_.doorbell_status(home_);
   JsonArray wrong = problems(*sums, *disk, *stuck);
   for (Json& one : *held) wrong.push_back(std::move(one));
+  for (const auto& [model, why] : doorbells.at("unreadable").as_object()) {
+    wrong.push_back(problem(fmt::format("{} cannot be read as configured: {}", std::string(model),
+                                        std::string(why.as_string())),
+                            {}, "", std::string(model),
+                            "mend `read:` of its entities, then millrace reload"));
+  }
   for (const auto& [what, stored] : doorbells.at("silenced").as_object()) {
     wrong.push_back(problem(
         fmt::format("{} records were stored without a word after a change of the configuration: "

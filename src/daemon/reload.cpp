@@ -1,7 +1,11 @@
 #include "daemon/reload.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <future>
 
 #include "config/problems.hpp"
 #include "daemon/listener_tls.hpp"
@@ -10,6 +14,14 @@
 
 namespace millrace::daemon {
 namespace {
+
+constexpr seconds kSourceWait{10};
+
+template <typename T>
+Awaitable<void> keep_promise(Awaitable<T> work, std::shared_ptr<std::promise<T>> promise) {
+  T value = co_await std::move(work);
+  promise->set_value(std::move(value));
+}
 
 template <typename Objects>
 void compare(const Objects& running, const Objects& wanted, const char* kind,
@@ -136,7 +148,17 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
   }
   const std::size_t before = answer["problems"].as_array().size();
   check_first_names(*broker_.running_routes(), *report.config, answer["problems"].as_array());
-  if (answer["problems"].as_array().size() > before || !apply_it) return Json(std::move(answer));
+  check_sources(report.config, answer["problems"].as_array());
+  const auto is_error = [](const Json& one) { return string_or(one, "level", "") == "error"; };
+  const JsonArray& problems = answer["problems"].as_array();
+  const bool refused =
+      std::any_of(problems.begin() + static_cast<std::ptrdiff_t>(before), problems.end(), is_error);
+  if (refused && apply_it) {
+    spdlog::error(
+        "reload refused, everything runs on author={} error=\"{}\"", author,
+        string_or(*std::find_if(problems.begin(), problems.end(), is_error), "message", ""));
+  }
+  if (refused || !apply_it) return Json(std::move(answer));
   if (auto applied = apply(report.config); !applied) {
     spdlog::error("reload refused, everything runs on author={} error=\"{}\"", author,
                   applied.error().message);
@@ -150,6 +172,42 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
   spdlog::info("reloaded generation={} changes={} author={}", broker_.generation_.load(),
                changes.size(), author);
   return Json(std::move(answer));
+}
+
+// Asked with the connection that runs: one that is new or changed is asked when it is read.
+void Reload::check_sources(const config::ConfigPtr& wanted, JsonArray& problems) {
+  const auto plan = canon::make_collect_plan(wanted);
+  for (const auto& [name, connection] : wanted->connections) {
+    const auto unit = broker_.connections_.find(name);
+    if (unit == broker_.connections_.end() || !unit->second.reader) continue;
+    if (unit->second.fingerprint == connection.fingerprint) add_unfit(name, plan, problems);
+  }
+}
+
+void Reload::add_unfit(const std::string& connection, const canon::CollectPlanPtr& wanted,
+                       JsonArray& problems) {
+  using Unfit = Result<std::vector<std::string>>;
+  Shard& shard = broker_.shards_->at(0);
+  const auto promise = std::make_shared<std::promise<Unfit>>();
+  auto answer = promise->get_future();
+  shard.spawn("check field plans",
+              keep_promise(broker_.unfit_plans(wanted, canon::make_collect_plan(broker_.config()),
+                                               connection, shard),
+                           promise));
+  const auto add = [&](const char* level, std::string message) {
+    problems.push_back(JsonObject{
+        {"level", level}, {"path", "connection " + connection}, {"message", std::move(message)}});
+  };
+  const bool answered = answer.wait_for(kSourceWait) == std::future_status::ready;
+  const Unfit unfit =
+      answered ? answer.get()
+               : Unfit(fail(Errc::unanswered, fmt::format("no answer within {}", kSourceWait)));
+  if (!unfit) {
+    add("warning", fmt::format("it could not be asked whether it has the fields of `read:`: {}",
+                               unfit.error().message));
+    return;
+  }
+  for (const std::string& problem : *unfit) add("error", problem);
 }
 
 Result<void> Reload::apply(const config::ConfigPtr& wanted) {

@@ -29,7 +29,11 @@ class Reload {
   Result<Json> run(const std::string& author, bool apply);
 
  private:
+  /// Fields that a source does not have are errors; a source that does not answer is a warning.
+  void check_sources(const config::ConfigPtr& wanted, JsonArray& problems);
   Result<void> apply(const config::ConfigPtr& wanted);
+  void add_unfit(const std::string& connection, const canon::CollectPlanPtr& wanted,
+                 JsonArray& problems);
   Result<std::map<std::string, ConnectionUnit>> make_connections(const config::Config& wanted);
   Result<void> record(const config::Config& wanted, const std::vector<Change>& changes,
                       const std::string& author);

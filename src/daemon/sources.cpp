@@ -1,4 +1,6 @@
 // Connections that are read back: their readers and collectors.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "daemon/broker.hpp"
@@ -60,11 +62,14 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
     sum.swept += part.swept;
     sum.parked += part.parked;
     for (const auto& [what, count] : part.silenced) sum.silenced[what] += count;
+    for (const auto& [model, why] : part.unreadable) sum.unreadable[model] = why;
   }
   JsonObject silenced;
   for (const auto& [what, count] : sum.silenced) {
     silenced.emplace(what, static_cast<std::int64_t>(count));
   }
+  JsonObject unreadable;
+  for (const auto& [model, why] : sum.unreadable) unreadable.emplace(model, why);
   const Json oldest = sum.oldest_at ? Json(to_rfc3339(*sum.oldest_at)) : Json(nullptr);
   co_return Json(JsonObject{{"waiting", sum.waiting},
                             {"oldest_at", oldest},
@@ -78,6 +83,7 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
                             {"baselined_total", sum.baselined},
                             {"swept_total", sum.swept},
                             {"parked", sum.parked},
+                            {"unreadable", std::move(unreadable)},
                             {"silenced", std::move(silenced)}});
 }
 
@@ -90,8 +96,25 @@ deliver::TargetStatus Broker::source_status(const std::string& connection) const
           .waiting = source.waiting};
 }
 
+Awaitable<Result<std::vector<std::string>>> Broker::unfit_plans(canon::CollectPlanPtr wanted,
+                                                                canon::CollectPlanPtr running,
+                                                                std::string connection,
+                                                                Shard& home) {
+  std::vector<std::string> problems;
+  for (const auto& [key, model] : wanted->models) {
+    if (model.connection != connection) continue;
+    const canon::ModelPlan* old = running ? running->find(connection, model.model) : nullptr;
+    if (old != nullptr && old->programs() == model.programs()) continue;
+    auto checked = co_await sources_.check_plan(home, connection, model.model, model.fields);
+    if (checked) continue;
+    if (checked.error().code != Errc::config) co_return std::unexpected(checked.error());
+    problems.push_back(checked.error().message);
+  }
+  co_return problems;
+}
+
 Awaitable<Result<Outcome>> Broker::check_source(std::string name, Shard& home) {
-  auto checked = co_await sources_.check(home, std::move(name));
+  auto checked = co_await sources_.check(home, name);
   if (!checked && checked.error().code == Errc::not_found) {
     co_return std::unexpected(checked.error());
   }
@@ -99,6 +122,11 @@ Awaitable<Result<Outcome>> Broker::check_source(std::string name, Shard& home) {
   outcome.kind = checked ? Outcome::Kind::delivered : Outcome::Kind::again;
   outcome.scope = Outcome::Scope::target;
   outcome.reason = checked ? *checked : checked.error().message;
+  if (!checked) co_return outcome;
+  auto unfit = co_await unfit_plans(canon::make_collect_plan(config()), nullptr, name, home);
+  if (unfit && unfit->empty()) co_return outcome;
+  outcome.kind = Outcome::Kind::again;
+  outcome.reason = unfit ? fmt::format("{}", fmt::join(*unfit, "; ")) : unfit.error().message;
   co_return outcome;
 }
 

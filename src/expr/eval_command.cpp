@@ -40,8 +40,10 @@ bool evaluate(const Expression& expression, const Json& input, std::ostream& out
 
 }  // namespace
 
-int run_eval(std::string_view program, std::istream& in, std::ostream& out, std::ostream& err) {
+int run_eval(std::string_view program, const std::string& functions, std::istream& in,
+             std::ostream& out, std::ostream& err) {
   ExpressionScope scope;
+  scope.functions = functions;
   scope.host_functions = false;
   const auto expression = Expression::compile(program, scope);
   if (!expression) {

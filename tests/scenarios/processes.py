@@ -176,11 +176,12 @@ class Broker:
         pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")
         return {name: float(value) for name, value in pairs}
 
-    def cli(self, *arguments, expect=0):
-        """`millrace ARGUMENTS`; asserts the exit code (None: any); returns the ended process."""
+    def cli(self, *arguments, expect=0, given=""):
+        """`millrace ARGUMENTS`, with `given` as its standard input; asserts the exit code (None:
+        any); returns the ended process."""
         done = subprocess.run(
             [program("millrace"), "--config", self.config, *arguments], capture_output=True,
-            text=True, timeout=COMMAND_WITHIN, check=False, stdin=subprocess.DEVNULL)
+            text=True, timeout=COMMAND_WITHIN, check=False, input=given)
         assert expect is None or done.returncode == expect, (
             f"millrace {' '.join(arguments)} ended with {done.returncode}, not {expect}\n"
             f"{done.stdout}{done.stderr}")

@@ -65,6 +65,13 @@ class FunctionsAndTablesReload(Scenario):
         self.millrace.cli("reload")
         self.sends("0S%d", "C,62")
 
+    def test_eval_knows_the_functions(self):
+        said = self.millrace.cli("eval", ".number | padded", given='{"number": "S1"}')
+        self.assertEqual('"000S1"\n', said.stdout)
+        self.functions.write_text("def padded: unheard_of;\n", "utf-8")
+        said = self.millrace.cli("eval", ".number | padded", given="{}", expect=2)
+        self.assertIn("functions/text.jq:1:13: error: functions:", said.stderr)
+
     def test_a_changed_csv_changes_what_looks_it_up(self):
         self.millrace.start()
         self.sends("000S%d", "C,62")

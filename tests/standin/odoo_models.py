@@ -1,7 +1,8 @@
 """The models the Odoo stand-in knows: names, field types and defaults as an Odoo 18 has them.
 
 A field is written `name:type`; relations name their model (one2many: `model.inverse`), `=path`
-reads through a many2one, `!company` marks company-dependent and `!translate` translated fields.
+reads through a many2one, `!company` marks company-dependent and `!translate` translated fields,
+`!depends(path)` computed ones that are not stored.
 """
 
 MAGIC = "id:integer display_name:char create_date:datetime write_date:datetime"
@@ -28,7 +29,8 @@ SPECS = {
     "product.template": """name:char!translate default_code:char type:selection
         list_price:float uom_id:many2one(uom.uom) categ_id:many2one(product.category)
         weight:float active:boolean barcode:char description_sale:text tracking:selection
-        standard_price:float!company
+        standard_price:float!depends(product_variant_ids.standard_price)
+        responsible_id:many2one(res.users)!company
         product_variant_ids:one2many(product.product.product_tmpl_id)
         company_id:many2one(res.company)""",
     "product.product": """product_tmpl_id:many2one(product.template) default_code:char
@@ -39,6 +41,7 @@ SPECS = {
         categ_id:many2one(product.category)=product_tmpl_id.categ_id
         tracking:selection=product_tmpl_id.tracking
         company_id:many2one(res.company)=product_tmpl_id.company_id
+        responsible_id:many2one(res.users)=product_tmpl_id.responsible_id
         standard_price:float!company""",
     "product.category": "name:char complete_name:char",
     "sale.order": """name:char state:selection partner_id:many2one(res.partner)
@@ -188,7 +191,16 @@ EMPTY = {"float": 0.0, "monetary": 0.0, "integer": 0, "many2many": []}
 
 
 class Field:
-    __slots__ = ("name", "type", "relation", "inverse", "path", "company_dependent", "translate")
+    __slots__ = (
+        "name",
+        "type",
+        "relation",
+        "inverse",
+        "path",
+        "company_dependent",
+        "translate",
+        "depends",
+    )
 
     def __init__(self, text):
         self.name, _, rest = text.partition(":")
@@ -200,6 +212,9 @@ class Field:
             self.relation, _, self.inverse = self.relation.rpartition(".")
         self.path = path.split(".") if path else None
         self.company_dependent, self.translate = "company" in flags, "translate" in flags
+        self.depends = [f[8:-1] for f in flags if f.startswith("depends(")]
+        if path:
+            self.depends.append(path)
 
     @property
     def stored(self):
@@ -210,7 +225,8 @@ class Field:
             "type": self.type,
             "string": self.name.replace("_", " ").capitalize(),
             "name": self.name,
-            "store": self.stored or self.type == "one2many",
+            "store": (self.stored and not self.depends) or self.type == "one2many",
+            "depends": self.depends,
             "readonly": False,
             "required": False,
             "searchable": True,

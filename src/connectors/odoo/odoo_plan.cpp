@@ -33,6 +33,15 @@ Error no_field(std::string_view model, std::string_view field) {
                                          model, field));
 }
 
+Error one_per_company(std::string_view model, std::string_view field, std::string_view origin) {
+  const std::string own = fmt::format("{}.{}", model, field);
+  return Error(
+      Errc::config,
+      fmt::format("`{}` of {} has another value in each company{}: which one is read would "
+                  "be chance; take it out of `read:`",
+                  field, model, origin == own ? "" : fmt::format(" (it comes from {})", origin)));
+}
+
 }  // namespace
 
 std::vector<std::string> OdooPlan::names() const {
@@ -71,7 +80,7 @@ Json decode_value(const OdooField& field, const Json& raw) {
 Awaitable<Result<std::shared_ptr<const OdooFields::Fields>>> OdooFields::fields(std::string model) {
   if (const auto known = models_.find(model); known != models_.end()) co_return known->second;
   JsonObject kwargs;
-  kwargs["attributes"] = JsonArray{"type", "relation", "company_dependent"};
+  kwargs["attributes"] = JsonArray{"type", "relation", "company_dependent", "store", "depends"};
   JsonArray none;
   auto answer = co_await rpc_.call(model, "fields_get", std::move(none), std::move(kwargs));
   if (!answer) {
@@ -95,10 +104,56 @@ Awaitable<Result<std::shared_ptr<const OdooFields::Fields>>> OdooFields::fields(
     field.type = std::string(string_or(about, "type", ""));
     field.relation = std::string(string_or(about, "relation", ""));
     field.company_dependent = bool_or(about, "company_dependent", false);
+    field.stored = bool_or(about, "store", true);
+    const Json* depends = find(about, "depends");
+    if (depends != nullptr && depends->is_array()) {
+      for (const Json& path : depends->get_array()) {
+        if (path.is_string()) field.depends.emplace_back(path.get_string());
+      }
+    }
     fields->emplace(field.name, std::move(field));
   }
   models_[model] = fields;
   co_return std::shared_ptr<const Fields>(fields);
+}
+
+// Inherited and computed fields do not say so themselves; what they are made of does. A stored
+// value is one value, whatever it was made of.
+Awaitable<Result<std::string>> OdooFields::per_company(std::string model, OdooField field,
+                                                       int depth) {
+  std::string name = fmt::format("{}.{}", model, field.name);
+  if (field.company_dependent) co_return name;
+  if (field.stored || field.depends.empty() || depth >= kDepthMax) co_return "";
+  // Noted before it is known: fields may depend on each other in a circle.
+  const auto [known, fresh] = per_company_.emplace(name, "");
+  if (!fresh) co_return known->second;
+  for (const std::string& path : field.depends) {
+    auto origin = co_await per_company_on(model, path, depth + 1);
+    if (!origin) per_company_.erase(name);
+    if (!origin || !origin->empty()) {
+      if (origin) per_company_[name] = *origin;
+      co_return origin;
+    }
+  }
+  co_return "";
+}
+
+// Of a path through relations. What our login cannot look up is not held against it.
+Awaitable<Result<std::string>> OdooFields::per_company_on(std::string model, std::string path,
+                                                          int depth) {
+  for (std::size_t at = 0; at < path.size() && !model.empty();) {
+    const std::size_t dot = std::min(path.find('.', at), path.size());
+    auto known = co_await fields(model);
+    if (!known && known.error().code == Errc::config) break;
+    if (!known) co_return std::unexpected(std::move(known).error());
+    const auto field = (*known)->find(path.substr(at, dot - at));
+    if (field == (*known)->end()) break;
+    auto origin = co_await per_company(model, field->second, depth);
+    if (!origin || !origin->empty()) co_return origin;
+    model = field->second.relation;
+    at = dot + 1;
+  }
+  co_return "";
 }
 
 Awaitable<Result<OdooPlanPtr>> OdooFields::resolve(std::string model, FieldPlan plan, int depth) {
@@ -123,12 +178,8 @@ Awaitable<Result<OdooPlanPtr>> OdooFields::resolve(std::string model, FieldPlan 
     if (found == known->end() && wanted.optional) continue;
     if (found == known->end()) co_return std::unexpected(no_field(model, wanted.name));
     OdooPlan::Entry entry{found->second, nullptr};
-    if (entry.field.company_dependent) {
-      co_return fail(Errc::config,
-                     fmt::format("`{}` of {} has another value in each company; such fields cannot "
-                                 "be read yet, take it out of `read:`",
-                                 wanted.name, model));
-    }
+    MILLRACE_CO_TRY(origin, co_await per_company(model, entry.field));
+    if (!origin.empty()) co_return std::unexpected(one_per_company(model, wanted.name, origin));
     if (!wanted.nested.empty()) {
       if (!entry.field.is_many2one() && !entry.field.is_many()) {
         co_return fail(Errc::config,

@@ -18,6 +18,8 @@ struct OdooField {
   std::string type;      ///< "char", "many2one", ...
   std::string relation;  ///< the model of a relation
   bool company_dependent = false;
+  bool stored = true;
+  std::vector<std::string> depends;  ///< paths that a computed or related field reads
 
   bool is_many2one() const { return type == "many2one"; }
   bool is_many() const { return type == "one2many" || type == "many2many"; }
@@ -52,8 +54,8 @@ class OdooFields {
   /// `rpc` must outlive it.
   explicit OdooFields(OdooRpc& rpc) : rpc_(rpc) {}
 
-  /// Errc::config for an unknown model or field, a nested plan on a plain field, a field that
-  /// depends on the company, and nesting beyond kDepthMax.
+  /// Errc::config for an unknown model or field, a nested plan on a plain field, a field whose
+  /// value depends on the company, and nesting beyond kDepthMax.
   Awaitable<Result<OdooPlanPtr>> resolve(std::string model, FieldPlan plan, int depth = 0);
   /// What was known of the model is asked again next time.
   void forget(const std::string& model) { models_.erase(model); }
@@ -63,8 +65,13 @@ class OdooFields {
  private:
   using Fields = std::map<std::string, OdooField, std::less<>>;
   Awaitable<Result<std::shared_ptr<const Fields>>> fields(std::string model);
+  /// The field that has another value in each company and that `field` shows or is made of:
+  /// "product.product.standard_price"; empty when there is none.
+  Awaitable<Result<std::string>> per_company(std::string model, OdooField field, int depth = 0);
+  Awaitable<Result<std::string>> per_company_on(std::string model, std::string path, int depth);
 
   OdooRpc& rpc_;
+  std::map<std::string, std::string> per_company_;  ///< what is known of fields that are computed
   std::map<std::string, std::shared_ptr<const Fields>, std::less<>> models_;
 };
 

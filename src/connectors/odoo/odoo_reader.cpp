@@ -130,6 +130,13 @@ Awaitable<Result<std::string>> OdooReader::server_time() {
   co_return time;
 }
 
+Awaitable<Result<void>> OdooReader::check_plan(std::string model, FieldPlan plan) {
+  OdooFields fresh(*rpc_);  // what was learnt before may be old
+  auto resolved = co_await fresh.resolve(std::move(model), std::move(plan));
+  if (!resolved) co_return std::unexpected(std::move(resolved).error());
+  co_return Result<void>{};
+}
+
 Awaitable<Result<std::string>> OdooReader::check() {
   MILLRACE_CO_TRY(version, co_await rpc_->version());
   // Reads our user as records are read: a language that is not active shows here.

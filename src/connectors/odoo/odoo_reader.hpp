@@ -26,6 +26,7 @@ class OdooReader final : public RecordReader {
   /// Logs in and reads when that was: the only clock of the database that RPC shows. Never later
   /// than now, and whole seconds.
   Awaitable<Result<std::string>> server_time() override;
+  Awaitable<Result<void>> check_plan(std::string model, FieldPlan plan) override;
   Awaitable<Result<std::string>> check() override;
 
   static constexpr int kListMax = 5000;

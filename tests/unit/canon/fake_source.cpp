@@ -174,6 +174,10 @@ Awaitable<Result<std::string>> FakeSource::server_time(Shard&, std::string) {
   co_return time_;
 }
 
+Awaitable<Result<void>> FakeSource::check_plan(Shard&, std::string, std::string, FieldPlan) {
+  co_return Result<void>{};
+}
+
 Awaitable<Result<std::string>> FakeSource::check(Shard&, std::string) {
   co_return std::string("fake");
 }

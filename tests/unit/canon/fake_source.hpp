@@ -40,6 +40,8 @@ class FakeSource final : public ReadService {
   Awaitable<Result<std::vector<ListedRecord>>> list(Shard& caller, std::string connection,
                                                     ListRequest request) override;
   Awaitable<Result<std::string>> server_time(Shard& caller, std::string connection) override;
+  Awaitable<Result<void>> check_plan(Shard& caller, std::string connection, std::string model,
+                                     FieldPlan plan) override;
   Awaitable<Result<std::string>> check(Shard& caller, std::string connection) override;
 
  private:

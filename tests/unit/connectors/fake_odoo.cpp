@@ -86,12 +86,15 @@ std::string FakeOdoo::describe(const std::string& model) const {
   std::string list;
   for (const auto& [name, about] : fields.at(model)) {
     const bool per_company = about.ends_with('!');
-    const std::string kind = per_company ? about.substr(0, about.size() - 1) : about;
+    const std::size_t computed = about.find('~');
+    const std::string kind = about.substr(0, per_company ? about.size() - 1 : computed);
     const auto colon = kind.find(':');
     const std::string relation = colon == std::string::npos ? "" : kind.substr(colon + 1);
-    list +=
-        fmt::format(R"({}"{}":{{"type":"{}","relation":"{}","company_dependent":{}}})",
-                    list.empty() ? "" : ",", name, kind.substr(0, colon), relation, per_company);
+    list += fmt::format(R"({}"{}":{{"type":"{}","relation":"{}","company_dependent":{}{}}})",
+                        list.empty() ? "" : ",", name, kind.substr(0, colon), relation, per_company,
+                        computed == about.npos ? ""
+                                               : fmt::format(R"(,"store":false,"depends":["{}"])",
+                                                             about.substr(computed + 1)));
   }
   return result("{" + list + "}");
 }

@@ -19,7 +19,8 @@ struct FakeOdoo {
   /// A reader over this Odoo; both must outlive its calls.
   std::unique_ptr<connectors::OdooReader> reader(std::vector<std::int64_t> companies = {});
 
-  /// {"name":"char", "partner_id":"many2one:res.partner"}; "float!" depends on the company.
+  /// {"name":"char", "partner_id":"many2one:res.partner"}; "float!" depends on the company,
+  /// "float~partner_id.limit" is computed from other fields and not stored.
   std::map<std::string, std::map<std::string, std::string>> fields;
   std::map<std::string, std::map<std::int64_t, std::string>> rows;  ///< JSON object texts
   std::set<std::pair<std::string, std::int64_t>> forbidden;

@@ -267,7 +267,12 @@ TEST_F(OdooReaderTest, RefusesAPlanThatDoesNotFitTheModel) {
   nested_char.fields.push_back({"name", plan({"x"})});
   FieldPlan per_company;
   per_company.fields.push_back({"partner_id", plan({"limit"})});
-  for (const FieldPlan& bad : {plan({"nmae"}), nested_char, per_company}) {
+  odoo_.fields["sale.order"]["their_limit"] = "float~partner_id.own_limit";
+  odoo_.fields["res.partner"]["own_limit"] = "float~parent_id.own_limit";
+  EXPECT_TRUE(read({1}, plan({"their_limit"})));
+  odoo_.fields["res.partner"]["own_limit"] = "float~limit";
+  reader_.reset();
+  for (const FieldPlan& bad : {plan({"nmae"}), nested_char, per_company, plan({"their_limit"})}) {
     const auto read_back = read({1}, bad);
     ASSERT_FALSE(read_back);
     EXPECT_EQ(read_back.error().code, Errc::config) << read_back.error().message;

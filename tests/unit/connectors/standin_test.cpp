@@ -212,7 +212,8 @@ TEST_F(OdooStandinTest, ReadsTwoHundredOrdersWithLinesAndUnitsInBatches) {
   ASSERT_TRUE(read_back) << read_back.error().message;
   EXPECT_EQ((*read_back)[199].value.at("order_line").as_array().size(), 3U);
   EXPECT_EQ(calls("sale.order.read"), 2);
-  EXPECT_EQ(calls("sale.order.line.read"), 6);  // 600 lines, and once more as parents of their units
+  EXPECT_EQ(calls("sale.order.line.read"),
+            6);  // 600 lines, and once more as parents of their units
   EXPECT_EQ(calls("uom.uom.read"), 1);
 }
 

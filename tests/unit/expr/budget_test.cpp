@@ -185,7 +185,7 @@ TEST(EvalCommand, PrintsOneOutputALine) {
   std::istringstream in("{\"a\":[1,\n2.0]}");
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(expr::run_eval(".a[]", in, out, err), 0);
+  EXPECT_EQ(expr::run_eval(".a[]", "", in, out, err), 0);
   EXPECT_EQ(out.str(), "1\n2.0\n");
   EXPECT_EQ(err.str(), "");
 }
@@ -194,7 +194,7 @@ TEST(EvalCommand, ReadsOneDocumentALine) {
   std::istringstream in("1\n\n{\"a\":2}\n");
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(expr::run_eval(".a? // .", in, out, err), 0);
+  EXPECT_EQ(expr::run_eval(".a? // .", "", in, out, err), 0);
   EXPECT_EQ(out.str(), "1\n2\n");
 }
 
@@ -202,7 +202,7 @@ TEST(EvalCommand, TellsARunTimeErrorAndGoesOn) {
   std::istringstream in("1\n{\"a\":2}\n");
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(expr::run_eval(".a", in, out, err), 1);
+  EXPECT_EQ(expr::run_eval(".a", "", in, out, err), 1);
   EXPECT_EQ(out.str(), "2\n");
   EXPECT_EQ(err.str(), "error: Cannot index number with \"a\"\n");
 }
@@ -211,7 +211,7 @@ TEST(EvalCommand, PointsAtWhatDoesNotCompile) {
   std::istringstream in("1");
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(expr::run_eval(".a\n  | input", in, out, err), 2);
+  EXPECT_EQ(expr::run_eval(".a\n  | input", "", in, out, err), 2);
   EXPECT_EQ(out.str(), "");
   EXPECT_EQ(err.str(),
             "not supported: 2:5: `input` is not supported; an expression sees one value; batches "
@@ -222,7 +222,7 @@ TEST(EvalCommand, TellsUnreadableInput) {
   std::istringstream in("{\"a\":");
   std::ostringstream out;
   std::ostringstream err;
-  EXPECT_EQ(expr::run_eval(".", in, out, err), 1);
+  EXPECT_EQ(expr::run_eval(".", "", in, out, err), 1);
   EXPECT_THAT(err.str(), HasSubstr("input line 1"));
 }
 
