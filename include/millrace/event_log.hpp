@@ -140,6 +140,14 @@ class EventLog {
   /// The sealed segments, the oldest first.
   virtual std::vector<SealedPart> sealed_parts(Journal) const { return {}; }
 
+  /// Something wrong with the log's files that does not stop it.
+  struct Trouble {
+    std::string what;  ///< names the file, and the byte where there is one
+    WallTime since;
+    std::string next;  ///< what a person does about it
+  };
+  virtual std::vector<Trouble> troubles() const { return {}; }
+
   struct StoredFile {
     std::string path;         ///< below the log's directory
     std::uint64_t bytes = 0;  ///< how much of it is the log; sealed files never change

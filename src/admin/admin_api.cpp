@@ -112,9 +112,13 @@ HttpResponse AdminApi::probe(const IncomingRequest& request) const {
     return text_answer(200, "text/plain; version=0.0.4; charset=utf-8",
                        probes.metrics ? probes.metrics() : std::string());
   }
-  const auto& ask = is_health ? probes.health : probes.ready;
-  const Result<void> well = ask ? ask() : Result<void>();
-  if (well) return text_answer(200, "text/plain; charset=utf-8", "ok\n");
+  Result<std::string> well;
+  if (is_health && probes.health) {
+    const auto health = probes.health();
+    if (!health) well = std::unexpected(health.error());
+  }
+  if (!is_health && probes.ready) well = probes.ready();
+  if (well) return text_answer(200, "text/plain; charset=utf-8", "ok\n" + *well);
   return text_answer(503, "text/plain; charset=utf-8", well.error().message + "\n");
 }
 

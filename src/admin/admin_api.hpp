@@ -34,7 +34,8 @@ AdminOperation operation(std::string_view name, OperationHandler handler);
 /// well.
 struct Probes {
   std::function<Result<void>()> health;  ///< /healthz: the process works
-  std::function<Result<void>()> ready;   ///< /readyz: it takes messages in
+  /// /readyz: it takes messages in. What is wrong all the same, a line each.
+  std::function<Result<std::string>()> ready;
   std::function<std::string()> metrics;  ///< /metrics: Prometheus text format 0.0.4
 };
 

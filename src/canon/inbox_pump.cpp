@@ -51,7 +51,8 @@ Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffs
                                                          .shard = context_.shard,
                                                          .reader = context_.readers.next()},
                                          from, FollowerOptions{});
-  follower_->set_failed([](const Error& error) {
+  follower_->set_failed([told = false](const Error& error) mutable {
+    if (std::exchange(told, true)) return;  // `status` says it as long as it lasts
     spdlog::error("the inbox cannot be read on error={}", error.message);
   });
   follower_->set_ready([this] { ready_.notify(); });
@@ -70,6 +71,14 @@ void InboxPump::replace(config::ConfigPtr config) {
   config_ = std::move(config);
   release_ = true;
   ready_.notify();
+}
+
+void InboxPump::look_around() {
+  if (follower_ && follower_->failure()) follower_->retry();
+}
+
+std::optional<Follower::Failure> InboxPump::unreadable() const {
+  return follower_ ? follower_->failure() : std::nullopt;
 }
 
 std::size_t InboxPump::parked() const {

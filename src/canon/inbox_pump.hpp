@@ -58,6 +58,10 @@ class InboxPump {
 
   const InboxCounters& counters() const { return counters_; }
   std::size_t parked() const;
+  /// Now and then: after the log could not be read, it is tried again.
+  void look_around();
+  /// Why nothing is taken from the inbox, while that is so.
+  std::optional<Follower::Failure> unreadable() const;
 
  private:
   struct Pass;

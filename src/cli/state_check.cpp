@@ -50,6 +50,13 @@ Result<JournalEnds> ends_of(const fs::path& log, Journal journal, const std::str
   return ends;
 }
 
+struct ParkedPlace {
+  std::string id;
+  bool delivers = false;
+  Partition partition = 0;
+  Offset offset = 0;
+};
+
 class Check {
  public:
   Check(SqliteReaders& state, const fs::path& log) : state_(state), log_(log) {}
@@ -65,17 +72,15 @@ class Check {
     incarnation_ = static_cast<std::uint64_t>(int_or(installation, "incarnation", 0));
     MILLRACE_TRY(known_ends, state_.get(Table::meta, "journal_ends"));
     // What the log has is read after all rows: a running daemon moves both on.
-    std::vector<Row> rows;
-    for (const Table table : {Table::cursors, Table::parked}) {
-      MILLRACE_CHECK_OK(each(table, [&](const Row& one) { rows.push_back(one); }));
-      if (table == Table::cursors) cursors_ = rows.size();
-    }
+    std::vector<Row> cursors;
+    MILLRACE_CHECK_OK(each(Table::cursors, [&](const Row& one) { cursors.push_back(one); }));
+    MILLRACE_CHECK_OK(each(Table::parked, [this](const Row& one) { check_parked(one); }));
     MILLRACE_CHECK_OK(read_log());
-    if (!findings_.empty()) return std::move(findings_);
+    if (!fits_) return std::move(findings_);
     check_ends(known_ends.value_or("{}"));
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      i < cursors_ ? check_cursor(rows[i]) : check_parked(rows[i]);
-    }
+    for (const Row& cursor : cursors) check_cursor(cursor);
+    for (const ParkedPlace& place : parked_) check_place(place);
+    MILLRACE_CHECK_OK(check_identities());
     MILLRACE_CHECK_OK(each(Table::projections, [this](const Row& one) { check_projection(one); }));
     MILLRACE_CHECK_OK(each(Table::doorbells, [this](const Row& one) { check_doorbell(one); }));
     return std::move(findings_);
@@ -102,6 +107,7 @@ class Check {
     if (!manifest || manifest->uuid != uuid_) {
       find(fmt::format("the state belongs to log {}, but {} is {}", uuid_, log_.string(),
                        manifest ? "log " + manifest->uuid : "no log"));
+      fits_ = false;
       return {};
     }
     MILLRACE_TRY(inbox, ends_of(log_, Journal::inbox, uuid_));
@@ -160,10 +166,54 @@ class Check {
       find(fmt::format("parked {} says that it is {}", shown(row.key), parked->id()));
       return;
     }
-    const JournalEnds& journal = parked->stage == "deliver" ? events_ : inbox_;
-    if (parked->offset >= journal.ends.at(parked->partition % kPartitionCount)) {
-      find(fmt::format("parked {} is of an offset beyond the end of its journal", parked->id()));
+    const bool delivers = parked->stage == "deliver";
+    const bool decided =
+        parked->state == ParkedState::resubmitted || parked->state == ParkedState::discarded;
+    if (delivers && !decided && !parked->payload.is_object()) {
+      find(fmt::format("parked {} has no event: it can neither be sent nor looked at",
+                       parked->id()));
     }
+    parked_.push_back({parked->id(), delivers, parked->partition, parked->offset});
+  }
+
+  void check_place(const ParkedPlace& place) {
+    const JournalEnds& journal = place.delivers ? events_ : inbox_;
+    if (place.offset >= journal.ends.at(place.partition % kPartitionCount)) {
+      find(fmt::format("parked {} is of an offset beyond the end of its journal", place.id));
+    }
+  }
+
+  /// Both directions of the identity map. A record may have had another id before.
+  Result<void> check_identities() {
+    std::vector<Row> ids;
+    const auto keep = [&ids](const Row& row) { ids.push_back(row); };
+    MILLRACE_CHECK_OK(each(Table::xref, keep));
+    for (const Row& row : ids) {
+      const std::size_t record = row.key.rfind('\0');
+      const std::string reverse = record == row.key.npos ? row.key
+                                                         : row.key.substr(0, record + 1) +
+                                                               row.value + row.key.substr(record);
+      MILLRACE_TRY(there, state_.get(Table::xref_by_id, reverse));
+      if (there) continue;
+      find(fmt::format("xref {} is {}, but xref_by_id does not lead back", shown(row.key),
+                       row.value));
+    }
+    ids.clear();
+    MILLRACE_CHECK_OK(each(Table::xref_by_id, keep));
+    for (const Row& row : ids) {
+      const std::size_t record = row.key.rfind('\0');
+      const std::size_t id =
+          record == row.key.npos ? row.key.npos : row.key.rfind('\0', record - 1);
+      std::optional<std::string> there;
+      if (id != row.key.npos) {
+        MILLRACE_TRY(found,
+                     state_.get(Table::xref, row.key.substr(0, id) + row.key.substr(record)));
+        there = std::move(found);
+      }
+      if (there) continue;
+      find(fmt::format("xref_by_id {} names a record that xref does not know", shown(row.key)));
+    }
+    return {};
   }
 
   void check_projection(const Row& row) {
@@ -188,7 +238,8 @@ class Check {
   fs::path log_;
   std::string uuid_;
   std::uint64_t incarnation_ = 0;
-  std::size_t cursors_ = 0;
+  bool fits_ = true;  ///< the log is the state's
+  std::vector<ParkedPlace> parked_;
   JournalEnds inbox_;
   JournalEnds events_;
   std::vector<std::string> findings_;

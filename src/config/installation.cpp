@@ -1,8 +1,12 @@
 // The document that begins with `name:`.
 #include <fmt/core.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include <charconv>
+#include <ctime>
 #include <filesystem>
+#include <memory>
 
 #include "config/loading.hpp"
 #include "config/object_specs.hpp"
@@ -191,6 +195,18 @@ void check_addresses(Loading& loading, const Document& document, const Installat
   }
 }
 
+/// Of the first certificate in a PEM text; nothing when there is none.
+std::optional<WallTime> certificate_ends_at(const std::string& pem) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> text(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr), X509_free);
+  ERR_clear_error();
+  std::tm ends{};
+  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &ends) != 1) return {};
+  return WallTime(std::chrono::seconds(timegm(&ends)));
+}
+
 // Whether they belong together is found out by who uses them.
 void check_tls(Loading& loading, const Document& document, const TlsFiles& files) {
   const auto check = [&](std::string_view key, const Result<std::string>& read) {
@@ -204,6 +220,14 @@ void check_tls(Loading& loading, const Document& document, const TlsFiles& files
                        fmt::format("{}: {}", files.certificate, certificate.error().message));
   }
   check("certificate", certificate);
+  const auto ends = certificate ? certificate_ends_at(*certificate) : std::nullopt;
+  const WallTime now = system_clock().wall_now();
+  if (ends && now >= *ends - kCertificateAlarm) {
+    loading.warning(
+        place_of(document, "tls"), fmt::format("{} / tls / certificate", title(document)),
+        fmt::format("{} {} {}; put a new one in its place, then `millrace reload`",
+                    files.certificate, now < *ends ? "ends" : "ended", to_rfc3339(*ends)));
+  }
   check("key", read_secret_file(files.key));
 }
 

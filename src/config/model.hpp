@@ -3,6 +3,7 @@
 #pragma once
 
 #include <any>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -56,6 +57,10 @@ struct TlsFiles {
   std::string certificate;  ///< PEM, the chain from leaf to root
   std::string key;          ///< PEM
 };
+
+/// How long before its end the certificate of the listeners is an alarm: time enough for a person
+/// where renewal is by hand, and past the day on which what renews by itself should have.
+inline constexpr std::chrono::hours kCertificateAlarm{14 * 24};
 
 struct Installation {
   std::string name;

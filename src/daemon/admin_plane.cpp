@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "admin/admin_token.hpp"
 #include "daemon/address.hpp"
 #include "daemon/broker.hpp"
@@ -10,6 +13,15 @@
 #include "daemon/reload.hpp"
 
 namespace millrace::daemon {
+namespace {
+
+constexpr std::size_t kAuditRowsPerScan = 1000;
+
+std::string audit_key(std::int64_t number) {
+  return fmt::format("{:020}", number);
+}
+
+}  // namespace
 
 config::ConfigPtr Broker::config() const {
   const std::lock_guard lock(config_mutex_);
@@ -39,10 +51,31 @@ void Broker::audit(std::string_view what, std::string_view object, std::string_v
   state_->commit(std::move(batch), Urgency::soon, shards_->at(0), [](const Result<void>&) {});
 }
 
+// Keys are in the order in which things were done, whatever the wall clock does: none overwrites
+// another one.
+std::int64_t Broker::next_audit(WallTime now) const {
+  const std::lock_guard lock(audit_mutex_);
+  last_audit_ = std::max(last_audit_ + 1, now.time_since_epoch().count());
+  return last_audit_;
+}
+
+// Rows of a time that is not yet are of a clock that was ahead.
+Result<void> Broker::load_audit() {
+  std::string after = audit_key(next_audit(clock_.wall_now()));
+  for (;;) {
+    MILLRACE_TRY(rows, state_->scan(Table::audit, "", after, kAuditRowsPerScan));
+    if (rows.empty()) return {};
+    after = rows.back().key;
+    const auto last = std::strtoll(after.c_str(), nullptr, 10);
+    const std::lock_guard lock(audit_mutex_);
+    last_audit_ = std::max<std::int64_t>(last_audit_, last);
+  }
+}
+
 void Broker::audit(Batch& batch, std::string_view what, std::string_view object,
                    std::string_view reason) const {
   const WallTime now = clock_.wall_now();
-  batch.put(Table::audit, fmt::format("{:020}", now.time_since_epoch().count()),
+  batch.put(Table::audit, audit_key(next_audit(now)),
             write_json(Json(JsonObject{
                 {"at", to_rfc3339(now)}, {"what", what}, {"object", object}, {"reason", reason}})));
 }
@@ -53,8 +86,6 @@ void Broker::reload(const std::string& author) {
 }
 
 Result<void> Broker::start_admin() {
-  keys_ = std::make_unique<ingress::KeyStore>(*state_, clock_);
-  MILLRACE_CHECK_OK(keys_->load());
   control_ = std::make_unique<ReaderPool>(1, "control");
   MILLRACE_TRY(rows, state_->scan(Table::generations, "", "", 1'000'000));
   if (!rows.empty()) generation_ = std::stoull(rows.back().key);
@@ -65,9 +96,12 @@ Result<void> Broker::start_admin() {
   admin::AdminApi::Options options;
   options.token = token;
   options.probes.health = [] { return Result<void>{}; };
-  options.probes.ready = [this]() -> Result<void> {
-    if (ready_) return {};
-    return fail(Errc::overloaded, "starting or stopping");
+  options.probes.ready = [this]() -> Result<std::string> {
+    if (!ready_) return fail(Errc::overloaded, "starting or stopping");
+    // Messages are taken in all the same, so it stays ready: nobody else would take them.
+    std::string wrong;
+    for (const EventLog::Trouble& trouble : log_->troubles()) wrong += trouble.what + "\n";
+    return wrong;
   };
   options.probes.metrics = [this] { return operations_->metrics(); };
   admin_api_ = std::make_unique<admin::AdminApi>(std::move(options));
@@ -80,6 +114,15 @@ Result<void> Broker::start_admin() {
   admin_server_ = std::move(made);
   admin_server_->start();
   return {};
+}
+
+std::optional<WallTime> Broker::certificate_ends() const {
+  const WallTime ends = certificate_ends_;
+  return ends == WallTime::max() ? std::nullopt : std::optional(ends);
+}
+
+void Broker::note_certificate(const TlsContextPtr& tls) {
+  certificate_ends_ = tls ? certificate_ends_at(tls) : WallTime::max();
 }
 
 Awaitable<Result<Outcome>> Broker::check_connection(std::string name, Shard& home) {

@@ -7,7 +7,6 @@
 #include <future>
 #include <thread>
 
-#include "daemon/address.hpp"
 #include "daemon/gated_client.hpp"
 #include "daemon/listener_tls.hpp"
 #include "daemon/operations.hpp"
@@ -52,14 +51,16 @@ Result<std::unique_ptr<Broker>> Broker::start(BrokerOptions options, config::Con
                                               const ConnectorRegistry& registry) {
   std::unique_ptr<Broker> broker(new Broker(std::move(options), std::move(config), registry));
   MILLRACE_TRY(tls, load_listener_tls(broker->config_->installation));
+  broker->note_certificate(tls);
   broker->tls_ = std::move(tls);
   MILLRACE_CHECK_OK(broker->open_stores());
   MILLRACE_CHECK_OK(broker->recover());
   MILLRACE_CHECK_OK(broker->make_shards());
   MILLRACE_CHECK_OK(broker->make_connections());
+  MILLRACE_CHECK_OK(broker->make_ingress());
   MILLRACE_CHECK_OK(broker->start_shards());
   MILLRACE_CHECK_OK(broker->start_admin());
-  MILLRACE_CHECK_OK(broker->start_ingress());
+  broker->start_ingress();
   return broker;
 }
 
@@ -118,6 +119,7 @@ Result<void> Broker::open_state() {
 }
 
 Result<void> Broker::recover() {
+  MILLRACE_CHECK_OK(load_audit());
   MILLRACE_CHECK_OK(begin_restored());
   MILLRACE_TRY(folded, fold_projections(*state_, *log_));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
@@ -317,36 +319,6 @@ void Broker::broadcast_reference(const std::string& key) {
       for (const auto& [name, lane] : unit.lanes) lane->reference_bound(key);
     });
   }
-}
-
-Result<void> Broker::start_ingress() {
-  const config::Installation& installation = config_->installation;
-  counters_ = std::make_unique<ingress::Counters>();
-  ingress::Intake::Limits limits;
-  limits.min_free_fraction = installation.retention.min_free_fraction;
-  intake_ = std::make_unique<ingress::Intake>(*log_, *counters_, limits);
-  intake_->set_disk_free(log_->usage().disk_free_fraction);
-  hooks_ = std::make_unique<ingress::HookEndpoint>(*intake_, *inbox_ids_, *counters_,
-                                                   ingress::Clocks{clock_, clock_watch_});
-  hooks_->set_table(std::make_shared<const ingress::HookTable>(*config_));
-  events_ = std::make_unique<ingress::EventsEndpoint>(*intake_, *event_ids_, *keys_, *counters_,
-                                                      ingress::Clocks{clock_, clock_watch_});
-  events_->set_table(std::make_shared<const ingress::EventsTable>(*config_));
-  plane_ = std::make_unique<ingress::DataPlane>(*hooks_, *events_);
-  HttpServerOptions options;
-  std::tie(options.address, options.port) = split_address(installation.listen);
-  options.tls = tls_;
-  options.body_max_of = [plane = plane_.get()](std::string_view target) {
-    return plane->body_max_of(target);
-  };
-  MILLRACE_TRY(server, make_http_server(shards_->all(), std::move(options), plane_->handler()));
-  data_server_ = std::move(server);
-  data_server_->start();
-  ready_ = true;
-  started_ = true;
-  spdlog::info("ready listen={} port={} shards={}", installation.listen, data_server_->port(),
-               shards_->size());
-  return {};
 }
 
 }  // namespace millrace::daemon

@@ -148,7 +148,8 @@ class Broker {
   Result<deliver::ReplayCounts> end_replay(const std::string& id, std::string_view how,
                                            std::string_view reason);
 
-  Result<void> start_ingress();
+  Result<void> make_ingress();
+  void start_ingress();
   canon::ProjectorContext projector_context(ShardUnit& unit);
   deliver::LaneContext lane_context(ShardUnit& unit);
   void broadcast_reference(const std::string& key);
@@ -181,6 +182,9 @@ class Broker {
   std::optional<deliver::RestoredPast> restored_past(const std::string& route_id) const;
   Result<void> trust_clock();
   void note_clock();
+  /// When the certificate that new connections get ends; nullopt: no TLS.
+  std::optional<WallTime> certificate_ends() const;
+  void note_certificate(const TlsContextPtr& tls);
   Awaitable<void> trim_journals();
   bool drained();
   void note_stop();
@@ -189,12 +193,14 @@ class Broker {
   /// One reload, move or end of a route at a time.
   Result<std::unique_lock<std::mutex>> begin_control();
 
-  /// Runs a coroutine on a shard and waits for it; never from a shard.
   /// Keeps what an operator did, in order. Rides with the next commit.
   void audit(std::string_view what, std::string_view object, std::string_view reason);
   /// The same, as part of the commit of what was done.
   void audit(Batch& batch, std::string_view what, std::string_view object,
              std::string_view reason) const;
+  std::int64_t next_audit(WallTime now) const;
+  Result<void> load_audit();
+  /// Runs a coroutine on a shard and waits for it; never from a shard.
   static Result<void> run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work);
   static Awaitable<void> run_and_tell(std::function<Awaitable<Result<void>>()> work,
                                       std::shared_ptr<std::promise<Result<void>>> outcome);
@@ -243,12 +249,15 @@ class Broker {
   mutable std::mutex config_mutex_;      ///< guards the pointers config_ and running_routes_ alone
   std::shared_ptr<const RunningRoutes> running_routes_ = std::make_shared<RunningRoutes>();
   RouteLives lives_;
-  bool texts_changed_ = true;      ///< there may be texts that nothing names
-  mutable std::mutex disk_mutex_;  ///< guards disk_report_
-  watch::DiskReport disk_report_;  ///< as last measured, without a holder
+  bool texts_changed_ = true;  ///< there may be texts that nothing names
+  mutable std::mutex audit_mutex_;
+  mutable std::int64_t last_audit_ = 0;  ///< the number of the last entry
+  mutable std::mutex disk_mutex_;        ///< guards disk_report_
+  watch::DiskReport disk_report_;        ///< as last measured, without a holder
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<WallTime> certificate_ends_{WallTime::max()};  ///< max: no TLS
   bool started_ = false;
   bool stopped_ = false;
 };

@@ -35,7 +35,7 @@ Awaitable<void> Broker::watch_disk() {
       return watch::measure_disk(*log_, config()->installation.retention.size_fraction, {});
     };
     auto report = co_await offload(readers_->next(), shard, std::move(measure));
-    if (report && intake_) intake_->set_disk_free(report->usage.disk_free_fraction);
+    if (report) intake_->set_disk_free(report->usage.disk_free_fraction);
     const bool alarm_changed = report && report->alarm != disk_report().alarm;
     if (alarm_changed) co_await tell_disk_alarm(report->alarm);
     if (report) {
@@ -48,6 +48,7 @@ Awaitable<void> Broker::watch_disk() {
       for (const auto& unit : units_) {
         unit->shard.post([this, &unit = *unit] {
           move_tail(unit);
+          unit.pump->look_around();
           for (const auto& [id, lane] : unit.lanes) lane->look_around();
         });
       }

@@ -29,13 +29,9 @@ class Operations {
   std::string metrics() const;
 
  private:
-  // operations_status.cpp
-  Awaitable<Result<Json>> status(Json args);
-  Awaitable<Result<Json>> routes(Json args);
-  Awaitable<Result<Json>> connections(Json args);
-  Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
-  Json route_json(const RunningRoute& running, const RouteSum& sum) const;
-  Json connections_json() const;
+  // operations_problems.cpp
+  static Json problem(std::string what, const std::optional<WallTime>& since,
+                      std::string_view owner, std::string_view object, std::string next);
   /// Who holds the disk, and the command that helps; empty when nobody does.
   struct Holder {
     std::string name;
@@ -43,11 +39,25 @@ class Operations {
   };
   Holder holder_of(const watch::DiskReport& disk,
                    const std::map<std::string, RouteSum>& sums) const;
-  static Json disk_json(const watch::DiskReport& disk, const Holder& holder);
   void add_disk_problems(JsonArray& list, const watch::DiskReport& disk,
                          const Holder& holder) const;
   JsonArray problems(const std::map<std::string, RouteSum>& sums, const watch::DiskReport& disk,
-                     const std::map<std::string, std::size_t>& stuck) const;
+                     const std::map<std::string, std::size_t>& stuck,
+                     const std::optional<Follower::Failure>& inbox) const;
+  /// What is wrong with the log's files, and who stands still because of it.
+  void add_log_problems(JsonArray& list, const std::map<std::string, RouteSum>& sums,
+                        const std::optional<Follower::Failure>& inbox) const;
+  void add_certificate_problem(JsonArray& list, WallTime now) const;
+
+  // operations_status.cpp
+  Awaitable<Result<Json>> status(Json args);
+  Awaitable<Result<Json>> routes(Json args);
+  Awaitable<Result<Json>> connections(Json args);
+  Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
+  Json route_json(const RunningRoute& running, const RouteSum& sum) const;
+  Json connections_json() const;
+  static Json disk_json(const watch::DiskReport& disk, const Holder& holder);
+  Awaitable<std::optional<Follower::Failure>> ask_inbox();
   Result<std::map<std::string, std::size_t>> count_stuck();
 
   // operations_parked.cpp

@@ -10,15 +10,6 @@ namespace {
 
 constexpr std::size_t kStuckRowsMax = 1000;  // counted for status; beyond it the number is enough
 
-Json problem(std::string what, const std::optional<WallTime>& since, std::string_view owner,
-             std::string_view object, std::string next) {
-  return JsonObject{{"what", std::move(what)},
-                    {"since", since ? Json(to_rfc3339(*since)) : Json(nullptr)},
-                    {"owner", owner},
-                    {"object", object},
-                    {"next", std::move(next)}};
-}
-
 void add(RouteSum& sum, const deliver::LaneStatus& lane) {
   sum.status.paused = sum.status.paused || lane.paused;
   if (!lane.pause_reason.empty()) sum.status.pause_reason = lane.pause_reason;
@@ -40,8 +31,10 @@ void add(RouteSum& sum, const deliver::LaneStatus& lane) {
     replay.whole += lane.replay->whole;
     if (!lane.replay->failed.empty()) replay.failed = lane.replay->failed;
   }
+  if (lane.unreadable && !sum.status.unreadable) sum.status.unreadable = lane.unreadable;
   if (lane.oldest_at && (!sum.status.oldest_at || *lane.oldest_at < *sum.status.oldest_at)) {
     sum.status.oldest_at = lane.oldest_at;
+    sum.status.oldest_held = lane.oldest_held;
     sum.status.oldest_record = lane.oldest_record;
   }
 }
@@ -80,6 +73,16 @@ Awaitable<Result<std::map<std::string, RouteSum>>> Operations::ask_lanes() {
   co_return sums;
 }
 
+Awaitable<std::optional<Follower::Failure>> Operations::ask_inbox() {
+  std::optional<Follower::Failure> failure;
+  for (const auto& unit : broker_.units_) {
+    auto ask = [&unit = *unit] { return unit.pump->unreadable(); };
+    auto found = co_await offload(unit->shard, home_, std::move(ask));
+    if (found && !failure) failure = std::move(found);
+  }
+  co_return failure;
+}
+
 Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) const {
   const config::Route& route = running.route();
   const deliver::LaneStatus& lane = sum.status;
@@ -97,7 +100,11 @@ Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) co
     reason = "as much is parked as `parked_max` allows";
   }
   const auto target = broker_.target_of(route.to);
-  if (lane.paused) {
+  if (lane.unreadable) {
+    state = "unreadable";
+    reason = lane.unreadable->error.message;
+    since = to_rfc3339(lane.unreadable->since);
+  } else if (lane.paused) {
     state = "paused";
     reason = lane.pause_reason;
   } else if (target && state != "drained") {
@@ -156,121 +163,6 @@ Json Operations::connections_json() const {
   return Json(std::move(list));
 }
 
-JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
-                               const watch::DiskReport& disk,
-                               const std::map<std::string, std::size_t>& stuck) const {
-  JsonArray list;
-  const auto config = broker_.config();
-  const WallTime now = broker_.clock_.wall_now();
-  for (const auto& [name, connection] : config->connections) {
-    const auto unit = broker_.connections_.find(name);
-    deliver::TargetStatus status = unit != broker_.connections_.end() && unit->second.target
-                                       ? unit->second.target->status()
-                                       : broker_.source_status(name);
-    if (status.state == "up" || status.state == "unknown") continue;
-    std::string owner;
-    std::string first_route;
-    for (const auto& [route_name, route] : config->routes) {
-      if (route.to != name) continue;
-      owner = route.owner;
-      first_route = route_name;
-      break;
-    }
-    list.push_back(
-        problem(fmt::format("connection {} is {}: {}", name, status.state, status.reason),
-                status.since, owner, name,
-                status.state == "paused" ? fmt::format("millrace routes resume {}", first_route)
-                                         : fmt::format("millrace connections check {}", name)));
-  }
-  const auto running = broker_.running_routes();
-  for (const auto& [id, why] : running->broken) {
-    list.push_back(problem(fmt::format("removed route {} cannot deliver what it had: {}", id, why),
-                           {}, "", id, fmt::format("millrace routes drop {}", id)));
-  }
-  for (const auto& [id, sum] : sums) {
-    const auto found = running->routes.find(id);
-    if (found == running->routes.end()) continue;
-    const config::Route& route = found->second.route();
-    const std::string& name = route.name;
-    const std::string& owner = route.owner;
-    const deliver::LaneStatus& lane = sum.status;
-    if (lane.paused) {
-      list.push_back(problem(fmt::format("route {} is paused: {}", name, lane.pause_reason), {},
-                             owner, name, fmt::format("millrace routes resume {}", name)));
-    }
-    if (found->second.drain && !found->second.drain->removed) {
-      list.push_back(problem(
-          fmt::format("route {} takes up nothing new: {}", name, found->second.drain->reason),
-          found->second.drain->since, owner, name, fmt::format("millrace routes resume {}", name)));
-    }
-    if (lane.replay && !lane.replay->failed.empty()) {
-      list.push_back(
-          problem(fmt::format("the replay of route {} cannot go on: {}", name, lane.replay->failed),
-                  {}, owner, name, fmt::format("millrace replay {} --stop --reason TEXT", name)));
-    }
-    if (lane.crowded) {
-      list.push_back(problem(
-          fmt::format(
-              "route {} takes up nothing: {} deliveries are parked, as many as `parked_max` "
-              "allows; decide them, or raise it",
-              name, lane.parked + lane.dead),
-          {}, owner, name,
-          fmt::format("millrace {} list --route {} --by cause", lane.dead > 0 ? "dead" : "parked",
-                      name)));
-    }
-    if (lane.dead > 0) {
-      list.push_back(problem(fmt::format("{} dead letters on route {}", lane.dead, name), {}, owner,
-                             name, fmt::format("millrace dead list --route {}", name)));
-    }
-    if (lane.undecided > 0) {
-      list.push_back(problem(
-          fmt::format("{} deliveries of route {} wait for a decision", lane.undecided, name), {},
-          owner, name, fmt::format("millrace parked list --route {}", name)));
-    }
-    if (lane.oldest_at && now - *lane.oldest_at > route.slo_within) {
-      list.push_back(problem(
-          fmt::format("route {} is late: {} is undelivered", name, lane.oldest_record),
-          lane.oldest_at, owner, name, fmt::format("millrace connections check {}", route.to)));
-    }
-  }
-  add_disk_problems(list, disk, holder_of(disk, sums));
-  if (const auto jump = broker_.clock_watch_.jump()) {
-    list.push_back(problem(watch::describe(*jump), jump->since, "", "clock",
-                           "correct the clock, or: millrace clock accept --reason TEXT"));
-  }
-  for (const auto& [owner, count] : stuck) {
-    const bool unreadable = owner.starts_with("collect.");
-    list.push_back(problem(
-        unreadable ? fmt::format("{} messages of {} wait for a person", count, owner.substr(8))
-                   : fmt::format("{} records cannot be projected as {}", count, owner.substr(8)),
-        {}, "", owner, unreadable ? "millrace dead list" : "millrace parked list"));
-  }
-  return list;
-}
-
-Operations::Holder Operations::holder_of(const watch::DiskReport& disk,
-                                         const std::map<std::string, RouteSum>& sums) const {
-  if (!disk.holder) return {};
-  const std::string& owner = disk.holder->owner;
-  if (owner.starts_with("replay/")) {
-    const std::string id = owner.substr(7);
-    return {fmt::format("the replay of {}", id), fmt::format("millrace replay {} --stop", id)};
-  }
-  // Both move when what came in was projected.
-  if (!owner.starts_with("route/")) return {"the inbox", "millrace parked list"};
-  const std::string id = owner.substr(6);
-  const auto running = broker_.running_routes();
-  const auto found = running->routes.find(id);
-  if (found == running->routes.end()) {
-    return {fmt::format("removed route {}", id), fmt::format("millrace routes drop {}", id)};
-  }
-  const config::Route& route = found->second.route();
-  const auto sum = sums.find(id);
-  const bool paused = sum != sums.end() && sum->second.status.paused;
-  return {route.name, paused ? fmt::format("millrace routes resume {}", route.name)
-                             : fmt::format("millrace connections check {}", route.to)};
-}
-
 Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) {
   return JsonObject{
       {"log_bytes", disk.usage.bytes},
@@ -282,28 +174,6 @@ Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) 
       {"held_bytes", disk.holder ? disk.holder->bytes : 0},
       {"held_since", disk.holder ? Json(to_rfc3339(disk.holder->since)) : Json(nullptr)},
       {"next", holder.next}};
-}
-
-void Operations::add_disk_problems(JsonArray& list, const watch::DiskReport& disk,
-                                   const Holder& holder) const {
-  const std::string next = holder.next.empty()
-                               ? "free space on the log's file system, or shorten retention"
-                               : holder.next;
-  const double free = disk.usage.disk_free_fraction;
-  if (free < broker_.config()->installation.retention.min_free_fraction) {
-    list.push_back(
-        problem(fmt::format("the disk has {:.1f} % left: nothing is accepted", free * 100), {}, "",
-                "disk", "free space on the log's file system"));
-  }
-  if (disk.alarm == 0) return;
-  std::string what = fmt::format("the log takes {:.0f} % of its share of the disk",
-                                 std::min(disk.used, 9.99) * 100);
-  what += disk.holder
-              ? fmt::format("; {} holds {} MB of it", holder.name, disk.holder->bytes / 1'000'000)
-              : "; nobody holds it: beyond its share the oldest goes before its time";
-  list.push_back(problem(std::move(what),
-                         disk.holder ? std::optional(disk.holder->since) : std::nullopt, "", "disk",
-                         next));
 }
 
 // Rows before any route: messages that could not be read, records that could not be projected.
@@ -350,7 +220,8 @@ Awaitable<Result<Json>> Operations::status(Json) {
     routes.push_back(route_json(route, (*sums)[id]));
   }
   auto doorbells = co_await broker_.doorbell_status(home_);
-  JsonArray wrong = problems(*sums, *disk, *stuck);
+  const auto inbox = co_await ask_inbox();
+  JsonArray wrong = problems(*sums, *disk, *stuck, inbox);
   for (Json& one : *held) wrong.push_back(std::move(one));
   for (const auto& [model, why] : doorbells.at("unreadable").as_object()) {
     wrong.push_back(problem(fmt::format("{} cannot be read as configured: {}", std::string(model),
@@ -395,7 +266,7 @@ Awaitable<Result<Json>> Operations::connections(Json) {
 
 std::string Operations::metrics() const {
   std::string out;
-  if (broker_.counters_) ingress::append_metrics(out, *broker_.counters_);
+  ingress::append_metrics(out, *broker_.counters_);
   const auto gauge = [&out](std::string_view name, std::string_view help, std::string_view labels,
                             auto value) {
     fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} gauge\n{0}{2} {3}\n", name,
@@ -404,6 +275,13 @@ std::string Operations::metrics() const {
   gauge("millrace_generation", "Generation of the running configuration.", "",
         broker_.generation_.load());
   gauge("millrace_ready", "1 while messages are taken in.", "", broker_.ready_.load() ? 1 : 0);
+  gauge("millrace_log_troubles", "Files of the log that cannot be read or written as they should.",
+        "", broker_.log_->troubles().size());
+  if (const auto ends = broker_.certificate_ends()) {
+    gauge("millrace_certificate_expiry_seconds",
+          "When the certificate of both listeners ends, in seconds since 1970.", "",
+          std::chrono::floor<std::chrono::seconds>(ends->time_since_epoch()).count());
+  }
   const watch::DiskReport disk = broker_.disk_report();
   gauge("millrace_log_bytes", "Bytes of the log on disk.", "", disk.usage.bytes);
   gauge("millrace_log_budget_bytes", "What retention.size leaves to the log.", "",

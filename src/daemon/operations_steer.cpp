@@ -80,6 +80,7 @@ Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
   } else {
     batch.erase(Table::routes, key);
   }
+  broker_.audit(batch, paused ? "pause route" : "resume route", name, reason);
   auto start = [this, batch = std::move(batch)](StateStore::CommitDone done) mutable {
     broker_.state_->commit(std::move(batch), Urgency::now, home_, std::move(done));
   };
@@ -102,7 +103,6 @@ Awaitable<Result<Json>> Operations::pause(Json args, bool paused) {
     auto undrained = co_await steer(args, &RouteSteer::go_on);
     if (!undrained) co_return std::unexpected(undrained.error());
   }
-  broker_.audit(paused ? "pause route" : "resume route", name, reason);
   spdlog::info("route {} route={} reason=\"{}\"", paused ? "paused" : "resumed", name, reason);
   co_return Json(JsonObject{{"route", name}, {"state", paused ? "paused" : "running"}});
 }

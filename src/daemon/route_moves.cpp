@@ -70,7 +70,7 @@ Result<DecodedEventPtr> RouteSteer::acted_on(const LogRecord& record) const {
 
 Result<void> RouteSteer::let_go(Moves& moves, const PartitionOffsets& from,
                                 const PartitionOffsets& to) {
-  return each_record(from, to, [&](const LogRecord& record) -> Result<void> {
+  const auto each = [&](const LogRecord& record) -> Result<void> {
     if (moves.progress.at(record.partition).was_settled(record.offset)) return {};
     MILLRACE_TRY(decoded, acted_on(record));
     if (!decoded) return {};
@@ -78,7 +78,14 @@ Result<void> RouteSteer::let_go(Moves& moves, const PartitionOffsets& from,
     if (!request_.yes || moves.hops.size() >= kHopsMax) return {};
     moves.hops.emplace_back(decoded->event.record, decoded->event.id);
     return {};
-  });
+  };
+  auto counted = each_record(from, to, each);
+  if (counted) return {};
+  // Damage is what a person lets go of here: nothing else would let the route go on.
+  const Errc code = counted.error().code;
+  if (code != Errc::corrupt && code != Errc::disk_failed) return counted;
+  moves.unreadable = std::move(counted).error().message;
+  return {};
 }
 
 Result<void> RouteSteer::count_again(Moves& moves, const PartitionOffsets& from,

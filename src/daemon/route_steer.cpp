@@ -41,6 +41,9 @@ Result<void> RouteSteer::need_reason() const {
 }
 
 Result<Json> RouteSteer::answer(const Moves& moves, std::string what, std::string command) {
+  if (!moves.unreadable.empty()) {
+    what += "; from here on nothing can be read or counted: " + moves.unreadable;
+  }
   JsonObject json{{"route", request_.route}, {"done", request_.yes}, {"what", std::move(what)},
                   {"let_go", moves.let_go},  {"again", moves.again}, {"parked", moves.rows}};
   if (!request_.yes) json.emplace("next", std::move(command) + " --yes --reason TEXT");
@@ -235,8 +238,9 @@ Result<void> RouteSteer::carry_out(Moves& moves, std::string_view what) {
                      progress.encode(broker_.log_->uuid()));
   }
   broker_.audit(moves.writes, fmt::format("route {}", what), request_.route,
-                fmt::format("{} (to {}{}; {} let go, {} again, {} parked)", request_.reason,
-                            request_.to, request_.record, moves.let_go, moves.again, moves.rows));
+                fmt::format("{} (to {}{}; {} let go, {} again, {} parked{}{})", request_.reason,
+                            request_.to, request_.record, moves.let_go, moves.again, moves.rows,
+                            moves.unreadable.empty() ? "" : "; unreadable: ", moves.unreadable));
   MILLRACE_CHECK_OK(broker_.replace_lanes(id_, std::move(moves.writes)));
   note(moves, what);
   spdlog::warn("route {} route={} to={}{} let_go={} again={} parked={} reason=\"{}\"", what,

@@ -43,6 +43,7 @@ class RouteSteer {
     std::uint64_t let_go = 0;
     std::uint64_t again = 0;
     std::uint64_t rows = 0;
+    std::string unreadable;  ///< why not everything that is let go could be counted
     Batch writes;
     std::vector<std::pair<std::string, std::string>> hops;  ///< record, event id
   };

@@ -15,6 +15,7 @@ struct Lane::Item {
   Partition partition = 0;
   Offset offset = 0;
   WallTime appended_at;
+  BootTime taken_at{};       ///< when this process took it up
   std::uint64_t record = 0;  ///< hash
   int send = 0;
   std::shared_ptr<Replay> replay;  ///< it came from there, and is not of the log's tail

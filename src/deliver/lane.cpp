@@ -135,6 +135,7 @@ void Lane::take(const FollowedRecord& followed) {
   item->partition = record.partition;
   item->offset = record.offset;
   item->appended_at = record.appended_at;
+  item->taken_at = context_.clock.boot_now();
   item->record = hash64(item->event->event.record);
   item->cost = sizeof(Item) + record.payload.size() * kDecodedFactor;
   take_decoded(std::move(item));
@@ -370,6 +371,7 @@ LaneStatus Lane::status() const {
       status.lag += end - std::min(end, next[partition]);
     }
     status.lag += status.waiting;
+    status.unreadable = follower_->failure();
   }
   for (const auto& [record, queue] : records_) {
     if (queue.empty()) continue;
@@ -378,6 +380,7 @@ LaneStatus Lane::status() const {
     if (!status.oldest_at || item.appended_at < *status.oldest_at) {
       status.oldest_at = item.appended_at;
       status.oldest_record = item.event->event.record;
+      status.oldest_held = context_.clock.boot_now() - item.taken_at;
     }
   }
   return status;

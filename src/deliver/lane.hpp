@@ -68,7 +68,10 @@ struct LaneStatus {
   std::size_t undecided = 0;  ///< rows that wait for a person
   std::uint64_t lag = 0;      ///< records of the journal between here and its end
 
+  std::optional<Follower::Failure> unreadable;  ///< the log cannot be read on
+
   std::optional<WallTime> oldest_at;  ///< append time of the oldest undelivered in memory
+  microseconds oldest_held{0};        ///< how long this process has had it
   std::string oldest_record;
   std::optional<ReplayStatus> replay;
 };

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "deliver/item.hpp"
 #include "deliver/lane.hpp"
@@ -29,7 +30,8 @@ void Lane::follow() {
       from,
       // Each record may hold a decoded event.
       FollowerOptions{.topics = std::move(topics), .records_max = 2 * kItemsMax});
-  follower_->set_failed([id = id_](const Error& error) {
+  follower_->set_failed([id = id_, told = false](const Error& error) mutable {
+    if (std::exchange(told, true)) return;  // `status` says it as long as it lasts
     spdlog::error("a route cannot read on route={} error={}", id, error.message);
   });
   follower_->set_ready([weak = weak_from_this()] {
@@ -74,6 +76,7 @@ void Lane::look_around() {
   forget_older();
   forget_decided();
   if (replay_ && replay_->read_through()) replay_->follower.reset();
+  if (follower_ && follower_->failure()) follower_->retry();
   pump();
 }
 

@@ -1,7 +1,9 @@
 #include "ingress/intake.hpp"
 
+#include <atomic>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "net/callback.hpp"
@@ -65,62 +67,36 @@ class Intake::Wait final : public Deadline {
   Done done_;
 };
 
-/// The same race for a duplicate that waits for its first sending.
-class Intake::SettledWait final : public Deadline {
+/// A value that comes from another thread, or the deadline: whichever is first resumes the request.
+/// Lives and dies on the shard, whose deadlines it is linked into; whoever finds the value hands it
+/// back there.
+template <typename T>
+class Intake::Race final : public Deadline {
  public:
-  using Done = std::move_only_function<void(Result<void>)>;
+  using Done = std::move_only_function<void(Result<T>)>;
 
-  explicit SettledWait(Shard& shard) : Deadline(shard.deadlines()) {}
+  Race(Shard& shard, std::string_view late) : Deadline(shard.deadlines()), late_(late) {}
 
   void start(Done done, milliseconds wait_max) {
     done_ = std::move(done);
     set_deadline_after(wait_max);
   }
-
-  void complete(bool durable) {
+  void complete(Result<T> value) {
     clear_deadline();
-    if (durable) return finish({});
-    finish(fail(Errc::overloaded, "the message could not be kept; send again"));
+    finish(std::move(value));
   }
+  /// Nobody waits any more; from any thread.
+  bool is_over() const { return over_.load(std::memory_order_relaxed); }
 
  private:
-  void on_deadline() override {
-    finish(
-        fail(Errc::overloaded, "the log takes longer than allowed; the message may still arrive"));
-  }
-  void finish(Result<void> result) {
-    if (!done_) return;
-    Done done = std::exchange(done_, nullptr);
-    done(std::move(result));
+  void on_deadline() override { finish(fail(Errc::overloaded, std::string(late_))); }
+  void finish(Result<T> value) {
+    over_ = true;
+    if (Done done = std::exchange(done_, nullptr)) done(std::move(value));
   }
 
-  Done done_;
-};
-
-/// The race of a look-up on a reader thread with the deadline.
-class Intake::LookUpWait final : public Deadline {
- public:
-  using Known = Result<std::vector<bool>>;
-  using Done = std::move_only_function<void(Known)>;
-
-  explicit LookUpWait(Shard& shard) : Deadline(shard.deadlines()) {}
-
-  void start(Done done, milliseconds wait_max) {
-    done_ = std::move(done);
-    set_deadline_after(wait_max);
-  }
-  void complete(Known known) {
-    clear_deadline();
-    if (Done done = std::exchange(done_, nullptr)) done(std::move(known));
-  }
-
- private:
-  void on_deadline() override {
-    if (Done done = std::exchange(done_, nullptr)) {
-      done(fail(Errc::overloaded, "older messages take too long to look through; send again"));
-    }
-  }
-
+  const std::string_view late_;
+  std::atomic<bool> over_{false};
   Done done_;
 };
 
@@ -191,20 +167,28 @@ Awaitable<Result<void>> Intake::append(Journal journal, std::vector<LogEntry> gr
 Awaitable<Result<std::vector<bool>>> Intake::look_into_side_files(Journal journal,
                                                                   std::vector<RecordId> ids,
                                                                   WallTime since, Shard& shard) {
-  auto wait = std::make_shared<LookUpWait>(shard);
+  using Known = std::vector<bool>;
+  if (readers_->waiting() >= limits_.look_ups_max) {
+    ++counters_.overloaded;
+    co_return fail(Errc::overloaded, "too many messages are being looked up; send again later");
+  }
+  auto race = std::make_shared<Race<Known>>(
+      shard, "older messages take too long to look through; send again");
   auto starter = [this, journal, &ids, since, &shard,
-                  wait = std::move(wait)](LookUpWait::Done done) mutable {
-    wait->start(std::move(done), limits_.wait_max);
-    // Handed on, not copied: it must die on the shard, whose deadlines it is linked into.
+                  race = std::move(race)](Race<Known>::Done done) mutable {
+    race->start(std::move(done), limits_.wait_max);
+    // Handed on, not copied: it must die on the shard.
     readers_->next().post(
-        [this, journal, ids = std::move(ids), since, &shard, wait = std::move(wait)]() mutable {
-          auto known = log_.known_ids(journal, ids, since);
-          shard.post([wait = std::move(wait), known = std::move(known)]() mutable {
-            wait->complete(std::move(known));
+        [this, journal, ids = std::move(ids), since, &shard, race = std::move(race)]() mutable {
+          Result<Known> known;
+          // Reading for those who left would make those late who still wait.
+          if (!race->is_over()) known = log_.known_ids(journal, ids, since);
+          shard.post([race = std::move(race), known = std::move(known)]() mutable {
+            race->complete(std::move(known));
           });
         });
   };
-  auto known = co_await await_callback<Result<std::vector<bool>>>(shard, std::move(starter));
+  auto known = co_await await_callback<Result<Known>>(shard, std::move(starter));
   if (!known) ++counters_.overloaded;
   co_return known;
 }
@@ -252,10 +236,14 @@ Awaitable<Result<std::vector<bool>>> Intake::look_up(DedupeIndex& index, std::ve
 }
 
 Awaitable<Result<void>> Intake::await_settled(DedupeIndex& index, RecordId key, Shard& shard) {
-  auto wait = std::make_shared<SettledWait>(shard);
-  auto starter = [&index, key, &shard, wait, limit = limits_.wait_max](SettledWait::Done done) {
-    wait->start(std::move(done), limit);
-    index.when_settled(key, shard, [wait](bool durable) { wait->complete(durable); });
+  auto race = std::make_shared<Race<void>>(
+      shard, "the log takes longer than allowed; the message may still arrive");
+  auto starter = [&index, key, &shard, race, limit = limits_.wait_max](Race<void>::Done done) {
+    race->start(std::move(done), limit);
+    index.when_settled(key, shard, [race](bool durable) {
+      race->complete(durable ? Result<void>()
+                             : fail(Errc::overloaded, "the message could not be kept; send again"));
+    });
   };
   auto answer = co_await await_callback<Result<void>>(shard, std::move(starter));
   co_return answer;

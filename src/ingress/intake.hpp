@@ -63,6 +63,7 @@ class Intake {
   struct Limits {
     std::uint64_t appends_max = 8192;                   ///< outstanding, over all shards
     std::uint64_t bytes_max = std::uint64_t{64} << 20;  ///< of their payloads
+    std::uint64_t look_ups_max = 1024;                  ///< into side files, queued or running
     milliseconds wait_max{500};
     double min_free_fraction = 0.05;  ///< of the log's file system
   };
@@ -84,7 +85,8 @@ class Intake {
 
   /// Claims ids that differ from each other: looked for in memory at once, and what is new there in
   /// the log's side files, on a reader thread. Errc::overloaded when that takes longer than
-  /// `wait_max` or cannot be answered now; then nothing is claimed.
+  /// `wait_max`, too many look-ups wait already, or it cannot be answered now; then nothing is
+  /// claimed.
   Awaitable<Result<std::vector<Claim>>> claim(DedupeIndex& index, std::vector<RecordId> ids,
                                               Clock& clock, Shard& shard);
   /// Which of the ids are on record, in memory or in side files; claims nothing.
@@ -106,8 +108,8 @@ class Intake {
 
  private:
   class Wait;
-  class SettledWait;
-  class LookUpWait;
+  template <typename T>
+  class Race;
   Awaitable<Result<std::vector<bool>>> look_into_side_files(Journal journal,
                                                             std::vector<RecordId> ids,
                                                             WallTime since, Shard& shard);

@@ -39,6 +39,7 @@ class FileLog final : public EventLog {
   FileLog(FileLogOptions options, std::string uuid, std::unique_ptr<FileLock> lock)
       : options_(std::move(options)), uuid_(std::move(uuid)), lock_(std::move(lock)) {
     if (!options_.fatal) options_.fatal = stop_process;
+    troubles_ = std::make_shared<log::Troubles>(options_.clock);
   }
   ~FileLog() override { FileLog::close(); }
   FileLog(const FileLog&) = delete;
@@ -60,7 +61,8 @@ class FileLog final : public EventLog {
   }
   Result<std::unique_ptr<LogReader>> open_reader(Journal journal,
                                                  const PartitionOffsets& from) override {
-    auto reader = log::JournalReader::open(options_.disk, writer(journal).catalog(), from);
+    auto reader =
+        log::JournalReader::open(options_.disk, writer(journal).catalog(), from, troubles_);
     if (!reader) {
       reader.error().message = fmt::format("{}: {}", to_string(journal), reader.error().message);
     }
@@ -78,6 +80,7 @@ class FileLog final : public EventLog {
   }
   std::string durable_ends() const override;
   Result<void> verify_ends(std::string_view stored) const override;
+  std::vector<Trouble> troubles() const override { return troubles_->list(); }
   std::string uuid() const override { return uuid_; }
   bool empty() const override;
   Usage usage() const override;
@@ -104,6 +107,7 @@ class FileLog final : public EventLog {
   FileLogOptions options_;
   std::string uuid_;
   std::unique_ptr<FileLock> lock_;
+  log::TroublesPtr troubles_;
   std::unique_ptr<log::SideKeeper> keeper_;  ///< before the writers, which tell it
   std::array<std::unique_ptr<JournalWriter>, kJournalCount> writers_;
 };
@@ -153,6 +157,9 @@ Result<void> FileLog::start_keeper(const Appenders& appenders) {
                                               .index_bytes = options_.index_bytes,
                                               .window = options_.ids_window,
                                               .ids_max = options_.ids_max,
+                                              .bloom_bytes_max = options_.bloom_bytes_max,
+                                              .retry = options_.side_retry,
+                                              .troubles = troubles_,
                                               .memories = options_.id_memories},
                                              std::move(catalogs)));
   keeper_ = std::move(keeper);
@@ -271,6 +278,8 @@ Result<void> FileLog::trim(Journal journal, WallTime older_than,
   };
   while (const auto path = catalog(journal).take_oldest(older_than, keep_from, may_drop)) {
     MILLRACE_CHECK_OK(options_.disk.remove(*path));
+    troubles_->clear(path->string());
+    troubles_->clear(log::SideKeeper::kIdsPrefix + path->string());
     // One by one: a power cut must not bring an older segment back behind a gap.
     MILLRACE_CHECK_OK(options_.disk.sync_directory(path->parent_path()));
     ++removed;

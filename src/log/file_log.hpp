@@ -31,6 +31,8 @@ struct FileLogOptions {
   bool side_files = false;
   std::chrono::seconds ids_window{7 * 24 * 3600};  ///< side files of dropped segments stay so long
   std::uint64_t ids_max = 50'000'000;
+  std::size_t bloom_bytes_max = std::size_t{64} << 20;  ///< filters of side files in memory
+  milliseconds side_retry{5000};  ///< after a sealed segment could not be read
   /// Per journal, who keeps the ids that no side file has yet; outlives the log. nullptr: no ids.
   std::array<IdMemory*, kJournalCount> id_memories{};
   /// Runs on the writer thread when a write or sync failed; nothing is acknowledged any more. The

@@ -75,6 +75,8 @@ class Follower::State final : public TailSubscriber,
   std::optional<FollowedRecord> pop();
   void set_ready(Ready ready);
   void set_failed(Failed failed) { failed_ = std::move(failed); }
+  void retry();
+  const std::optional<Failure>& failure() const { return failure_; }
   PartitionOffsets next_offsets() const;
   std::size_t queued() const { return queue_.size(); }
   bool catching_up() const { return catching_up_; }
@@ -106,7 +108,8 @@ class Follower::State final : public TailSubscriber,
   PartitionOffsets position_;
   bool catching_up_ = true;
   bool reading_ = false;
-  bool broken_ = false;  ///< reading failed
+  bool broken_ = false;             ///< reading failed, and is not tried again
+  std::optional<Failure> failure_;  ///< of the last read, if it failed
   bool stopped_ = false;
   std::unique_ptr<LogReader> reader_;  ///< at `position_`, while none is outstanding
   Ready ready_;
@@ -198,14 +201,22 @@ void Follower::State::read_on() {
   });
 }
 
+void Follower::State::retry() {
+  broken_ = false;
+  read_on();
+}
+
 void Follower::State::take(Read read) {
   reading_ = false;
   if (stopped_) return;
   if (!read.batch) {
     broken_ = true;
+    const WallTime since = failure_ ? failure_->since : system_clock().wall_now();
+    failure_ = Failure{read.batch.error(), since};
     if (failed_) failed_(read.batch.error());
     return;
   }
+  failure_.reset();
   reader_ = std::move(read.reader);
   position_ = read.from;
   take_records(*read.batch);
@@ -264,6 +275,12 @@ void Follower::set_ready(Ready ready) {
 }
 void Follower::set_failed(Failed failed) {
   state_->set_failed(std::move(failed));
+}
+void Follower::retry() {
+  state_->retry();
+}
+const std::optional<Follower::Failure>& Follower::failure() const {
+  return state_->failure();
 }
 PartitionOffsets Follower::next_offsets() const {
   return state_->next_offsets();

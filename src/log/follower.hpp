@@ -51,8 +51,17 @@ class Follower {
   /// It comes again only after `pop` returned nothing or the last record: pop until then.
   void set_ready(Ready ready);
   /// Reading failed: Errc::not_found when the log was trimmed beyond us, else corrupt or
-  /// disk_failed. Posted to the shard once; the queue still drains, and nothing follows it.
+  /// disk_failed. Posted to the shard once; the queue still drains, and nothing follows it until
+  /// `retry`.
   void set_failed(Failed failed);
+  /// After a failure: reads on from where it ended, and tells when that fails again.
+  void retry();
+  struct Failure {
+    Error error;
+    WallTime since;
+  };
+  /// Why nothing is read on, while that is so.
+  const std::optional<Failure>& failure() const;
 
   /// Per partition: everything below was popped or is of other topics. kSkipPartition for
   /// partitions of other shards.

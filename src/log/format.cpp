@@ -17,6 +17,7 @@ static_assert(std::endian::native == std::endian::little, "journals are little e
 constexpr std::string_view kSegmentMagic = "MILLRSEG";
 constexpr std::uint32_t kFrameMagic = 0x3146524d;  // "MRF1"
 constexpr std::size_t kUuidBytes = 36;
+constexpr std::size_t kPositionDigits = 20;
 
 // Where the fields of a segment header lie.
 constexpr std::size_t kVersionAt = 8;
@@ -177,15 +178,18 @@ bool RecordCursor::next(LogRecord& record) {
   return true;
 }
 
-std::string segment_name(std::uint64_t base_position) {
-  return fmt::format("{:020}.log", base_position);
+std::string position_name(std::uint64_t position, std::string_view suffix) {
+  return fmt::format("{:0{}}{}", position, kPositionDigits, suffix);
 }
 
-std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
-  if (name.size() != 24 || !name.ends_with(".log")) return std::nullopt;
+std::optional<std::uint64_t> parse_position_name(std::string_view name, std::string_view suffix) {
+  if (name.size() != kPositionDigits + suffix.size() || !name.ends_with(suffix)) {
+    return std::nullopt;
+  }
   std::uint64_t position = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + 20, position);
-  if (error != std::errc() || end != name.data() + 20) return std::nullopt;
+  const char* end = name.data() + kPositionDigits;
+  const auto [at, error] = std::from_chars(name.data(), end, position);
+  if (error != std::errc() || at != end) return std::nullopt;
   return position;
 }
 

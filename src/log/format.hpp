@@ -78,9 +78,18 @@ class RecordCursor {
   bool malformed_ = false;
 };
 
-/// "00000000000000000000.log": the base position in 20 digits.
-std::string segment_name(std::uint64_t base_position);
-/// The base position, if `name` is a segment's.
-std::optional<std::uint64_t> parse_segment_name(std::string_view name);
+/// A file named by a position, in 20 digits before its suffix: "00000000000000004096.log".
+std::string position_name(std::uint64_t position, std::string_view suffix);
+/// The position, if `name` is such a name.
+std::optional<std::uint64_t> parse_position_name(std::string_view name, std::string_view suffix);
+
+inline constexpr std::string_view kSegmentSuffix = ".log";
+/// Of the segment whose base position it is.
+inline std::string segment_name(std::uint64_t base_position) {
+  return position_name(base_position, kSegmentSuffix);
+}
+inline std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
+  return parse_position_name(name, kSegmentSuffix);
+}
 
 }  // namespace millrace::log

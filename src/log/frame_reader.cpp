@@ -7,6 +7,7 @@ namespace millrace::log {
 namespace {
 
 constexpr std::size_t kReadBytes = 1u << 20;
+constexpr char kFrameFirstByte = 'M';
 
 }  // namespace
 
@@ -71,16 +72,20 @@ Result<std::optional<std::uint64_t>> FrameReader::acknowledged_after(std::uint64
         std::min<std::uint64_t>(limit - begin, kReadBytes + kFrameHeaderBytes)));
     MILLRACE_TRY(got, file_->read_at(file_offset(begin), chunk));
     const std::string_view view = std::string_view(chunk).substr(0, got);
+    if (view.size() < kFrameHeaderBytes) break;
+    const std::size_t end = (view.size() - kFrameHeaderBytes) / 8 * 8 + 8;
     std::size_t at = 0;
-    for (; at + kFrameHeaderBytes <= view.size(); at += 8) {
-      if (view[at] != 'M') continue;
+    for (; at < end; at += 8) {
+      // Nearly all of it is zeros.
+      at = std::min(view.find(kFrameFirstByte, at) / 8 * 8, end);
+      if (at == end) break;
+      if (view[at] != kFrameFirstByte) continue;
       const auto header = peek_frame(view.substr(at), begin + at);
       if (!header || header->synced_through <= position) continue;
       MILLRACE_TRY(frame, this->at(begin + at, limit));
       if (frame) return std::optional(begin + at);
     }
-    if (at == 0) break;
-    begin += at;
+    begin += end;
   }
   return std::optional<std::uint64_t>();
 }

@@ -27,11 +27,14 @@ void point_into(RecordBatch& batch) {
 
 Result<std::unique_ptr<LogReader>> JournalReader::open(Disk& disk,
                                                        std::shared_ptr<SegmentCatalog> catalog,
-                                                       const PartitionOffsets& from) {
+                                                       const PartitionOffsets& from,
+                                                       TroublesPtr troubles) {
   MILLRACE_TRY(place, catalog->find(from));
-  std::unique_ptr<JournalReader> reader(new JournalReader(disk, std::move(catalog), from));
+  std::unique_ptr<JournalReader> reader(
+      new JournalReader(disk, std::move(catalog), from, std::move(troubles)));
   MILLRACE_CHECK_OK(reader->enter(std::move(place.segment)));
   reader->scanned_ = place.at.position;
+  reader->began_ = place.at.position;
   reader->at_scanned_ = place.at.offsets;
   return reader;
 }
@@ -44,10 +47,25 @@ Result<void> JournalReader::enter(SegmentPtr segment) {
 }
 
 Result<RecordBatchPtr> JournalReader::next(std::size_t records_max, std::size_t bytes_max) {
+  auto batch = gather(records_max, bytes_max);
+  if (batch) {
+    troubles_->passed(segment_->path.parent_path(), began_, scanned_);
+  } else if (batch.error().code == Errc::corrupt || batch.error().code == Errc::disk_failed) {
+    troubles_->note(segment_->path.string(), "the log cannot be read on: " + batch.error().message,
+                    "put the file back from a backup, with the daemon stopped "
+                    "(docs/runbooks/corrupt-log.md)",
+                    scanned_);
+  }
+  return batch;
+}
+
+Result<RecordBatchPtr> JournalReader::gather(std::size_t records_max, std::size_t bytes_max) {
   auto batch = std::make_shared<RecordBatch>();
   while (batch->records.size() < records_max) {
-    MILLRACE_TRY(more, next_record());
-    if (!more) break;
+    auto more = next_record();
+    // What was read before is good; the next call meets the error again.
+    if (!more && batch->records.empty()) return std::unexpected(std::move(more).error());
+    if (!more || !*more) break;
     const LogRecord& record = held_;
     const std::size_t bytes = record.topic.size() + record.payload.size();
     if (!batch->records.empty() && batch->bytes.size() + bytes > bytes_max) break;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "storage/crc32c.hpp"
@@ -157,18 +156,6 @@ std::vector<std::array<std::uint64_t, 8>> make_bloom(const std::vector<KnownId>&
 
 }  // namespace
 
-std::string side_name(std::uint64_t base_position) {
-  return fmt::format("{:020}.side", base_position);
-}
-
-std::optional<std::uint64_t> parse_side_name(std::string_view name) {
-  if (name.size() != 25 || !name.ends_with(".side")) return std::nullopt;
-  std::uint64_t position = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + 20, position);
-  if (error != std::errc() || end != name.data() + 20) return std::nullopt;
-  return position;
-}
-
 Result<void> write_side_file(Disk& disk, const std::filesystem::path& path, SideContents contents) {
   settle_order(contents.ids);
   const auto bloom = make_bloom(contents.ids);
@@ -217,9 +204,9 @@ std::uint64_t SideFile::id_pages() const {
   return pages_for(header_.ids, kIdsPerPage);
 }
 
-Result<SideFile::Page> SideFile::page(std::uint64_t number) const {
+Result<SideFile::Page> SideFile::page(const File& file, std::uint64_t number) const {
   Page page;
-  MILLRACE_TRY(got, file_->read_at(number * kPageBytes, page));
+  MILLRACE_TRY(got, file.read_at(number * kPageBytes, page));
   const std::string_view bytes(page.data(), page.size());
   if (got < kPageBytes || get<std::uint32_t>(page.data()) != page_crc(bytes, number)) {
     return std::unexpected(damaged(number));
@@ -228,9 +215,9 @@ Result<SideFile::Page> SideFile::page(std::uint64_t number) const {
 }
 
 Result<std::shared_ptr<SideFile>> SideFile::open(Disk& disk, const std::filesystem::path& path) {
-  MILLRACE_TRY(file, disk.open(path, OpenMode::read));
-  std::shared_ptr<SideFile> side(new SideFile(path, std::move(file)));
-  MILLRACE_TRY(page, side->page(0));
+  std::shared_ptr<SideFile> side(new SideFile(disk, path));
+  MILLRACE_TRY(file, side->open_file());
+  MILLRACE_TRY(page, side->page(*file, 0));
   const char* at = page.data();
   if (std::string_view(at + kMagicAt, kMagic.size()) != kMagic) {
     return std::unexpected(side->damaged(0));
@@ -254,9 +241,10 @@ Result<std::shared_ptr<SideFile>> SideFile::open(Disk& disk, const std::filesyst
 }
 
 Result<std::vector<IndexEntry>> SideFile::read_index() const {
+  MILLRACE_TRY(file, open_file());
   std::vector<IndexEntry> index(header_.index_entries);
   for (std::size_t i = 0; i < index.size(); i += kIndexPerPage) {
-    MILLRACE_TRY(page, this->page(1 + i / kIndexPerPage));
+    MILLRACE_TRY(page, this->page(*file, 1 + i / kIndexPerPage));
     const char* at = page.data() + kPageHead;
     for (std::size_t k = i; k < std::min(index.size(), i + kIndexPerPage); ++k) {
       index[k] = {get<std::uint64_t>(at), get<PartitionOffsets>(at + 8)};
@@ -267,9 +255,10 @@ Result<std::vector<IndexEntry>> SideFile::read_index() const {
 }
 
 Result<void> SideFile::load_bloom() {
+  MILLRACE_TRY(file, open_file());
   std::vector<Block> blocks(header_.bloom_blocks);
   for (std::size_t i = 0; i < blocks.size(); i += kBlocksPerPage) {
-    MILLRACE_TRY(page, this->page(first_bloom_page() + i / kBlocksPerPage));
+    MILLRACE_TRY(page, this->page(*file, first_bloom_page() + i / kBlocksPerPage));
     std::memcpy(blocks.data() + i, page.data() + kPageHead,
                 std::min(kBlocksPerPage, blocks.size() - i) * kBlockBytes);
   }
@@ -277,18 +266,24 @@ Result<void> SideFile::load_bloom() {
   return {};
 }
 
+SideFilePtr SideFile::without_bloom() const {
+  std::shared_ptr<SideFile> other(new SideFile(*disk_, path_));
+  other->header_ = header_;
+  return other;
+}
+
 std::size_t SideFile::bloom_bytes() const {
   return static_cast<std::size_t>(header_.bloom_blocks) * kBlockBytes;
 }
 
-Result<SideFile::Block> SideFile::bloom_block(std::uint64_t number) const {
-  if (!bloom_.empty()) return bloom_[number];
-  MILLRACE_TRY(page, this->page(first_bloom_page() + number / kBlocksPerPage));
+Result<SideFile::Block> SideFile::bloom_block(const File& file, std::uint64_t number) const {
+  if (bloom_is_loaded()) return bloom_[number];
+  MILLRACE_TRY(page, this->page(file, first_bloom_page() + number / kBlocksPerPage));
   return get<Block>(page.data() + kPageHead + number % kBlocksPerPage * kBlockBytes);
 }
 
-Result<std::vector<KnownId>> SideFile::ids_on(std::uint64_t page_of_ids) const {
-  MILLRACE_TRY(page, this->page(first_id_page() + page_of_ids));
+Result<std::vector<KnownId>> SideFile::ids_on(const File& file, std::uint64_t page_of_ids) const {
+  MILLRACE_TRY(page, this->page(file, first_id_page() + page_of_ids));
   std::vector<KnownId> ids(
       std::min<std::uint64_t>(kIdsPerPage, header_.ids - page_of_ids * kIdsPerPage));
   const char* at = page.data() + kPageHead;
@@ -300,12 +295,12 @@ Result<std::vector<KnownId>> SideFile::ids_on(std::uint64_t page_of_ids) const {
 }
 
 /// Ids are spread evenly, so where one lies can be guessed to a page or two.
-Result<std::optional<KnownId>> SideFile::find(RecordId id) const {
+Result<std::optional<KnownId>> SideFile::find(const File& file, RecordId id) const {
   std::uint64_t low = 0;
   std::uint64_t high = id_pages();
   std::uint64_t at = block_of(id, high);
   for (int step = 0; low < high; ++step) {
-    MILLRACE_TRY(ids, ids_on(at));
+    MILLRACE_TRY(ids, ids_on(file, at));
     if (id < ids.front().id) {
       high = at;
     } else if (id > ids.back().id) {
@@ -322,19 +317,23 @@ Result<std::optional<KnownId>> SideFile::find(RecordId id) const {
 
 Result<bool> SideFile::holds(RecordId id, WallTime since) const {
   if (header_.ids == 0) return false;
-  MILLRACE_TRY(block, bloom_block(block_of(id, header_.bloom_blocks)));
+  const std::uint64_t at = block_of(id, header_.bloom_blocks);
+  if (bloom_is_loaded() && !may_hold(bloom_[at], id)) return false;
+  MILLRACE_TRY(file, open_file());
+  MILLRACE_TRY(block, bloom_block(*file, at));
   if (!may_hold(block, id)) return false;
-  MILLRACE_TRY(known, find(id));
+  MILLRACE_TRY(known, find(*file, id));
   return known && WallTime(std::chrono::seconds(known->second)) >= since;
 }
 
 Result<void> SideFile::verify() const {
   MILLRACE_CHECK_OK(read_index());
+  MILLRACE_TRY(file, open_file());
   std::optional<RecordId> before;
   for (std::uint64_t at = 0; at < id_pages(); ++at) {
-    MILLRACE_TRY(ids, ids_on(at));
+    MILLRACE_TRY(ids, ids_on(*file, at));
     for (const KnownId& known : ids) {
-      MILLRACE_TRY(block, bloom_block(block_of(known.id, header_.bloom_blocks)));
+      MILLRACE_TRY(block, bloom_block(*file, block_of(known.id, header_.bloom_blocks)));
       if ((before && !(*before < known.id)) || !may_hold(block, known.id)) {
         return std::unexpected(damaged(first_id_page() + at));
       }

@@ -15,6 +15,8 @@
 
 namespace millrace::log {
 
+inline constexpr std::string_view kSideSuffix = ".side";
+
 struct SideHeader {
   Journal journal = Journal::inbox;
   std::string log_uuid;
@@ -40,16 +42,22 @@ struct SideContents {
 };
 
 /// "00000000000000000000.side".
-std::string side_name(std::uint64_t base_position);
-std::optional<std::uint64_t> parse_side_name(std::string_view name);
+inline std::string side_name(std::uint64_t base_position) {
+  return position_name(base_position, kSideSuffix);
+}
+inline std::optional<std::uint64_t> parse_side_name(std::string_view name) {
+  return parse_position_name(name, kSideSuffix);
+}
 
 /// Writes it durably; replaces what is there.
 Result<void> write_side_file(Disk& disk, const std::filesystem::path& path, SideContents contents);
 
-/// One open side file. Thread-safe. Errc::corrupt when a page does not hold.
+/// What one side file answers. It is opened anew for each question: a large log has thousands of
+/// them, and with the filter in memory hardly a question reads. Thread-safe. Errc::corrupt when a
+/// page does not hold, not_found when the file was removed.
 class SideFile {
  public:
-  /// Reads the header. Errc::not_found, newer_format, corrupt.
+  /// Reads the header. Errc::not_found, newer_format, corrupt. `disk` outlives it.
   static Result<std::shared_ptr<SideFile>> open(Disk& disk, const std::filesystem::path& path);
 
   const SideHeader& header() const { return header_; }
@@ -57,6 +65,8 @@ class SideFile {
   Result<std::vector<IndexEntry>> read_index() const;
   /// Keeps the Bloom filter in memory from now on: before others see it.
   Result<void> load_bloom();
+  /// The same file without its filter in memory.
+  std::shared_ptr<const SideFile> without_bloom() const;
   std::size_t bloom_bytes() const;
   bool bloom_is_loaded() const { return !bloom_.empty(); }
   /// Whether the id was appended at or after `since`.
@@ -67,19 +77,19 @@ class SideFile {
  private:
   using Block = std::array<std::uint64_t, 8>;
   using Page = std::array<char, 4096>;
-  SideFile(std::filesystem::path path, std::unique_ptr<File> file)
-      : path_(std::move(path)), file_(std::move(file)) {}
-  Result<Page> page(std::uint64_t number) const;
-  Result<Block> bloom_block(std::uint64_t number) const;
-  Result<std::vector<KnownId>> ids_on(std::uint64_t page_of_ids) const;
-  Result<std::optional<KnownId>> find(RecordId id) const;
+  SideFile(Disk& disk, std::filesystem::path path) : disk_(&disk), path_(std::move(path)) {}
+  Result<std::unique_ptr<File>> open_file() const { return disk_->open(path_, OpenMode::read); }
+  Result<Page> page(const File& file, std::uint64_t number) const;
+  Result<Block> bloom_block(const File& file, std::uint64_t number) const;
+  Result<std::vector<KnownId>> ids_on(const File& file, std::uint64_t page_of_ids) const;
+  Result<std::optional<KnownId>> find(const File& file, RecordId id) const;
   Error damaged(std::uint64_t page) const;
   std::uint64_t first_bloom_page() const;
   std::uint64_t first_id_page() const;
   std::uint64_t id_pages() const;
 
+  Disk* disk_;
   std::filesystem::path path_;
-  std::unique_ptr<File> file_;
   SideHeader header_;
   std::vector<Block> bloom_;  ///< empty: read a page each time
 };

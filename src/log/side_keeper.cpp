@@ -15,6 +15,18 @@ std::uint32_t second_of(WallTime time) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(whole.count(), 0));
 }
 
+constexpr std::string_view kLookAtDisk = "look at the disk and the kernel's log, then restart";
+
+/// The key of what is told about the ids of a segment or side file.
+std::string ids_of(const std::filesystem::path& path) {
+  return SideKeeper::kIdsPrefix + path.string();
+}
+
+std::string forgotten(const Error& error) {
+  return fmt::format("messages of that time are not recognised when they are sent again: {}",
+                     error.message);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SideKeeper>> SideKeeper::open(KeeperOptions options, Catalogs catalogs) {
@@ -55,8 +67,15 @@ Result<void> SideKeeper::take_in(Journal journal) {
         publish(journal, std::move(*side));
         continue;
       }
+      if (side.error().code == Errc::newer_format) return std::unexpected(side.error());
       spdlog::warn("A side file is not usable: error={}", side.error().message);
-      if (!segment) MILLRACE_CHECK_OK(options_.disk->remove(folder(journal) / side_name(base)));
+      // What the disk does not give today it may give after the next start.
+      if (!segment && side.error().code == Errc::corrupt) {
+        MILLRACE_CHECK_OK(options_.disk->remove(folder(journal) / side_name(base)));
+      } else if (!segment) {
+        options_.troubles->note(ids_of(folder(journal) / side_name(base)), forgotten(side.error()),
+                                std::string(kLookAtDisk));
+      }
     }
     if (!segment) continue;
     queue_.push_back({journal, segment, false});
@@ -78,10 +97,7 @@ Result<std::shared_ptr<SideFile>> SideKeeper::open_side(Journal journal, std::ui
   if (!fits) {
     return fail(Errc::corrupt, fmt::format("{} belongs to another segment", path.string()));
   }
-  if (bloom_bytes_ + side->bloom_bytes() <= options_.bloom_bytes_max) {
-    MILLRACE_CHECK_OK(side->load_bloom());
-    bloom_bytes_ += side->bloom_bytes();
-  }
+  if (deserves_filter(header, side->bloom_bytes())) MILLRACE_CHECK_OK(side->load_bloom());
   if (segment) {
     MILLRACE_TRY(index, side->read_index());
     catalogs_[SideKeeper::index(journal)]->set_index(*segment, std::move(index));
@@ -102,6 +118,46 @@ void SideKeeper::publish(Journal journal, SideFilePtr side) {
   }
   files_[index(journal)] = std::move(files);
   archives_[index(journal)] = true;
+  keep_newest_filters();
+}
+
+/// Whether its filter fits beside those of all that are newer.
+bool SideKeeper::deserves_filter(const SideHeader& header, std::size_t bytes) const {
+  const std::lock_guard guard(mutex_);
+  for (const FilesPtr& files : files_) {
+    if (!files) continue;
+    for (const SideFilePtr& file : *files) {
+      const bool newer = file->header().last_time >= header.last_time;
+      if (newer && file->bloom_is_loaded()) bytes += file->bloom_bytes();
+    }
+  }
+  return bytes <= options_.bloom_bytes_max;
+}
+
+/// Under the lock. Repeats come soon: what does not fit is given up from the oldest on.
+void SideKeeper::keep_newest_filters() {
+  struct Place {
+    std::size_t journal = 0;
+    std::size_t file = 0;
+  };
+  std::vector<std::pair<WallTime, Place>> loaded;
+  for (std::size_t journal = 0; journal < kJournalCount; ++journal) {
+    if (!files_[journal]) continue;
+    for (std::size_t i = 0; i < files_[journal]->size(); ++i) {
+      const SideFilePtr& file = (*files_[journal])[i];
+      if (file->bloom_is_loaded()) loaded.push_back({file->header().last_time, {journal, i}});
+    }
+  }
+  std::ranges::sort(loaded, std::greater<>(), &std::pair<WallTime, Place>::first);
+  std::size_t bytes = 0;
+  for (const auto& [time, place] : loaded) {
+    const SideFilePtr file = (*files_[place.journal])[place.file];
+    bytes += file->bloom_bytes();
+    if (bytes <= options_.bloom_bytes_max) continue;
+    auto files = std::make_shared<Files>(*files_[place.journal]);
+    (*files)[place.file] = file->without_bloom();
+    files_[place.journal] = std::move(files);
+  }
 }
 
 void SideKeeper::seal(Journal journal, SegmentPtr segment) {
@@ -122,31 +178,57 @@ void SideKeeper::run() {
       if (closing_) return;
       work = queue_.front();
     }
-    const auto made = make(work);
-    if (made) {
-      finished(work);
+    auto contents = gather(work);
+    if (!contents) {
+      cannot_read(std::move(work), contents.error());
       continue;
     }
-    if (made.error().code == Errc::corrupt || made.error().code == Errc::not_found) {
-      // Nothing that can be read is lost: what is behind the damage is lost to everyone.
-      spdlog::error("The ids of a segment cannot be read: error={}", made.error().message);
-      {
-        const std::lock_guard guard(mutex_);
-        unreadable_[index(work.journal)].insert(work.segment->header.base_position);
-      }
+    const auto written = write(work, *std::move(contents));
+    if (written) {
+      options_.troubles->clear(ids_of(work.segment->path));
       finished(work);
       continue;
     }
     spdlog::warn("A side file could not be written and is tried again: error={}",
-                 made.error().message);
-    std::unique_lock guard(mutex_);
-    changed_.wait_for(guard, options_.retry, [this] { return closing_; });
-    if (closing_) return;
+                 written.error().message);
+    options_.troubles->note(
+        ids_of(work.segment->path),
+        fmt::format("the side file of a segment cannot be written: {}", written.error().message),
+        std::string(kLookAtDisk));
+    put_off(std::move(work));
   }
 }
 
-/// Reads the segment and writes its side file.
-Result<void> SideKeeper::make(const Work& work) {
+/// Nothing that can be read is lost: what is behind damage is lost to everyone, and what the disk
+/// does not give is asked for some times more.
+void SideKeeper::cannot_read(Work work, const Error& error) {
+  const bool for_good = error.code == Errc::corrupt || error.code == Errc::not_found;
+  if (error.code == Errc::disk_failed) ++work.unread;
+  if (work.unread <= 1) {
+    spdlog::error("The ids of a segment cannot be read: error={}", error.message);
+    options_.troubles->note(ids_of(work.segment->path), forgotten(error),
+                            "millrace log verify, with the daemon stopped");
+  }
+  if (!for_good && work.unread < options_.read_attempts_max) return put_off(std::move(work));
+  {
+    const std::lock_guard guard(mutex_);
+    unreadable_[index(work.journal)].insert(work.segment->header.base_position);
+  }
+  finished(work);
+}
+
+/// To the end of the queue, which goes on with the others. Waits when there is no other.
+void SideKeeper::put_off(Work work) {
+  std::unique_lock guard(mutex_);
+  queue_.pop_front();
+  queue_.push_back(std::move(work));
+  if (++failures_ < queue_.size()) return;
+  failures_ = 0;
+  changed_.wait_for(guard, options_.retry, [this] { return closing_; });
+}
+
+/// What the side file of a segment says, read from the segment.
+Result<SideContents> SideKeeper::gather(const Work& work) const {
   Segment segment{
       .path = work.segment->path, .header = work.segment->header, .end = 0, .index = {}};
   segment.end = catalogs_[index(work.journal)]->extent(*work.segment).limit;
@@ -170,7 +252,11 @@ Result<void> SideKeeper::make(const Work& work) {
                      .end_position = segment.end,
                      .last_time = scan.last_time};
   contents.index = std::move(segment.index);
-  const std::uint64_t base = segment.header.base_position;
+  return contents;
+}
+
+Result<void> SideKeeper::write(const Work& work, SideContents contents) {
+  const std::uint64_t base = contents.header.base_position;
   MILLRACE_CHECK_OK(
       write_side_file(*options_.disk, folder(work.journal) / side_name(base), std::move(contents)));
   MILLRACE_TRY(side, open_side(work.journal, base, work.segment));
@@ -183,6 +269,7 @@ void SideKeeper::finished(const Work& work) {
   {
     const std::lock_guard guard(mutex_);
     queue_.pop_front();
+    failures_ = 0;
     IdMemory* memory = options_.memories[index(work.journal)];
     if (memory == nullptr) return;
     if (!work.in_memory) --missing_[index(work.journal)];
@@ -215,7 +302,7 @@ Result<std::vector<bool>> SideKeeper::known_ids(Journal journal, std::span<const
       if (known[i]) continue;
       auto held = (*file)->holds(ids[i], since);
       if (!held) {
-        if (held.error().code == Errc::corrupt) make_again(journal, *file);
+        make_again(journal, *file, held.error());
         return fail(Errc::overloaded, held.error().message);
       }
       known[i] = *held;
@@ -224,22 +311,29 @@ Result<std::vector<bool>> SideKeeper::known_ids(Journal journal, std::span<const
   return known;
 }
 
-void SideKeeper::make_again(Journal journal, const SideFilePtr& side) {
+void SideKeeper::make_again(Journal journal, const SideFilePtr& side, const Error& error) {
   const std::uint64_t base = side->header().base_position;
   const SegmentPtr segment = catalogs_[index(journal)]->beginning_at(base);
   {
     const std::lock_guard guard(mutex_);
     auto files = std::make_shared<Files>(*files_[index(journal)]);
-    if (std::erase(*files, side) == 0) return;  // somebody else met it first
+    const auto same = [base](const SideFilePtr& file) {
+      return file->header().base_position == base;
+    };
+    // Somebody else met it first, or it was let go.
+    if (std::erase_if(*files, same) == 0) return;
     files_[index(journal)] = std::move(files);
     if (segment) {
       queue_.push_back({journal, segment, false});
       ++missing_[index(journal)];
     }
   }
-  spdlog::error("A side file is damaged{}: file={}",
+  spdlog::error("A side file cannot be used{}: error={}",
                 segment ? " and is made again" : "; its ids are forgotten before their time",
-                side->path().string());
+                error.message);
+  if (!segment) {
+    options_.troubles->note(ids_of(side->path()), forgotten(error), std::string(kLookAtDisk));
+  }
   changed_.notify_one();
 }
 
@@ -270,8 +364,8 @@ Result<void> SideKeeper::expire(Journal journal) {
     files_[index(journal)] = std::move(kept);
   }
   for (const SideFilePtr& file : gone) {
-    if (file->bloom_is_loaded()) bloom_bytes_ -= file->bloom_bytes();
-    MILLRACE_CHECK_OK(options_.disk->remove(file->path()));
+    auto removed = options_.disk->remove(file->path());
+    if (!removed && removed.error().code != Errc::not_found) return removed;
   }
   return {};
 }

@@ -16,6 +16,7 @@
 
 #include "log/segment_catalog.hpp"
 #include "log/side_file.hpp"
+#include "log/troubles.hpp"
 #include "millrace/clock.hpp"
 #include "storage/disk.hpp"
 
@@ -30,12 +31,16 @@ struct KeeperOptions {
   std::chrono::seconds window{7 * 24 * 3600};
   std::uint64_t ids_max = 50'000'000;                   ///< beyond, the oldest are let go
   std::size_t bloom_bytes_max = std::size_t{64} << 20;  ///< filters in memory, newest first
-  milliseconds retry{5000};                             ///< after a side file was not written
-  std::array<IdMemory*, kJournalCount> memories{};      ///< nullptr: records have no ids
+  milliseconds retry{5000};    ///< after a segment was not read or a side file not written
+  int read_attempts_max = 12;  ///< then the ids of a segment are given up
+  TroublesPtr troubles;
+  std::array<IdMemory*, kJournalCount> memories{};  ///< nullptr: records have no ids
 };
 
 class SideKeeper {
  public:
+  /// Before the file's name in Troubles.
+  static constexpr const char* kIdsPrefix = "ids:";
   using Catalogs = std::array<std::shared_ptr<SegmentCatalog>, kJournalCount>;
 
   /// Takes in the side files of the journals as they were opened. Blocking.
@@ -62,6 +67,7 @@ class SideKeeper {
     Journal journal = Journal::inbox;
     SegmentPtr segment;
     bool in_memory = false;  ///< its ids are in the IdMemory until the side file is there
+    int unread = 0;          ///< how often reading the segment failed
   };
   using Files = std::vector<SideFilePtr>;  // the oldest first
   using FilesPtr = std::shared_ptr<const Files>;
@@ -72,9 +78,14 @@ class SideKeeper {
   Result<std::shared_ptr<SideFile>> open_side(Journal journal, std::uint64_t base,
                                               const SegmentPtr& segment);
   void run();
-  Result<void> make(const Work& work);
+  Result<SideContents> gather(const Work& work) const;
+  Result<void> write(const Work& work, SideContents contents);
+  void cannot_read(Work work, const Error& error);
+  void put_off(Work work);
   void publish(Journal journal, SideFilePtr side);
-  void make_again(Journal journal, const SideFilePtr& side);
+  bool deserves_filter(const SideHeader& header, std::size_t bytes) const;
+  void keep_newest_filters();
+  void make_again(Journal journal, const SideFilePtr& side, const Error& error);
   void finished(const Work& work);
   std::filesystem::path folder(Journal journal) const {
     return options_.directory / std::string(to_string(journal));
@@ -84,7 +95,6 @@ class SideKeeper {
   KeeperOptions options_;
   Catalogs catalogs_;
   std::array<std::atomic<bool>, kJournalCount> archives_{};
-  std::atomic<std::size_t> bloom_bytes_{0};  ///< of the filters in memory
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
@@ -93,6 +103,7 @@ class SideKeeper {
   std::array<std::uint64_t, kJournalCount> sealed_end_{};
   std::array<std::set<std::uint64_t>, kJournalCount> unreadable_;  ///< segments that are damaged
   std::array<std::size_t, kJournalCount> missing_{};  ///< neither in memory nor in a side file
+  std::size_t failures_ = 0;  ///< in a row: when all in the queue failed, it waits
   bool closing_ = false;
 
   std::once_flag joined_;

@@ -24,6 +24,7 @@ Result<void> check_pages(Connection& connection, std::vector<std::string>& findi
 }
 
 Result<void> check_values(Connection& connection, Table table, std::vector<std::string>& findings) {
+  if (table == Table::xref) return {};  // the id as the system gave it
   MILLRACE_TRY(statement,
                connection.prepare(fmt::format("SELECT key,value FROM \"{}\"", to_string(table))));
   while (findings.size() < kFindingsMax) {

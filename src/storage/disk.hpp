@@ -1,8 +1,8 @@
 // The disk, as an interface, so that tests can cut its power, fill it and make it fail (FaultDisk).
 // Promises: a call that returned success did all of its work; nothing is durable before sync_data
 // (contents) or sync_directory (names) returned. Blocking: never called on a shard.
-// Errors: Errc::disk_full (ENOSPC, EDQUOT), not_found (ENOENT), conflict (EEXIST), locked;
-// everything else is disk_failed. Messages name the path.
+// Errors: Errc::disk_full (ENOSPC, EDQUOT), not_found (ENOENT), conflict (EEXIST), locked,
+// overloaded (too many open files); everything else is disk_failed. Messages name the path.
 #pragma once
 
 #include <cstdint>

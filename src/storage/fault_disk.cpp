@@ -11,11 +11,23 @@ namespace fs = std::filesystem;
 class FaultDisk::OpenFile final : public File {
  public:
   OpenFile(FaultDisk& disk, InodePtr inode, fs::path path)
-      : disk_(disk), inode_(std::move(inode)), path_(std::move(path)), life_(disk.life_) {}
+      : disk_(disk), inode_(std::move(inode)), path_(std::move(path)), life_(disk.life_) {
+    ++disk_.open_files_;
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile() override {
+    std::lock_guard guard(disk_.mutex_);
+    --disk_.open_files_;
+  }
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> buffer) const override {
     std::lock_guard guard(disk_.mutex_);
     MILLRACE_CHECK_OK(alive());
+    if (const auto bad = disk_.bad_reads_.find(path_.string());
+        bad != disk_.bad_reads_.end() && offset + buffer.size() > bad->second.first) {
+      return fail(bad->second.second, fmt::format("cannot read {}: it fails", path_.string()));
+    }
     const std::string& contents = inode_->current;
     if (offset >= contents.size()) return std::size_t{0};
     const std::size_t size =
@@ -254,6 +266,21 @@ std::uint64_t FaultDisk::count(Operation operation) const {
   std::lock_guard guard(mutex_);
   const auto found = counts_.find(operation);
   return found == counts_.end() ? 0 : found->second;
+}
+
+void FaultDisk::fail_reads(const fs::path& path, std::uint64_t offset, Errc code) {
+  std::lock_guard guard(mutex_);
+  bad_reads_[path.string()] = {offset, code};
+}
+
+void FaultDisk::allow_reads(const fs::path& path) {
+  std::lock_guard guard(mutex_);
+  bad_reads_.erase(path.string());
+}
+
+std::uint64_t FaultDisk::open_files() const {
+  std::lock_guard guard(mutex_);
+  return open_files_;
 }
 
 std::uint64_t FaultDisk::bytes_read(const fs::path& path) const {

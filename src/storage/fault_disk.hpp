@@ -39,6 +39,9 @@ class FaultDisk final : public Disk {
   /// The `nth` such operation from now (1 is the next) fails with `code`; a write leaves half of
   /// its bytes behind.
   void fail_once(Operation operation, std::uint64_t nth, Errc code);
+  /// From now on reads of the file at or beyond `offset` fail with `code`, until `allow_reads`.
+  void fail_reads(const std::filesystem::path& path, std::uint64_t offset, Errc code);
+  void allow_reads(const std::filesystem::path& path);
   /// Bytes all files together may hold; a write or allocation beyond is Errc::disk_full, after as
   /// much as fits.
   void set_capacity(std::uint64_t bytes);
@@ -52,6 +55,8 @@ class FaultDisk final : public Disk {
 
   /// How many operations of a kind succeeded since the start.
   std::uint64_t count(Operation operation) const;
+  /// Files that are open now.
+  std::uint64_t open_files() const;
   /// Bytes read from the file since the start.
   std::uint64_t bytes_read(const std::filesystem::path& path) const;
   /// Changes a file's durable and current bytes behind everyone's back.
@@ -99,6 +104,8 @@ class FaultDisk final : public Disk {
   std::map<Operation, std::pair<std::uint64_t, Errc>> failures_;
   std::map<Operation, std::uint64_t> counts_;
   std::map<std::string, std::uint64_t> bytes_read_;
+  std::map<std::string, std::pair<std::uint64_t, Errc>> bad_reads_;
+  std::uint64_t open_files_ = 0;
   std::uint64_t capacity_ = ~std::uint64_t{0};
   std::optional<std::uint64_t> operations_left_;
   std::uint64_t life_ = 0;  ///< rises with each power cut; older files and locks are dead

@@ -28,6 +28,9 @@ Errc code_of(int error) {
       return Errc::not_found;
     case EEXIST:
       return Errc::conflict;
+    case EMFILE:
+    case ENFILE:
+      return Errc::overloaded;  // nothing is wrong with the file
     default:
       return Errc::disk_failed;
   }

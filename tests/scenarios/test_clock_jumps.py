@@ -145,6 +145,35 @@ class ClockJumps(Scenario):
         self.millrace.cli("log", "verify")
         self.assertIsNone(re.search("(?i)error|critical", self.millrace.log_text()))
 
+    def test_nothing_is_late_because_the_clock_jumped(self):
+        self.mes.fault(status=503)
+        for record in GOOD:
+            self.send(self.millrace, self.payload(record, 1))
+        eventually(lambda: self.problems("connection mes is down"), what="the target is down")
+        self.jump("+1d")
+        eventually(self.clock_problems, what="the jump is a problem")
+        self.assertEqual([], self.problems("is late"))
+
+    def problems(self, words):
+        return [problem for problem in self.millrace.admin("GET", "/admin/v1/status").json()
+                ["problems"] if words in problem["what"]]
+
+    def test_the_audit_keeps_its_order(self):
+        def pause(number):
+            self.millrace.cli("routes", "pause", "order-to-mes", "--reason", f"pause {number}")
+
+        self.jump("+90d")
+        pause(1)
+        self.jump("-1d")
+        pause(2)
+        self.millrace.kill9()
+        self.millrace.start()
+        pause(3)
+        rows = [json.loads(value) for (value,) in self.millrace.state_query(
+            "SELECT value FROM audit ORDER BY key")]
+        self.assertEqual(["pause 1", "pause 2", "pause 3"],
+                         [row["reason"] for row in rows if row["what"] == "pause route"])
+
     def test_a_person_accepts_the_new_time(self):
         refused = self.millrace.cli("clock", "accept", "--reason", "no jump", expect=1)
         self.assertIn("did not jump", refused.stderr)

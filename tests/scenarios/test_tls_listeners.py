@@ -14,11 +14,11 @@ from millrace_harness import Scenario, eventually, main
 NAMES = "subjectAltName=DNS:localhost"
 
 
-def make_certificate(certificate, key):
+def make_certificate(certificate, key, days=60):
     """A certificate that is its own authority."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", "/CN=millrace", "-addext", NAMES,
+         "-nodes", "-days", str(days), "-subj", "/CN=millrace", "-addext", NAMES,
          "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60)
     key.chmod(0o600)
 
@@ -98,6 +98,30 @@ class TlsListeners(Scenario):
         self.millrace.signal(signal.SIGHUP)
         eventually(lambda: "reloaded generation=" in self.millrace.log_text(), what="a reload")
         self.assertNotEqual(old, self.shown(self.connect(self.millrace.port)))
+
+    def certificate_problems(self):
+        said = self.millrace.cli("status", "--json", expect=None).stdout
+        return [problem for problem in json.loads(said)["problems"] if problem["object"] == "tls"]
+
+    def test_its_end_is_an_alarm_two_weeks_before(self):
+        self.start()
+        self.assertEqual([], self.certificate_problems())
+        self.assertNotIn("plant.pem", self.millrace.cli("lint").stdout)
+        make_certificate(self.certificate, self.key, days=13)
+        self.assertIn("plant.pem ends ", self.millrace.cli("lint").stdout)
+        self.millrace.cli("reload")
+        (problem,) = self.certificate_problems()
+        self.assertIn("the certificate of both listeners ends 20", problem["what"])
+        self.assertIn(str(self.certificate), problem["what"])
+        self.assertIn("millrace reload", problem["next"])
+        ends = self.connect(self.millrace.port).sock.getpeercert()["notAfter"]
+        admin = self.connect(self.millrace.admin_port)
+        admin.request("GET", "/metrics")
+        self.assertIn(f"millrace_certificate_expiry_seconds {int(ssl.cert_time_to_seconds(ends))}\n",
+                      admin.getresponse().read().decode())
+        make_certificate(self.certificate, self.key)
+        self.millrace.cli("reload")
+        self.assertEqual([], self.certificate_problems())
 
     def test_a_key_of_another_certificate_changes_nothing(self):
         self.start()

@@ -26,7 +26,7 @@ class AdminApiTest : public ::testing::Test {
   AdminApiTest() {
     AdminApi::Options options;
     options.token = kToken;
-    options.probes.ready = [this]() -> Result<void> {
+    options.probes.ready = [this]() -> Result<std::string> {
       if (ready) return {};
       return fail(Errc::stopping, "starting: 3 journals to read");
     };

@@ -254,5 +254,33 @@ TEST(HookOverload, AnswersAtOnceBeyondTheBoundAndInTimeWhenTheDiskStalls) {
   EXPECT_EQ(harness.intake.outstanding(), 0u);
 }
 
+TEST(HookOverload, LookUpsAreBoundedAndNotMadeForThoseWhoLeft) {
+  Intake::Limits limits;
+  limits.look_ups_max = 2;
+  limits.wait_max = milliseconds(1);
+  Harness harness(limits);
+  harness.set_config(example());
+  harness.log.archive({hook_key("carrier", "other")});
+  harness.log.hold();
+  const auto message = [](int id) {
+    return post("/hooks/carrier/carrier-token",
+                R"({"shipment":1,"id":")" + std::to_string(id) + "\"}");
+  };
+  auto first = harness.start(message(1));
+  harness.log.wait_for_lookups(1);
+  auto second = harness.start(message(2));
+  auto third = harness.start(message(3));
+  EXPECT_EQ(third.get().status, 503) << "no room";
+  EXPECT_EQ(first.get().status, 503) << "late";
+  EXPECT_EQ(second.get().status, 503) << "late";
+  EXPECT_EQ(harness.counters.overloaded, 3u);
+  harness.log.release();
+  // An id that was not looked up is free again. On a slow machine it may be late once more.
+  std::size_t sent = 1;
+  while (harness.send(message(2)).status != 200) ++sent;
+  EXPECT_LE(harness.log.lookups(), 1 + sent) << "the second, that had left, was not";
+  EXPECT_EQ(harness.log.entries().size(), 1u);
+}
+
 }  // namespace
 }  // namespace millrace::ingress

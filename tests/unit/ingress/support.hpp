@@ -90,6 +90,10 @@ class FakeLog final : public EventLog {
     const std::lock_guard lock(mutex_);
     return appends_;
   }
+  std::size_t lookups() const {
+    const std::lock_guard lock(mutex_);
+    return lookups_;
+  }
   void wait_for_lookups(std::size_t count) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [&] { return lookups_ >= count; });

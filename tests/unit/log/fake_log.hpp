@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "log/followed_record.hpp"
@@ -36,6 +37,7 @@ class FakeLog final : public EventLog {
     return batch;
   }
   void trim_everything() { begins_ = ends_; }
+  void fail_reads(std::optional<Errc> code) { failure_ = code; }
   const std::vector<LogRecord>& records() const { return records_; }
   int opened = 0;
 
@@ -65,6 +67,7 @@ class FakeLog final : public EventLog {
    public:
     Reader(FakeLog& log, const PartitionOffsets& from) : log_(log), position_(from) {}
     Result<RecordBatchPtr> next(std::size_t records_max, std::size_t bytes_max) override {
+      if (log_.failure_) return fail(*log_.failure_, "the test wants it");
       std::vector<const LogRecord*> chosen;
       std::size_t bytes = 0;
       for (; at_ < log_.records_.size() && chosen.size() < records_max; ++at_) {
@@ -85,6 +88,7 @@ class FakeLog final : public EventLog {
     std::size_t at_ = 0;
   };
 
+  std::optional<Errc> failure_;
   std::vector<std::shared_ptr<LogEntry>> kept_;
   std::vector<LogRecord> records_;
   PartitionOffsets ends_{};

@@ -172,6 +172,27 @@ TEST_F(FollowerTest, ATrimmedLogIsReportedOnce) {
   EXPECT_EQ(follower->next_offsets()[0], 0u);
 }
 
+TEST_F(FollowerTest, AfterAFailureItReadsOnWhenToldTo) {
+  tail({{0, "t", "a"}});
+  log_.fail_reads(Errc::disk_failed);
+  auto follower = follow();
+  int failures = 0;
+  follower->set_failed([&](const Error&) { ++failures; });
+  settle();
+  ASSERT_TRUE(follower->failure());
+  EXPECT_EQ(follower->failure()->error.code, Errc::disk_failed);
+  const WallTime since = follower->failure()->since;
+  follower->retry();
+  settle();
+  EXPECT_EQ(failures, 2);
+  EXPECT_EQ(follower->failure()->since, since);
+  log_.fail_reads(std::nullopt);
+  follower->retry();
+  settle();
+  EXPECT_FALSE(follower->failure());
+  EXPECT_EQ(drain(*follower), "a ");
+}
+
 TEST_F(FollowerTest, AGapInTheTailIsReadFromTheLog) {
   auto follower = follow();
   tail({{0, "t", "0"}});

@@ -114,7 +114,8 @@ class PowerCut {
   }
 
   void check() {
-    auto reader = log::JournalReader::open(disk_, appender_->catalog(), {});
+    auto reader = log::JournalReader::open(disk_, appender_->catalog(), {},
+                                           std::make_shared<log::Troubles>(clock_));
     ASSERT_TRUE(reader) << reader.error().message;
     std::map<std::pair<Partition, Offset>, std::string> found;
     PartitionOffsets next{};
