@@ -114,6 +114,7 @@ std::string functions_of(const Programs& programs) {
 std::vector<const Program*> programs_of(const Route& route) {
   Programs programs;
   add(programs, route.when);
+  add(programs, route.exclusive);
   for (const RouteRequest& request : route.requests) {
     add(programs, request);
     if (!request.probe) continue;

@@ -236,6 +236,7 @@ struct Route {
   std::string only_event;  ///< from: sales_order.confirmed; else empty
   std::string to;          ///< connection
   std::optional<Program> when;
+  std::optional<Program> exclusive;    ///< two events with one value are never in flight together
   std::vector<RouteRequest> requests;  ///< in the YAML's order
   RetryPolicy retry;
   AfterDeadLetter after_dead_letter = AfterDeadLetter::carry_on;

@@ -129,6 +129,7 @@ class PathChecks {
     const Variables variables{{"event", event}, {"record", text_}, {"now", text_}};
     const std::string title = "route " + route.name;
     check(route.when, title + " / when", event, variables);
+    check(route.exclusive, title + " / exclusive", event, variables);
     for (const RouteRequest& request : route.requests) {
       const std::string path = fmt::format("{} / requests / {}", title, request.event);
       check_message(request, path, event, variables);

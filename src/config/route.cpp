@@ -53,6 +53,7 @@ struct RouteYaml {
   std::string from;
   std::string to;
   std::optional<Program> when;
+  std::optional<Program> exclusive;
   std::vector<std::pair<std::string, RequestYaml>> requests;
   RetryPolicy retry;
   AfterDeadLetter after_dead_letter = AfterDeadLetter::carry_on;
@@ -181,6 +182,11 @@ Spec<RouteYaml> make_route_spec() {
       .example("mes");
   made.option("when", &RouteYaml::when,
               "Which events are sent: an expression on the event; without it, all.");
+  made.option("exclusive", &RouteYaml::exclusive,
+              "What must not run side by side: of this route's events for which the expression "
+              "gives one value, one request is in flight at a time, in no particular order. Null "
+              "or an empty text: nothing to wait for.")
+      .example(".data.email | ascii_downcase");
   made.option("requests", &RouteYaml::requests,
               "Event names and what is sent for each; on one change the first named is sent.",
               request_spec())
@@ -206,8 +212,8 @@ Spec<RouteYaml> make_route_spec() {
               "How the target is asked, after a request that was sent and not answered, whether "
               "it was applied.",
               probe_spec());
-  for (const auto* key : {"exclusive", "steps", "batch", "refs", "file", "approve", "answer",
-                          "request", "company", "use", "with", "shadow"}) {
+  for (const auto* key : {"steps", "batch", "refs", "file", "approve", "answer", "request",
+                          "company", "use", "with", "shadow"}) {
     made.not_yet(key);
   }
   return made;
@@ -368,6 +374,8 @@ void read_route(Loading& loading, Document& document) {
   out.parked_max = yaml.parked_max;
   read_start(loading, document, yaml.start, out);
   compile_if(loading, out.when, title(document) + " / when");
+  out.exclusive = std::move(yaml.exclusive);
+  compile_if(loading, out.exclusive, title(document) + " / exclusive");
   read_requests(loading, document, yaml, out);
   if (out.requests.empty() && document.node.find("requests") &&
       document.node.find("requests")->kind == Node::Kind::mapping && yaml.requests.empty() &&

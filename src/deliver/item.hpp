@@ -25,6 +25,8 @@ struct Lane::Item {
   bool rendered = false;
   HttpRequest bytes;  ///< of the first attempt; retries send the same
   config::FetchedReferences references;
+  std::optional<std::uint64_t> exclusive;  ///< hash of what it must not run beside; 0: nothing
+  bool has_exclusive = false;              ///< no other item of the lane has it meanwhile
   bool unanswered = false;  ///< it may have been applied: the target is asked before it is sent
   int attempts = 0;
   BootTime first_attempt{};

@@ -239,6 +239,17 @@ void Lane::attempt(const ItemPtr& item) {
     ready_of(item).push_front(item);  // a move or a reload looks at what is on the wire
     return;
   }
+  if (waits_for_decision(item, [this, item] { attempt(item); })) return;
+  if (item->row && parked_.is_decided(item->record, item->row->key())) {
+    item->row.reset();  // a person gave it up before it was tried
+    finish(item);
+    return;
+  }
+  if (item->request == nullptr) {
+    park(item, ParkedState::dead, "the route no longer has a request for this event", "no request");
+    return;
+  }
+  if (!has_its_turn(item)) return;
   if (item->unanswered && is_probed(*item)) {
     probe(item);
     return;
@@ -248,18 +259,8 @@ void Lane::attempt(const ItemPtr& item) {
     host.set_fetched(&item->references);
     host.set_missing(item->request->missing);
     auto rendered = route::render(*item->request, host, *item->event, item->appended_at);
-    if (!rendered && rendered.error().code == Errc::needs_lookup) {
-      context_.shard.spawn("xref", fetch_reference(shared_from_this(), item, host.wanted()));
-      return;
-    }
     if (!rendered) {
-      if (rendered.error().code == Errc::missing_reference &&
-          item->request->missing != config::Missing::skip) {
-        park(item, ParkedState::waiting_reference, rendered.error().message, "missing_reference",
-             route().retry.max_interval, host.wanted());
-        return;
-      }
-      on_render_error(item, rendered.error());
+      on_unrendered(item, rendered.error(), host.wanted());
       return;
     }
     item->bytes = *std::move(rendered);
@@ -286,19 +287,6 @@ Awaitable<void> Lane::fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, 
   attempt(item);
 }
 
-void Lane::on_render_error(const ItemPtr& item, const Error& error) {
-  if (error.code == Errc::missing_reference) {
-    // `missing: skip`: it was never sent there, so there is nothing to say about it.
-    context_.trail.note({item->event->event.record, "deliver", id_, "skipped",
-                         item->event->event.id, error.message});
-    ++counts_.skipped;
-    item->row_is_final = item->row.has_value();
-    finish(item);
-    return;
-  }
-  park(item, ParkedState::dead, error.message, fmt::format("{}", to_string(error.code)));
-}
-
 DeliveryJob Lane::job_of(const ItemPtr& item) {
   ++item->attempts;
   if (item->attempts == 1) item->first_attempt = context_.clock.boot_now();
@@ -311,6 +299,8 @@ DeliveryJob Lane::job_of(const ItemPtr& item) {
   job.delivery.timeout = item->request->timeout;
   job.record = item->record;
   job.first_attempt = item->first_attempt;
+  job.exclusive = item->exclusive.value_or(0);
+  job.parked = item->row.has_value();
   job.home = &context_.shard;
   job.owner = this;
   return job;

@@ -204,15 +204,22 @@ class Lane : public std::enable_shared_from_this<Lane> {
   DeliveryJob job_of(const ItemPtr& item);
   void submit(const ItemPtr& item);
   void on_result(const ItemPtr& item, DeliveryResult result);
+  void came_back(const ItemPtr& item);
+  void judge(const ItemPtr& item, const DeliveryResult& result);
   void on_delivered(const ItemPtr& item, const Outcome& outcome);
   void on_again(const ItemPtr& item, const DeliveryResult& result);
   void on_unknown(const ItemPtr& item, const DeliveryResult& result);
   void on_render_error(const ItemPtr& item, const Error& error);
+  void on_unrendered(const ItemPtr& item, const Error& error, const std::string& wanted);
   bool retries_unknown(const Item& item) const;
   Offset beyond(const Item& item) const;
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void retry_later(const ItemPtr& item, milliseconds delay);
   Awaitable<void> retry_timer(std::shared_ptr<Lane> self);
+
+  // lane_exclusive.cpp
+  bool has_its_turn(const ItemPtr& item);
+  void end_turn(const ItemPtr& item);
 
   // lane_restored.cpp
   bool made_again(const Item& item) const;
@@ -224,6 +231,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool may_have_been_sent(const Item& item);
   void probe(const ItemPtr& item);
   void on_probed(const ItemPtr& item, DeliveryResult result);
+  void probed(const ItemPtr& item, const DeliveryResult& result);
   void judge_probe(const ItemPtr& item, const DeliveryResult& result);
   bool recalled(const ItemPtr& item, const DeliveryResult& result);
   void bind(const Item& item, const std::string& external_id);
@@ -257,6 +265,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Awaitable<void> parked_timer(std::shared_ptr<Lane> self);
   Result<Batch> decided(ParkedRow& row, const Decision& decision);
   ItemPtr item_of(const ParkedRow& row);
+  bool waits_for_decision(const ItemPtr& item, std::function<void()> go_on);
+  void decision_over(const std::string& key);
+  Awaitable<Result<Json>> decide_row(std::string key, Decision decision);
   Awaitable<Result<void>> await_recorded(std::string key);
 
   // lane_replay.cpp
@@ -300,6 +311,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::deque<ItemPtr> ready_of_replay_;  ///< the same; what is new goes first
   std::shared_ptr<Replay> replay_;
   std::optional<ReplayStart> start_replay_;  ///< until start()
+  /// Values of `exclusive` that an item has, and who waits for it, in the order they came.
+  std::unordered_map<std::uint64_t, std::deque<ItemPtr>> exclusive_;
+  int parked_in_turn_ = 0;  ///< retries of parked rows that wait there
   std::set<std::pair<BootTime, ItemPtr>> retries_;
   std::size_t items_ = 0;
   std::size_t taken_bytes_ = 0;  ///< of these
@@ -310,6 +324,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
   int replay_outstanding_ = 0;      ///< of these, of a replay
   ParkedTotal parked_total_;
   ParkedIndex parked_;
+
+  /// Rows that a person's word is being recorded about, and what waits for that.
+  std::unordered_map<std::string, std::vector<std::function<void()>>> deciding_;
 
   std::set<Partition> dirty_;
   Batch writes_;

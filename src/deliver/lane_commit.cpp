@@ -40,6 +40,7 @@ std::size_t Lane::unrecorded_share() const {
 }
 
 void Lane::finish(const ItemPtr& item) {
+  end_turn(item);
   if (item->row_is_final) writes_.erase(Table::parked, item->row->key());
   // A retry of a parked row was settled when it was parked; settling twice changes nothing.
   if (item->replay) {

@@ -91,7 +91,34 @@ Awaitable<Result<void>> Lane::await_recorded(std::string key) {
   co_return Result<void>{};
 }
 
+// What an attempt makes of the row would be overwritten by the decision, or overwrite it: it waits
+// until that is recorded.
+bool Lane::waits_for_decision(const ItemPtr& item, std::function<void()> go_on) {
+  if (deciding_.empty() || !item->row) return false;
+  const auto found = deciding_.find(item->row->key());
+  if (found == deciding_.end()) return false;
+  found->second.push_back(std::move(go_on));
+  return true;
+}
+
+void Lane::decision_over(const std::string& key) {
+  const auto waiting = deciding_.extract(key);
+  for (const auto& go_on : waiting.mapped()) go_on();
+  start_ready();
+  retry_parked();
+  pump();
+}
+
 Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
+  if (!deciding_.try_emplace(key).second) {
+    co_return fail(Errc::conflict, "it is being decided right now");
+  }
+  auto decided = co_await decide_row(key, std::move(decision));
+  decision_over(key);
+  co_return decided;
+}
+
+Awaitable<Result<Json>> Lane::decide_row(std::string key, Decision decision) {
   MILLRACE_CO_CHECK_OK(co_await await_recorded(key));
   auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
   auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
@@ -133,15 +160,15 @@ Awaitable<Result<Json>> Lane::decide(std::string key, Decision decision) {
     before.state = ParkedState::resubmitted;
     parked_.put(record, std::move(before));
   }
-  parked_.put(record, ParkedIndex::Ref::of(row, context_.clock.boot_now()));
+  ParkedIndex::Ref now = ParkedIndex::Ref::of(row, context_.clock.boot_now());
+  now.taken = parked_.is_taken(record, row.key());  // meanwhile: its attempt waits for this
+  parked_.put(record, std::move(now));
   context_.trail.note({row.record, "operator", id_, to_string(row.state),
                        string_or(row.payload, "id", ""), row.reason});
   spdlog::info("parked row decided route={} id={} was={} is={} reason=\"{}\"", id_, row.id(),
                to_string(old_state), to_string(row.state), decision.reason);
   forget_delivered(row.record);
   commit_soon(false);
-  retry_parked();
-  pump();
   co_return Json(JsonObject{{"id", row.id()}, {"state", to_string(row.state)}});
 }
 

@@ -25,11 +25,46 @@ std::mt19937_64& random_source() {
 
 }  // namespace
 
+void Lane::on_unrendered(const ItemPtr& item, const Error& error, const std::string& wanted) {
+  if (error.code == Errc::needs_lookup) {
+    context_.shard.spawn("xref", fetch_reference(shared_from_this(), item, wanted));
+  } else if (error.code == Errc::missing_reference &&
+             item->request->missing != config::Missing::skip) {
+    park(item, ParkedState::waiting_reference, error.message, "missing_reference",
+         route().retry.max_interval, wanted);
+  } else {
+    on_render_error(item, error);
+  }
+}
+
+void Lane::on_render_error(const ItemPtr& item, const Error& error) {
+  if (error.code == Errc::missing_reference) {
+    // `missing: skip`: it was never sent there, so there is nothing to say about it.
+    context_.trail.note({item->event->event.record, "deliver", id_, "skipped",
+                         item->event->event.id, error.message});
+    ++counts_.skipped;
+    item->row_is_final = item->row.has_value();
+    finish(item);
+    return;
+  }
+  park(item, ParkedState::dead, error.message, fmt::format("{}", to_string(error.code)));
+}
+
 void Lane::on_result(const ItemPtr& item, DeliveryResult result) {
+  came_back(item);
+  if (recalled(item, result)) return;
+  judge(item, result);
+}
+
+void Lane::came_back(const ItemPtr& item) {
   --outstanding_;
   if (item->row) --parked_outstanding_;
   if (item->replay) --replay_outstanding_;
-  if (recalled(item, result)) return;
+  end_turn(item);
+}
+
+void Lane::judge(const ItemPtr& item, const DeliveryResult& result) {
+  if (waits_for_decision(item, [this, item, result] { judge(item, result); })) return;
   item->answer_status = 0;
   item->answer_body.clear();
   if (result.outcome.answer) {
@@ -183,6 +218,7 @@ milliseconds Lane::backoff(int attempts, std::optional<milliseconds> retry_after
 }
 
 void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
+  end_turn(item);
   item->retry_at = context_.clock.boot_now() + delay;
   retries_.emplace(item->retry_at, item);
   if (retry_timer_running_) return;

@@ -174,7 +174,8 @@ void Lane::retry_parked() {
   // Parked retries use at most a quarter of the connection, so that they hold up nobody.
   const int places = std::max(1, target_->in_flight_max() / 4);
   const BootTime now = context_.clock.boot_now();
-  while (!stopping_ && !paused_ && !frozen_ && parked_outstanding_ < places && !commit_stuck_) {
+  while (!stopping_ && !paused_ && !frozen_ && !commit_stuck_ &&
+         parked_outstanding_ + parked_in_turn_ < places) {
     const auto due = parked_.take_due(now);
     if (!due) break;
     ++parked_outstanding_;
@@ -225,10 +226,6 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   hold(*item);
   // Before the start it may have been on the wire, unanswered: the row does not know.
   if (parked_.may_be_on_wire(record, key) && is_probed(*item)) item->unanswered = true;
-  if (item->request == nullptr) {
-    park(item, ParkedState::dead, "the route no longer has a request for this event", "no request");
-    co_return;
-  }
   attempt(item);
 }
 

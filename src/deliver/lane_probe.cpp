@@ -62,10 +62,13 @@ void Lane::probe(const ItemPtr& item) {
 }
 
 void Lane::on_probed(const ItemPtr& item, DeliveryResult result) {
-  --outstanding_;
-  if (item->row) --parked_outstanding_;
-  if (item->replay) --replay_outstanding_;
+  came_back(item);
   if (recalled(item, result)) return;
+  probed(item, result);
+}
+
+void Lane::probed(const ItemPtr& item, const DeliveryResult& result) {
+  if (waits_for_decision(item, [this, item, result] { probed(item, result); })) return;
   if (result.outcome.kind != Outcome::Kind::delivered || !result.outcome.answer) {
     on_again(item, result);
   } else {

@@ -107,7 +107,7 @@ bool Lane::rest() {
   frozen_ = true;
   target_->recall(this);
   flush();
-  return outstanding_ == 0 && parked_outstanding_ == 0 && recorded();
+  return outstanding_ == 0 && parked_outstanding_ == 0 && deciding_.empty() && recorded();
 }
 
 void Lane::retire() {

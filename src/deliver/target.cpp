@@ -121,6 +121,35 @@ void Target::publish() {
   }
 }
 
+bool Target::may_start(const DeliveryJob& job) const {
+  if (job.parked && parked_in_flight_ >= std::max(1, in_flight_max_ / 4)) return false;
+  return job.exclusive == 0 || !exclusive_.contains(job.exclusive);
+}
+
+// A job that may not start stays where it is: the end of what it waits for looks again.
+std::deque<DeliveryJob>::iterator Target::choose(bool for_probe) {
+  const auto first =
+      std::ranges::find_if(queue_, [this](const DeliveryJob& job) { return may_start(job); });
+  if (!for_probe) return first;
+  // Each probe takes another record, so that one poisoned record cannot keep the target down.
+  const auto other = std::find_if(first, queue_.end(), [this](const DeliveryJob& job) {
+    return job.record != last_probed_ && may_start(job);
+  });
+  return other != queue_.end() ? other : first;
+}
+
+void Target::enter(const DeliveryJob& job) {
+  ++in_flight_;
+  if (job.parked) ++parked_in_flight_;
+  if (job.exclusive != 0) exclusive_.insert(job.exclusive);
+}
+
+void Target::leave(const DeliveryJob& job) {
+  --in_flight_;
+  if (job.parked) --parked_in_flight_;
+  exclusive_.erase(job.exclusive);
+}
+
 /// The next job that may start now; it then counts as in flight.
 std::optional<DeliveryJob> Target::next_job() {
   if (stopping_ || queue_.empty() || in_flight_ >= in_flight_max_) return std::nullopt;
@@ -132,6 +161,8 @@ std::optional<DeliveryJob> Target::next_job() {
     wake_at(next_start_);
     return std::nullopt;
   }
+  const auto chosen = choose(!closed);
+  if (chosen == queue_.end()) return std::nullopt;
   const std::uint64_t probe = closed ? 0 : breaker_.take_probe(now);
   if (!closed && probe == 0) {
     if (!breaker_.probing()) wake_at(breaker_.next_probe());
@@ -141,18 +172,11 @@ std::optional<DeliveryJob> Target::next_job() {
     const auto gap = microseconds(static_cast<std::int64_t>(1e6 / per_second_));
     next_start_ = std::max(next_start_ + gap, now);
   }
-  auto chosen = queue_.begin();
-  if (!closed) {
-    // Each probe takes another record, so that one poisoned record cannot keep the target down.
-    chosen = std::ranges::find_if(
-        queue_, [this](const DeliveryJob& job) { return job.record != last_probed_; });
-    if (chosen == queue_.end()) chosen = queue_.begin();
-    last_probed_ = chosen->record;
-  }
+  if (!closed) last_probed_ = chosen->record;
   DeliveryJob job = std::move(*chosen);
   job.probe = probe;
   queue_.erase(chosen);
-  ++in_flight_;
+  enter(job);
   return job;
 }
 
@@ -212,7 +236,7 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
         }
       }
     }
-    --in_flight_;
+    leave(*job);
     const bool moved = before != breaker_.state() || breaker_.state() != Breaker::State::closed;
     if (moved || status_.state == "unknown") publish();
     result.odometer = breaker_.odometer(clock_.boot_now());

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <unordered_set>
 
 #include "config/model.hpp"
 #include "deliver/breaker.hpp"
@@ -32,6 +33,8 @@ struct DeliveryJob {
   BootTime first_attempt{};
   Executor* home = nullptr;     ///< where `done` runs
   const void* owner = nullptr;  ///< whose job it is, for `recall`
+  std::uint64_t exclusive = 0;  ///< no two jobs with one number are in flight together; 0: none
+  bool parked = false;          ///< of parked ones a quarter of `in_flight` are in flight at most
   std::uint64_t probe = 0;      ///< the breaker's number of it, when it is one
   /// The route's `treat` rules, applied before the breaker judges. Pure; runs on the home shard.
   std::function<void(Outcome&)> classify;
@@ -77,7 +80,11 @@ class Target : public std::enable_shared_from_this<Target> {
  private:
   void enqueue(DeliveryJob job);
   void pump();
+  bool may_start(const DeliveryJob& job) const;
+  std::deque<DeliveryJob>::iterator choose(bool for_probe);
   std::optional<DeliveryJob> next_job();
+  void enter(const DeliveryJob& job);
+  void leave(const DeliveryJob& job);
   Awaitable<void> work(std::shared_ptr<Target> self, DeliveryJob first);
   void hand_out(DeliveryJob job, DeliveryResult result);
   void wake_at(BootTime at);
@@ -97,6 +104,8 @@ class Target : public std::enable_shared_from_this<Target> {
   std::deque<DeliveryJob> queue_;
   std::set<const void*> recalled_;  ///< owners that went elsewhere
   std::atomic<int> in_flight_{0};
+  int parked_in_flight_ = 0;                     ///< of these
+  std::unordered_set<std::uint64_t> exclusive_;  ///< of these
   std::uint64_t last_probed_ = 0;
   BootTime next_start_{};               ///< pace
   std::optional<BootTime> checked_at_;  ///< the last check that was answered well

@@ -76,6 +76,15 @@ Result<HttpRequest> render(const config::RouteRequest& request, const config::Co
   return out;
 }
 
+Result<std::string> exclusive(const config::Program& program, const config::ConfigHost& host,
+                              const DecodedEvent& event, WallTime appended_at) {
+  const RouteBindings bindings(event, appended_at);
+  const ExpressionContext context{&bindings.bindings(), &host, {}};
+  MILLRACE_TRY(value, program.compiled->evaluate(event.input, context));
+  const bool nothing = value.is_null() || (value.is_string() && value.get_string().empty());
+  return nothing ? std::string() : write_json(value);
+}
+
 Result<std::optional<std::string>> treat(const config::Treat& rules, const config::ConfigHost& host,
                                          const DecodedEvent& event, const HttpResponse& answer,
                                          WallTime appended_at) {

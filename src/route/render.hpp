@@ -14,6 +14,11 @@ namespace millrace::route {
 Result<HttpRequest> render(const config::RouteRequest& request, const config::ConfigHost& host,
                            const DecodedEvent& event, WallTime appended_at);
 
+/// What `exclusive` says of an event: what it must not be in flight together with, as text; empty:
+/// nothing. Errors as of render().
+Result<std::string> exclusive(const config::Program& program, const config::ConfigHost& host,
+                              const DecodedEvent& event, WallTime appended_at);
+
 /// What `treat` says of an answer: the first rule that is true, or nothing.
 Result<std::optional<std::string>> treat(const config::Treat& rules, const config::ConfigHost& host,
                                          const DecodedEvent& event, const HttpResponse& answer,

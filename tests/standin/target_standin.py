@@ -103,6 +103,7 @@ class Target:
                         "headers": request.headers,
                         "body": request.body.decode("utf-8", "replace"),
                         "at": request.received_at,
+                        "answered_at": time.time(),
                         "status": reply.status if reply.deliver == "whole" else None,
                         "mode": mode,
                     }

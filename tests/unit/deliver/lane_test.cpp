@@ -1,0 +1,82 @@
+#include "deliver/lane.hpp"
+
+#include "lane_world.hpp"
+
+namespace millrace::deliver {
+namespace {
+
+using test::LaneWorld;
+
+Outcome refusing() {
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::again;
+  outcome.reason = "503";
+  outcome.answer = HttpResponse{};
+  outcome.answer->status = 503;
+  return outcome;
+}
+
+TEST_F(LaneWorld, AnAttemptThatEndsDuringADecisionDoesNotOverwriteIt) {
+  const ParkedRow row = parked_row("e1");
+  put(row);
+  start();
+  until_on_wire("e1");
+  state_.hold(true);
+  auto said = decide(row.key(), {.kind = Decision::Kind::discard, .reason = "made by hand"});
+  until([this] { return state_.waiting() > 0; }, "the decision waits for its commit");
+  answer("e1", refusing());
+  state_.hold(false);
+  ASSERT_TRUE(said.get().has_value());
+  until([this] { return lane_->recorded() && lane_->status().parked == 0; }, "all is recorded");
+  ASSERT_TRUE(stored(row.key()).has_value());
+  EXPECT_EQ(ParkedState::discarded, stored(row.key())->state);
+}
+
+TEST_F(LaneWorld, ADeliveryThatEndsDuringADecisionIsADelivery) {
+  const ParkedRow row = parked_row("e1");
+  put(row);
+  start();
+  until_on_wire("e1");
+  state_.hold(true);
+  auto said = decide(row.key(), {.kind = Decision::Kind::discard, .reason = "made by hand"});
+  until([this] { return state_.waiting() > 0; }, "the decision waits for its commit");
+  answer("e1", Outcome{});
+  state_.hold(false);
+  ASSERT_TRUE(said.get().has_value());
+  until([this] { return lane_->recorded() && lane_->status().delivered == 1; }, "it is delivered");
+  EXPECT_FALSE(stored(row.key()).has_value());
+}
+
+TEST_F(LaneWorld, TwoPeopleDoNotDecideOneRowAtOnce) {
+  const ParkedRow row = parked_row("e1");
+  put(row);
+  start();
+  until_on_wire("e1");
+  state_.hold(true);
+  auto first = decide(row.key(), {.kind = Decision::Kind::discard, .reason = "made by hand"});
+  until([this] { return state_.waiting() > 0; }, "the decision waits for its commit");
+  const auto second =
+      decide(row.key(), {.kind = Decision::Kind::applied, .external_id = "T1"}).get();
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(Errc::conflict, second.error().code);
+  state_.hold(false);
+  ASSERT_TRUE(first.get().has_value());
+  EXPECT_EQ("discarded: made by hand", stored(row.key())->reason);
+}
+
+TEST_F(LaneWorld, HowLongItHoldsAnEventIsByTheBootClock) {
+  start();
+  append("e1");
+  until_on_wire("e1");
+  const auto age = [this] { return on_shard([this] { return lane_->status().oldest_held; }); };
+  constexpr std::int64_t kDay = 86'400'000'000;
+  EXPECT_EQ(microseconds(0), age());
+  clock_.wall_us += kDay;
+  EXPECT_EQ(microseconds(0), age()) << "a false alarm";
+  clock_.boot_us += 1'200'000'000;
+  clock_.wall_us -= 2 * kDay;
+  EXPECT_EQ(seconds(1200), age()) << "a missed alarm";
+}
+
+}  // namespace
+}  // namespace millrace::deliver

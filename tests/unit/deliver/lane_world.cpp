@@ -1,0 +1,158 @@
+#include "lane_world.hpp"
+
+namespace millrace::deliver::test {
+namespace {
+
+Awaitable<void> run(std::shared_ptr<Lane> lane, std::promise<Result<void>>* outcome) {
+  auto result = co_await lane->start();
+  lane->thaw();
+  outcome->set_value(std::move(result));
+}
+
+Awaitable<void> run_decide(std::shared_ptr<Lane> lane, std::string key, Decision decision,
+                           std::shared_ptr<std::promise<Result<Json>>> outcome) {
+  auto result = co_await lane->decide(std::move(key), std::move(decision));
+  outcome->set_value(std::move(result));
+}
+
+}  // namespace
+
+LaneWorld::LaneWorld() {
+  config_ = std::make_shared<config::Config>();
+  config::Connection mes;
+  mes.name = mes.system = "mes";
+  mes.idempotent = true;
+  config_->connections["mes"] = mes;
+  config::Route route;
+  route.name = "r";
+  route.entity = "order";
+  route.to = "mes";
+  config::RouteRequest request;
+  request.event = "changed";
+  request.method = "POST";
+  request.path.text = "/orders";
+  request.path.literals = {"/orders"};
+  route.requests.push_back(request);
+  config_->routes["r"] = route;
+  auto sink = std::make_unique<HeldSink>(shard_);
+  sink_ = sink.get();
+  target_ = std::make_shared<Target>(shard_, mes, std::move(sink), clock_);
+  shard_.start();
+}
+
+LaneWorld::~LaneWorld() {
+  state_.hold(false);
+  if (lane_) {
+    on_shard([this] {
+      lane_->stop();
+      lane_->retire();
+      return 0;
+    });
+  }
+  target_->stop();
+  shard_.stop(milliseconds(2000));
+  lane_.reset();
+}
+
+Event LaneWorld::event(std::string id) const {
+  Event whole;
+  whole.id = std::move(id);
+  whole.source = "/test/shop";
+  whole.entity = "order";
+  whole.type = "order.changed";
+  whole.record = "shop/1";
+  whole.subject = "S1";
+  whole.time = clock_.wall_now();
+  whole.types = {"order.changed"};
+  whole.data = JsonObject{{"number", "S1"}};
+  return whole;
+}
+
+void LaneWorld::append(std::string id) {
+  const auto batch =
+      log_.add({{.partition = 0, .topic = "order", .payload = encode(event(std::move(id)))}});
+  on_shard([&] {
+    tail_.dispatch(batch);
+    return 0;
+  });
+}
+
+ParkedRow LaneWorld::parked_row(std::string id) {
+  const Event whole = event(std::move(id));
+  ParkedRow row;
+  row.stage = "deliver";
+  row.owner = "r";
+  row.record = whole.record;
+  row.offset = 3;
+  row.type = whole.type;
+  row.request_name = "changed";
+  row.since = row.next_at = clock_.wall_now();
+  row.attempts = 3;
+  row.payload = *parse_json(encode(whole));
+  return row;
+}
+
+void LaneWorld::set_row(const std::string& key, const std::string& value) {
+  Batch batch;
+  batch.put(Table::parked, key, value);
+  state_.commit(std::move(batch), Urgency::now, shard_, [](Result<void>) {});
+}
+
+std::optional<ParkedRow> LaneWorld::stored(const std::string& key) {
+  const auto text = *state_.get(Table::parked, key);
+  return text ? std::optional(*decode_parked_row(*text)) : std::nullopt;
+}
+
+void LaneWorld::start() {
+  LaneContext context{.shard = shard_,
+                      .log = log_,
+                      .state = state_,
+                      .readers = readers_,
+                      .clock = clock_,
+                      .trail = trail_,
+                      .dispatcher = tail_,
+                      .log_uuid = "log",
+                      .installation_uuid = "installation",
+                      .shard_count = 1,
+                      .taken_bytes = std::make_shared<std::atomic<std::size_t>>(0),
+                      .reference_bound = [](const std::string&) {},
+                      .announced = [] {}};
+  LaneStart start;
+  start.text = {config_, &config_->routes.find("r")->second};
+  start.target = target_;
+  for (Partition p = 0; p < kPartitionCount; ++p) start.progress[p] = route::Progress(0);
+  std::promise<Result<void>> outcome;
+  lane_ = on_shard([&] { return std::make_shared<Lane>(std::move(context), std::move(start)); });
+  shard_.spawn("start", run(lane_, &outcome));
+  ASSERT_TRUE(outcome.get_future().get().has_value());
+}
+
+void LaneWorld::until(const std::function<bool()>& holds, const char* what) {
+  for (int look = 0; look < 20'000; ++look) {
+    if (on_shard(holds)) return;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  FAIL() << "it never came about: " << what;
+}
+
+void LaneWorld::until_on_wire(const std::string& event) {
+  until([&] { return sink_->has(event); }, "it is on the wire");
+}
+
+void LaneWorld::answer(const std::string& event, Outcome outcome) {
+  on_shard([&] {
+    sink_->answers = std::move(outcome);
+    sink_->answer(event);
+    return 0;
+  });
+  until([&] { return !sink_->has(event); }, "it is answered");
+}
+
+std::future<Result<Json>> LaneWorld::decide(const std::string& key, Decision decision) {
+  auto outcome = std::make_shared<std::promise<Result<Json>>>();
+  auto future = outcome->get_future();
+  shard_.spawn("decide", run_decide(lane_, key, std::move(decision), outcome));
+  return future;
+}
+
+}  // namespace millrace::deliver::test
