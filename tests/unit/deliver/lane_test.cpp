@@ -78,5 +78,15 @@ TEST_F(LaneWorld, HowLongItHoldsAnEventIsByTheBootClock) {
   EXPECT_EQ(seconds(1200), age()) << "a missed alarm";
 }
 
+TEST_F(LaneWorld, ARowParkedByAClockFarAheadWaitsNoLongerThanAnyRetry) {
+  ParkedRow row = parked_row("e1");
+  row.next_at += std::chrono::days(90);
+  put(row);
+  start();
+  clock_.wall_us -= 86'400'000'000;  // and no longer because the clock is set back
+  clock_.boot_us += microseconds(config_->routes.find("r")->second.retry.max_interval).count();
+  until_on_wire("e1");
+}
+
 }  // namespace
 }  // namespace millrace::deliver
