@@ -88,5 +88,34 @@ TEST_F(LaneWorld, ARowParkedByAClockFarAheadWaitsNoLongerThanAnyRetry) {
   until_on_wire("e1");
 }
 
+TEST_F(LaneWorld, RetryAfterIsBelievedForAnHourAtMost) {
+  const ParkedRow row = parked_row("e1");
+  put(row);
+  start();
+  until_on_wire("e1");
+  Outcome later = refusing();
+  later.retry_after = std::chrono::hours(48);
+  answer("e1", later);
+  until([&] { return stored(row.key())->attempts > row.attempts; }, "the attempt is recorded");
+  EXPECT_EQ(std::chrono::hours(1), stored(row.key())->next_at - clock_.wall_now());
+}
+
+TEST_F(LaneWorld, ADeadLetterAndItsAnnouncementAreOneCommit) {
+  const ParkedRow row = parked_row("e1");
+  put(row);
+  start();
+  until_on_wire("e1");
+  state_.hold(true);
+  Outcome rejected = refusing();
+  rejected.kind = Outcome::Kind::rejected;
+  answer("e1", rejected);
+  until([this] { return state_.waiting() > 0; }, "the outcome waits for its commit");
+  EXPECT_TRUE(state_.waiting_with(Table::parked, Table::outbox));
+  EXPECT_EQ(ParkedState::retrying, stored(row.key())->state);
+  state_.hold(false);
+  until([&] { return stored(row.key())->state == ParkedState::dead; }, "it is a dead letter");
+  EXPECT_EQ(1U, *state_.count(Table::outbox, "dead:"));
+}
+
 }  // namespace
 }  // namespace millrace::deliver

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -37,6 +38,18 @@ class HeldState final : public StateStore {
   std::size_t waiting() {
     const std::lock_guard lock(mutex_);
     return waiting_.size();
+  }
+
+  /// Whether a single one of them writes rows of both tables.
+  bool waiting_with(Table one, Table other) {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(waiting_, [&](const Waiting& waiting) {
+      const auto writes = [&](Table table) {
+        return std::ranges::any_of(waiting.batch.writes,
+                                   [&](const Write& write) { return write.table == table; });
+      };
+      return writes(one) && writes(other);
+    });
   }
 
   void commit(Batch batch, Urgency, Executor& home, CommitDone done) override {
