@@ -57,6 +57,8 @@ void Breaker::close_unless_slow(Call call, BootTime now) {
   }
   ++slow_;
   slow_records_.insert(call.record);
+  failures_ = 0;
+  failed_records_.clear();
   if (state_ == State::open ||
       (slow_ >= limits_.opens_after && slow_records_.size() >= kDistinctRecordsToOpen)) {
     open(State::open, "it answers too slowly (`breaker.slow_after`); it is asked one at a time",

@@ -172,6 +172,17 @@ TEST(Breaker, SlowAnswersBetweenFastOnesOrOfOneRecordDoNotOpenIt) {
   EXPECT_EQ(breaker.state(), Breaker::State::closed);
 }
 
+TEST(Breaker, ASlowSuccessEndsARowOfFailures) {
+  Breaker breaker({.opens_after = 5, .probes_every = milliseconds(1000)});
+  const Outcome unavailable = outcome(Outcome::Kind::again, 503);
+  for (int i = 0; i < 4; ++i) breaker.record(unavailable, call(i), at(2000 * i));
+  breaker.record(outcome(Outcome::Kind::delivered, 200), call(9, true), at(8000));
+  for (int i = 5; i < 9; ++i) breaker.record(unavailable, call(i), at(2000 * i));
+  EXPECT_EQ(breaker.state(), Breaker::State::closed);
+  breaker.record(unavailable, call(9), at(18'000));
+  EXPECT_EQ(breaker.state(), Breaker::State::open);
+}
+
 TEST(Breaker, TheOdometerStandsStillWhileTheTargetIsDown) {
   Breaker breaker({});
   breaker.record(outcome(Outcome::Kind::delivered, 200), call(1), at(0));
