@@ -2,8 +2,11 @@
 so, also while it is being tried; its record's news goes on in order."""
 # labels: quick
 
-from configurations import EVERY_CHANGE, as_sent, order
+import json
+
+from configurations import EVERY_CHANGE, MES, ORDER, SHOP, order
 from millrace_harness import Scenario, eventually, main
+from processes import Background
 
 IMPATIENT = EVERY_CHANGE.replace("    body: .data\n", "    body: .data\n    timeout: 2s\n")
 
@@ -68,6 +71,36 @@ class ParkedByHand(Scenario):
         self.send(self.millrace, order(1, quantity=3, version=3))
         eventually(lambda: self.of_order_1()[-1:] == [3], what="the record flows")
         self.assertEqual([], self.parked(self.millrace))
+
+    def test_answers_that_come_while_rows_are_given_up(self):
+        self.mes = self.target()
+        many_places = MES.replace("in_flight: 8", "in_flight: 160")
+        hasty = EVERY_CHANGE.replace("initial: 50ms, max_interval: 500ms",
+                                     "initial: 10ms, max_interval: 100ms")
+        self.millrace = self.broker(SHOP, many_places % {"target_port": self.mes.port}, ORDER,
+                                    hasty).start()
+        self.mes.fault(status=500, body='"quantity":1')
+        for record in range(1, 41):
+            self.send(self.millrace, order(record, quantity=1, version=1))
+            self.send(self.millrace, order(1000 + record, quantity=2, version=1))
+        rows = eventually(lambda: self.all_parked(40), within=60, what="all are parked")
+        skips = [Background(self.skip_each, rows[turn::8]) for turn in range(8)]
+        for skip in skips:
+            skip.join()
+        self.millrace.terminate()
+        states = [json.loads(row)["state"]
+                  for row in self.millrace.state_values("parked").splitlines()]
+        self.assertEqual(["discarded"] * 40, states)
+
+    def all_parked(self, count):
+        rows = [str(row["id"]) for row in self.parked(self.millrace)]
+        return rows if len(rows) == count else None
+
+    def skip_each(self, rows):
+        for row in rows:
+            path = f"/admin/v1/parked/{row}/skip"
+            answer = self.millrace.admin("POST", path, {"reason": "made by hand"})
+            self.assertEqual(200, answer.status, answer.body)
 
 
 if __name__ == "__main__":
