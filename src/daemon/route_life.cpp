@@ -40,6 +40,7 @@ Json replay_json(const deliver::ReplayOrder& order) {
                     {"from", offsets_json(order.from)},
                     {"until", offsets_json(order.until)},
                     {"live", offsets_json(order.live)},
+                    {"entity", order.entity},
                     {"record", order.record},
                     {"history", order.history},
                     {"again", order.again},
@@ -57,6 +58,7 @@ Result<deliver::ReplayOrderPtr> replay_of(const Json& json) {
   order.from = from;
   order.until = until;
   order.live = live;
+  order.entity = string_or(json, "entity", "");
   order.record = string_or(json, "record", "");
   order.history = bool_or(json, "history", false);
   order.again = bool_or(json, "again", false);

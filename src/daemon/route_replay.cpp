@@ -66,6 +66,7 @@ Result<void> RouteReplay::open() {
   text_ = found->text;
   order_ = std::make_shared<deliver::ReplayOrder>();
   if (!request_.key.empty()) MILLRACE_CHECK_OK(resolve_record());
+  order_->entity = text_.route->entity;
   order_->record = request_.record;
   order_->history = request_.history;
   order_->again = request_.again;

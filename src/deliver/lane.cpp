@@ -67,7 +67,11 @@ void Lane::resume() {
 
 bool Lane::has_room() const {
   if (items_ < kItemsAlways) return true;
-  return items_ < kItemsMax && taken_bytes_ < kTakenBytesMax &&
+  return items_ < kItemsMax && has_bytes();
+}
+
+bool Lane::has_bytes() const {
+  return taken_bytes_ < kTakenBytesMax &&
          context_.taken_bytes->load(std::memory_order_relaxed) < kTakenBytesOfShardMax;
 }
 
@@ -75,12 +79,18 @@ void Lane::hold(const Item& item) {
   ++items_;
   taken_bytes_ += item.cost;
   context_.taken_bytes->fetch_add(item.cost, std::memory_order_relaxed);
+  if (!item.replay) return;
+  ++item.replay->items;
+  item.replay->bytes += item.cost;
 }
 
 void Lane::let_go(const Item& item) {
   --items_;
   taken_bytes_ -= item.cost;
   context_.taken_bytes->fetch_sub(item.cost, std::memory_order_relaxed);
+  if (!item.replay) return;
+  --item.replay->items;
+  item.replay->bytes -= item.cost;
 }
 
 void Lane::pump() {

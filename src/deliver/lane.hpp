@@ -187,6 +187,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   const config::Route& route() const { return *text_.route; }
   void pump();
   bool has_room() const;
+  bool has_bytes() const;
+  bool has_room_for_replay() const;
   void hold(const Item& item);
   void let_go(const Item& item);
   void take(const FollowedRecord& followed);
@@ -276,6 +278,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void pump_replay();
   void take_replayed(const FollowedRecord& followed);
   void replay_failed(const Error& error);
+  /// The replay is of events of another entity than the route takes now.
+  bool fails_for_entity();
   ItemPtr replayed(const FollowedRecord& followed);
   bool passes_by(Item& item);
   void put_replay_rows();

@@ -155,7 +155,6 @@ void Lane::committed(const Result<void>& result) {
   batch_.reset();
   for (const ItemPtr& item : std::exchange(committing_, {})) {
     let_go(*item);
-    if (item->replay) --item->replay->items;
     row_committed(item);
     const auto found = records_.find(item->record);
     if (found == records_.end() || found->second.front() != item) continue;

@@ -21,6 +21,7 @@ constexpr std::size_t kReplayItemsMax = kItemsMax / 4;
 void Lane::begin_replay(ReplayStart start) {
   if (stopping_ || replay_) return;
   replay_ = std::make_shared<Replay>(std::move(start));
+  if (fails_for_entity()) return;
   for (const auto& [record, queue] : records_) {
     if (!queue.empty() && !queue.back()->replay) replay_->news(record, queue.back()->offset);
   }
@@ -72,16 +73,28 @@ void Lane::replay_failed(const Error& error) {
   replay_->failed = error.message;
 }
 
+bool Lane::fails_for_entity() {
+  if (!replay_ || replay_->order().entity == route().entity) return false;
+  replay_failed({Errc::conflict, "the route takes the events of another entity now"});
+  return true;
+}
+
 void Lane::end_replay() {
   if (!replay_) return;
   replay_.reset();
   start_ready();
 }
 
+// A quarter of what the lane may hold, so that there is always room for what is new.
+bool Lane::has_room_for_replay() const {
+  if (replay_->items < kItemsAlways) return true;
+  return replay_->items < kReplayItemsMax && replay_->bytes < kTakenBytesMax / 4 && has_bytes();
+}
+
 void Lane::pump_replay() {
   if (!replay_ || !replay_->follower || !replay_->failed.empty()) return;
   Replay& replay = *replay_;
-  while (may_take_up() && replay.items < kReplayItemsMax) {
+  while (may_take_up() && has_room_for_replay()) {
     if (!replay.held_back) replay.held_back = replay.follower->pop();
     if (!replay.held_back) break;
     const LogRecord& record = *replay.held_back->record;
@@ -115,7 +128,6 @@ void Lane::take_replayed(const FollowedRecord& followed) {
     progress.settle(record.offset);
     return;
   }
-  ++replay_->items;
   item->replay = replay_;
   if (replay_->order().again) item->new_key = replay_->order().number;
   if (item->request == nullptr) {

@@ -122,9 +122,7 @@ void Lane::replace(RouteText text, std::shared_ptr<Target> target) {
   text_ = std::move(text);
   parked_.set_hold(route().after_dead_letter == config::AfterDeadLetter::hold);
   if (other_topic && !stopping_) follow();
-  if (other_topic && replay_) {
-    replay_failed({Errc::conflict, "the route takes the events of another entity now"});
-  }
+  fails_for_entity();
   retarget(std::move(target));
   thaw();
 }

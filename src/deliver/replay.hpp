@@ -28,6 +28,7 @@ struct ReplayOrder {
   PartitionOffsets from{};   ///< kSkipPartition: nothing of that partition
   PartitionOffsets until{};
   PartitionOffsets live{};  ///< what lies there or beyond is taken up by the route itself
+  std::string entity;       ///< whose events the route takes; of another nothing was ever sent
   std::string record;       ///< this one only; empty: all
   bool history = false;     ///< also what a later change has superseded
   bool again = false;       ///< with new keys
@@ -161,6 +162,7 @@ class Replay {
   std::unique_ptr<Follower> follower;
   std::optional<FollowedRecord> held_back;  ///< popped, but beyond its partition's window
   std::size_t items = 0;                    ///< taken up and not recorded
+  std::size_t bytes = 0;                    ///< of these
   std::string failed;
 
  private:

@@ -105,6 +105,12 @@ class BacklogIsTheLog(Scenario):
         self.check_memory("accepted", LARGE_RSS_MB_MAX)
         self.drain(LARGE_EVENTS, LARGE_RSS_MB_MAX)
         self.assertEqual(0, self.store.control("counts")["repeats"])
+        self.millrace.cli("replay", "reading-to-store", "--from", "beginning", "--yes", "--reason",
+                          "the store lost them")
+        eventually(lambda: "replay" not in self.millrace.cli_json("routes", "list")["routes"][0],
+                   within=60, what="they are replayed")
+        self.assertEqual(LARGE_EVENTS, self.store.control("counts")["repeats"])
+        self.check_memory("replayed", LARGE_RSS_MB_MAX)
 
     def test_it_is_drained_in_order_within_100_mb(self):
         began = time.monotonic()

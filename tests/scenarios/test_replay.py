@@ -5,7 +5,7 @@ nothing lost or skipped by kill -9, nor held up by it what is new."""
 
 import json
 
-from configurations import EVERY_CHANGE, order
+from configurations import EVERY_CHANGE, MES, ORDER, SHOP, order
 from millrace_harness import Scenario, eventually, main
 
 RECORDS = range(1, 41)
@@ -194,6 +194,29 @@ class Replay(Scenario):
         eventually(self.is_over, what="it ends by itself")
         self.assertEqual({record: {1} for record in RECORDS},
                          {record: set(got) for record, got in self.again().items()})
+
+    def test_a_route_that_follows_another_entity_replays_nothing_of_it(self):
+        self.mes = self.target()
+        drafts = ORDER.replace("entity: order", "entity: draft")
+        self.millrace = self.broker(SHOP, MES % {"target_port": self.mes.port}, ORDER, drafts,
+                                    EVERY_CHANGE).start()
+        for record in RECORDS:
+            self.send(self.millrace, order(record, quantity=1, version=1))
+        eventually(lambda: len(self.mes.bodies()) == len(RECORDS), what="all arrive")
+        self.mes.fault("delay", ms=100)
+        self.replay("--from", "beginning", *WHY)
+        file = self.millrace.config / "objects.yaml"
+        file.write_text(file.read_text("utf-8").replace("from: order\n", "from: draft\n"), "utf-8")
+        self.millrace.cli("reload")
+        self.assertIn("another entity", self.route()["replay"]["reason"])
+        self.millrace.kill9()
+        self.mes.heal()
+        self.millrace.start()
+        self.assertIn("another entity", self.route()["replay"]["reason"])
+        self.send(self.millrace, order(99, quantity=1, version=1))
+        eventually(lambda: self.mes.counts()["effects"] > len(RECORDS), what="a new draft arrives")
+        self.replay("--stop", "--reason", "it cannot go on")
+        self.assertEqual(len(RECORDS) + 1, self.mes.counts()["effects"])
 
     def test_stop(self):
         self.begin(versions=(1,))
