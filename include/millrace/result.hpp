@@ -38,6 +38,7 @@ enum class Errc : std::uint8_t {
   newer_format,         ///< data written by a newer version
   stopping,             ///< the process or object is shutting down
   overloaded,           ///< a named bound is reached; try later
+  state_away,           ///< the state store does not answer; it is waited for
   not_connected,        ///< connection refused or lost before anything was sent
   name_resolution,      ///< DNS failure
   tls,                  ///< TLS handshake or verification failure

@@ -1,7 +1,9 @@
 // StateStore: cursors, projections, doorbells, parked rows, the identity map, keys, audit. Rows of
-// (table, key) -> value; values are JSON text, so that an operator can read them with sqlite3.
-// Promise: commit(Batch) applies all of a batch or nothing, and its completion means durable
-// (semantics 4).
+// (table, key) -> value; values are JSON text, so that an operator can read them with sqlite3 or
+// psql. Promise: commit(Batch) applies all of a batch or nothing, and its completion means durable
+// (semantics 4). A store on another machine may be *away*: commits wait for it, in their order,
+// and none is applied twice; reads say Errc::state_away at once, and their callers come again
+// (net's offload_until_back).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "millrace/clock.hpp"
 #include "millrace/executor.hpp"
 #include "millrace/result.hpp"
 
@@ -70,18 +73,23 @@ enum class Urgency : std::uint8_t {
   soon  ///< may ride with the next commit, within 50 ms
 };
 
-class StateStore {
+/// Where the state lies: `state: { sqlite: ... }` or `state: { postgresql: ..., schema: ... }`.
+struct StateChoice {
+  std::string sqlite_path;   ///< absolute; empty: PostgreSQL
+  std::string postgresql;    ///< a connection string of libpq; empty: SQLite
+  std::string schema;        ///< in that database
+  std::string installation;  ///< its name, for the server's list of sessions
+
+  bool operator==(const StateChoice&) const = default;
+  bool is_postgresql() const { return !postgresql.empty(); }
+};
+
+/// Blocking reads of committed rows: on a reader thread or during start only. Thread-safe. A store
+/// that is away answers Errc::state_away, a closed one Errc::stopping.
+class StateReader {
  public:
-  using CommitDone = std::move_only_function<void(Result<void>)>;
+  virtual ~StateReader() = default;
 
-  virtual ~StateStore() = default;
-
-  /// Queues the batch; batches are applied in the order queued and several may share a transaction.
-  /// `done` runs on `home` when the batch is durable, or with Errc::precondition_failed or
-  /// Errc::disk_full (nothing of it was applied). Any other failure is final.
-  virtual void commit(Batch batch, Urgency urgency, Executor& home, CommitDone done) = 0;
-
-  // Blocking reads of committed rows: on a reader thread or during start only. Thread-safe.
   virtual Result<std::optional<std::string>> get(Table table, std::string_view key) = 0;
   /// One answer per key, in their order.
   virtual Result<std::vector<std::optional<std::string>>> get_many(
@@ -90,12 +98,37 @@ class StateStore {
   virtual Result<std::vector<Row>> scan(Table table, std::string_view prefix,
                                         std::string_view after, std::size_t rows_max) = 0;
   virtual Result<std::uint64_t> count(Table table, std::string_view prefix) = 0;
+};
+
+/// How a store is, for the status, the probes and the metrics.
+struct StateCondition {
+  std::string kind;                 ///< "sqlite", "postgresql"
+  std::optional<WallTime> away_at;  ///< since when it does not answer; empty: it does
+  std::string reason;               ///< why it is away, in words
+  std::string warning;              ///< what its operator should change; empty: nothing
+  std::uint64_t outages = 0;        ///< how often it was away since the start
+  std::uint64_t repeats = 0;        ///< transactions tried again (conflicts, outages)
+};
+
+class StateStore : public StateReader {
+ public:
+  using CommitDone = std::move_only_function<void(Result<void>)>;
+
+  /// Queues the batch; batches are applied in the order queued and several may share a transaction.
+  /// `done` runs on `home` when the batch is durable, or with Errc::precondition_failed or
+  /// Errc::disk_full (nothing of it was applied). While the store is away it is not called. Any
+  /// other failure is final.
+  virtual void commit(Batch batch, Urgency urgency, Executor& home, CommitDone done) = 0;
+
+  /// Thread-safe, and never waits for the store.
+  virtual StateCondition condition() const = 0;
 
   /// Called by the writer for each transaction; its text is stored as meta row "journal_ends" in
   /// that same transaction.
   virtual void set_journal_ends(std::function<std::string()> ends) = 0;
 
-  /// Commits what is queued and stops the writer.
+  /// Commits what is queued and stops the writer. Of a store that is away it does not wait: what
+  /// is queued is as lost as in a crash, and its completions are destroyed.
   virtual void close() = 0;
 };
 
@@ -107,5 +140,8 @@ std::string row_key(const Parts&... parts) {
   key.pop_back();
   return key;
 }
+
+/// "a/b" for "a\0b": keys as messages show them.
+std::string printable_key(std::string_view key);
 
 }  // namespace millrace

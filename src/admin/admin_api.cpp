@@ -143,6 +143,9 @@ Awaitable<HttpResponse> AdminApi::handle(IncomingRequest request) {
   if (!request.body.empty() && !is_json(request.headers)) {
     co_return problem(415, "", "send the arguments as application/json");
   }
+  if (options_.refuse_changes && wanted->method != "GET") {
+    if (const auto refused = options_.refuse_changes()) co_return problem_of(*refused);
+  }
   auto args = read_arguments(request, std::move(values));
   if (!args) co_return problem_of(args.error());
   auto result = co_await wanted->handler(*std::move(args));
@@ -191,6 +194,7 @@ int http_status(Errc code) {
     case Errc::disk_full:
     case Errc::stopping:
     case Errc::overloaded:
+    case Errc::state_away:
       return 503;
     case Errc::timeout_before_send:
     case Errc::unanswered:

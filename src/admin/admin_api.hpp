@@ -44,6 +44,8 @@ class AdminApi {
   struct Options {
     std::string token;
     Probes probes;
+    /// Why operations that change something are refused now; nullopt: they are not. May be empty.
+    std::function<std::optional<Error>()> refuse_changes;
     bool probes_need_token = false;  ///< set where the plane does not listen on loopback
   };
 

@@ -102,7 +102,7 @@ Awaitable<Result<void>> Collector::load_marks() {
   std::vector<std::string> keys;
   for (const auto& [key, model] : plan_->models) keys.push_back(baseline_key(key));
   auto read = [&state = context_.state, keys] { return state.get_many(Table::marks, keys); };
-  auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
   if (!rows) co_return std::unexpected(rows.error());
   std::size_t index = 0;
   for (const auto& [key, model] : plan_->models) {
@@ -125,7 +125,7 @@ Awaitable<Result<void>> Collector::load_parked() {
   auto read = [&state = context_.state, config = plan_->config, mine] {
     return ParkedRecords::load(state, *config, [&mine](Partition p) { return mine.contains(p); });
   };
-  auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
   if (!rows) co_return std::unexpected(rows.error());
   parked_.fill(*rows);
   co_return Result<void>{};
@@ -140,7 +140,7 @@ Awaitable<Result<void>> Collector::load_rows() {
     auto read = [&state = context_.state, after] {
       return state.scan(Table::doorbells, "", after, kRowsPerScan);
     };
-    auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+    auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
     if (!rows) co_return std::unexpected(rows.error());
     for (const Row& stored : *rows) {
       auto row = decode_doorbell_row(stored.key, stored.value, context_.clock);

@@ -321,7 +321,7 @@ Awaitable<Result<void>> InboxPump::load_parked() {
                    prefix = parked_prefix(parked_owner("project", name), partition)] {
         return state.scan(Table::parked, prefix, "", kRowsPerScan);
       };
-      auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+      auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
       if (!rows) co_return std::unexpected(rows.error());
       for (const Row& row : *rows) {
         const auto parked = decode_parked_row(row.value);
@@ -346,7 +346,7 @@ Awaitable<void> InboxPump::release_parked() {
                    prefix = parked_prefix(parked_owner("project", name), partition)] {
         return state.scan(Table::parked, prefix, "", kRowsPerScan);
       };
-      auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+      auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
       if (!rows || stopping_) co_return;
       for (const Row& stored : *rows) {
         auto row = decode_parked_row(stored.value);

@@ -163,7 +163,7 @@ Awaitable<Result<void>> Projector::load(std::vector<std::string> keys) {
   std::ranges::sort(keys);
   keys.erase(std::ranges::unique(keys).begin(), keys.end());
   auto read = [&state = context_.state, keys] { return state.get_many(Table::projections, keys); };
-  auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
   if (!rows) co_return std::unexpected(rows.error());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     auto entry = std::make_shared<CachedProjection>();

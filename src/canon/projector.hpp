@@ -22,6 +22,7 @@
 #include "millrace/state_store.hpp"
 #include "millrace/trail.hpp"
 #include "net/callback.hpp"
+#include "net/patience.hpp"
 #include "net/reader_pool.hpp"
 #include "net/shard.hpp"
 

@@ -175,7 +175,7 @@ Awaitable<Result<std::int64_t>> SourceWatch::begin_full_read(WatchPtr watch, Col
   auto scan = [&state = context.state, prefix = progress_prefix(watch->key)] {
     return state.scan(Table::marks, prefix, "", kPartitionCount);
   };
-  auto progress = co_await offload(context.readers.next(), context.shard, std::move(scan));
+  auto progress = co_await offload_until_back(context.readers, context.shard, std::move(scan));
   if (!progress) co_return std::unexpected(progress.error());
   std::int64_t after_id = 0;
   Batch batch;
@@ -271,7 +271,7 @@ Awaitable<Result<void>> SourceWatch::await_progress(WatchPtr watch, std::int64_t
     auto scan = [&state = context.state, prefix = progress_prefix(watch->key)] {
       return state.scan(Table::marks, prefix, "", kPartitionCount);
     };
-    auto rows = co_await offload(context.readers.next(), context.shard, std::move(scan));
+    auto rows = co_await offload_until_back(context.readers, context.shard, std::move(scan));
     if (!rows) co_return std::unexpected(rows.error());
     const bool all = std::ranges::all_of(*rows, [after_id](const Row& row) {
       const auto json = parse_json(row.value);
@@ -295,7 +295,7 @@ Awaitable<Result<void>> SourceWatch::commit(Batch batch) {
 Awaitable<Result<std::optional<std::string>>> SourceWatch::mark_row(std::string key) {
   CollectorContext& context = collector_.context_;
   auto read = [&state = context.state, key] { return state.get(Table::marks, key); };
-  auto row = co_await offload(context.readers.next(), context.shard, std::move(read));
+  auto row = co_await offload_until_back(context.readers, context.shard, std::move(read));
   co_return row;
 }
 

@@ -148,7 +148,7 @@ Awaitable<Result<void>> SourceWatch::check_whole(WatchPtr watch, CollectPlanPtr 
   auto scan = [&state = context.state, plan, key = watch->key] {
     return stored_records(state, plan->models.at(key));
   };
-  auto stored = co_await offload(context.readers.next(), context.shard, std::move(scan));
+  auto stored = co_await offload_until_back(context.readers, context.shard, std::move(scan));
   if (!stored) co_return std::unexpected(stored.error());
   const bool unknown_is_news = lists_what_it_stores(model);
   std::int64_t after_id = 0;

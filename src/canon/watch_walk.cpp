@@ -48,7 +48,7 @@ Awaitable<Result<void>> SourceWatch::load_walks(WatchPtr watch, CollectPlanPtr p
   auto scan = [&state = context.state, prefix = backfill_prefix(watch->key)] {
     return state.scan(Table::marks, prefix, "", 1000);
   };
-  auto rows = co_await offload(context.readers.next(), context.shard, std::move(scan));
+  auto rows = co_await offload_until_back(context.readers, context.shard, std::move(scan));
   if (!rows) co_return std::unexpected(rows.error());
   auto baseline = co_await mark_row(baseline_key(watch->key));
   if (!baseline) co_return std::unexpected(baseline.error());
@@ -162,7 +162,7 @@ Awaitable<Result<void>> SourceWatch::end_walk(WatchPtr watch, CollectPlanPtr pla
       auto forget = [&state = context.state, config = plan->config, entity = target.entity] {
         return forget_programs(state, *entity);
       };
-      auto dropped = co_await offload(context.readers.next(), context.shard, std::move(forget));
+      auto dropped = co_await offload_until_back(context.readers, context.shard, std::move(forget));
       if (!dropped) co_return std::unexpected(dropped.error());
       std::ranges::move(dropped->writes, std::back_inserter(batch.writes));
     }

@@ -13,7 +13,7 @@
 #include "log/file_log.hpp"
 #include "log/verify.hpp"
 #include "state/installation.hpp"
-#include "state/sqlite_state.hpp"
+#include "state/open_state.hpp"
 #include "storage/posix_disk.hpp"
 
 namespace millrace::cli {
@@ -56,9 +56,10 @@ Result<Installation> adopt_offline(const Session& session, Adoption adoption) {
   MILLRACE_TRY(installation, read_installation(session.config_directory));
   PosixDisk disk;
   MILLRACE_TRY(log, open_file_log({installation.log_directory, disk, system_clock()}));
-  SqliteStateOptions options;
-  options.path = installation.state_path;
-  MILLRACE_TRY(state, open_sqlite_state(options));
+  MILLRACE_TRY(choice, read_state_choice(session, installation));
+  MILLRACE_TRY(state, open_state(choice, [](const Error& cause) {
+                 abort_with(cause.message, cause.where);
+               }));
   auto adopted = adopt(*state, *log, installation.environment, std::move(adoption));
   state->close();
   log->close();
@@ -159,12 +160,14 @@ int run_log_quarantine(const Session& session, const std::string& journal) {
 int run_state_verify(const Session& session) {
   const auto installation = read_installation(session.config_directory);
   if (!installation) return cannot(session, installation.error());
-  const auto findings = verify_sqlite_state(installation->state_path);
+  const auto choice = read_state_choice(session, *installation);
+  if (!choice) return cannot(session, choice.error());
+  const auto findings = verify_state(*choice);
   if (!findings) return cannot(session, findings.error());
   std::vector<std::string> all = *findings;
   if (all.empty()) {
     // Rows of a damaged file say nothing about the log.
-    auto against_log = check_state_against_log(*installation);
+    auto against_log = check_state_against_log(*installation, *choice);
     if (!against_log) return cannot(session, against_log.error());
     all = *std::move(against_log);
   }

@@ -17,9 +17,15 @@ namespace fs = std::filesystem;
 constexpr const char* kLogManifest = "log.json";
 
 Result<void> check_place(const config::Installation& installation) {
+  if (installation.state.is_postgresql()) {
+    return fail(Errc::not_supported,
+                "the state is in PostgreSQL: restore its schema with pg_restore, and the log's "
+                "directory from a copy that is not older than the dump; see docs/how-to/"
+                "use-postgresql.md");
+  }
   std::error_code error;
   for (const std::string suffix : {"", "-wal"}) {
-    const std::string path = installation.state_path + suffix;
+    const std::string path = installation.state.sqlite_path + suffix;
     if (!fs::exists(path, error)) continue;
     return fail(Errc::conflict,
                 fmt::format("{} is there: stop millraced and move what is left of the old "
@@ -120,15 +126,15 @@ Result<Installation> place_state(Disk& disk, const fs::path& backup, const Backu
 Result<Installation> restore(const Session& session, const fs::path& backup) {
   MILLRACE_TRY(installation, read_installation(session.config_directory));
   PosixDisk disk;
+  MILLRACE_CHECK_OK(check_place(installation));
   MILLRACE_TRY(manifest, read_backup_manifest(disk, backup));
   MILLRACE_CHECK_OK(check_manifest(manifest, installation));
-  MILLRACE_CHECK_OK(check_place(installation));
   MILLRACE_CHECK_OK(check_backup(disk, backup, manifest));
-  const fs::path state(installation.state_path);
+  const fs::path state(installation.state.sqlite_path);
   MILLRACE_CHECK_OK(disk.create_directories(state.parent_path()));
   MILLRACE_CHECK_OK(disk.create_directories(installation.log_directory));
   MILLRACE_CHECK_OK(copy_log(disk, backup, manifest, installation.log_directory));
-  return place_state(disk, backup, manifest, installation.state_path, session.now);
+  return place_state(disk, backup, manifest, installation.state.sqlite_path, session.now);
 }
 
 }  // namespace

@@ -37,11 +37,12 @@ config::Installation from_plain_values(const fs::path& directory, const config::
   if (const auto admin = scalar(node, "admin"); !admin.empty()) installation.admin = admin;
   if (const auto text = scalar(node, "environment"); !text.empty()) installation.environment = text;
   installation.log_directory = absolute(scalar(node, "log", "files"));
-  installation.state_path = absolute(scalar(node, "state", "sqlite"));
+  installation.state.sqlite_path = absolute(scalar(node, "state", "sqlite"));
+  installation.state.postgresql = scalar(node, "state", "postgresql");
   installation.data_directory = absolute(scalar(node, "data"));
   if (installation.data_directory.empty()) {
-    const std::string& inside =
-        installation.log_directory.empty() ? installation.state_path : installation.log_directory;
+    const std::string& inside = installation.log_directory.empty() ? installation.state.sqlite_path
+                                                                   : installation.log_directory;
     installation.data_directory = fs::path(inside).parent_path().string();
   }
   return installation;
@@ -100,6 +101,28 @@ Result<config::Installation> read_installation(const std::string& directory) {
   const auto report = config::load({directory, true, connectors, config::process_environment()});
   if (report.config) return report.config->installation;
   return search_plain_values(directory);
+}
+
+Result<StateChoice> read_state_choice(const Session& session,
+                                      const config::Installation& installation) {
+  if (!installation.state.is_postgresql()) return installation.state;
+  ConnectorRegistry connectors;
+  register_all_connectors(connectors);
+  const auto report = config::load({.directory = session.config_directory,
+                                    .connectors = connectors,
+                                    .environment = config::process_environment()});
+  if (report.config) return report.config->installation.state;
+  std::string first = "it cannot be read";
+  for (const config::Problem& problem : report.problems) {
+    if (problem.level != config::Problem::Level::error) continue;
+    first = problem.message;
+    break;
+  }
+  return fail(
+      Errc::config,
+      fmt::format("the state is in PostgreSQL, and reaching it needs the configuration with "
+                  "its secrets: {}; run millrace as the user of millraced",
+                  first));
 }
 
 Result<AdminClient> connect(const Session& session, milliseconds limit) {

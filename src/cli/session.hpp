@@ -36,6 +36,10 @@ int cannot(const Session& session, const Error& error);
 /// its plain values are read all the same: an operator must reach the daemon then as well.
 Result<config::Installation> read_installation(const std::string& directory);
 
+/// Where the state lies, with the secrets that reaching it needs.
+Result<StateChoice> read_state_choice(const Session& session,
+                                      const config::Installation& installation);
+
 /// The client for the daemon of this configuration.
 Result<AdminClient> connect(const Session& session, milliseconds limit = milliseconds(60'000));
 

@@ -11,7 +11,7 @@
 #include "millrace/json.hpp"
 #include "millrace/parking.hpp"
 #include "route/progress.hpp"
-#include "state/sqlite_readers.hpp"
+#include "state/open_state.hpp"
 #include "storage/posix_disk.hpp"
 
 namespace millrace::cli {
@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFindingsMax = 100;
 constexpr std::size_t kRowsPerScan = 1000;
-constexpr std::size_t kCacheKib = 1024;
 constexpr std::uint64_t kIndexBytes = std::uint64_t{4} << 20;
 constexpr int kIncarnationShift = 32;
 
@@ -59,7 +58,7 @@ struct ParkedPlace {
 
 class Check {
  public:
-  Check(SqliteReaders& state, const fs::path& log) : state_(state), log_(log) {}
+  Check(StateReader& state, const fs::path& log) : state_(state), log_(log) {}
 
   Result<std::vector<std::string>> run() {
     MILLRACE_TRY(row, state_.get(Table::meta, "installation"));
@@ -234,7 +233,7 @@ class Check {
     }
   }
 
-  SqliteReaders& state_;
+  StateReader& state_;
   fs::path log_;
   std::string uuid_;
   std::uint64_t incarnation_ = 0;
@@ -247,8 +246,9 @@ class Check {
 
 }  // namespace
 
-Result<std::vector<std::string>> check_state_against_log(const config::Installation& installation) {
-  MILLRACE_TRY(state, SqliteReaders::open(installation.state_path, 1, kCacheKib));
+Result<std::vector<std::string>> check_state_against_log(const config::Installation& installation,
+                                                         const StateChoice& choice) {
+  MILLRACE_TRY(state, open_state_reader(choice));
   return Check(*state, installation.log_directory).run();
 }
 

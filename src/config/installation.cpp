@@ -17,11 +17,15 @@
 namespace millrace::config {
 namespace {
 
+constexpr std::size_t kSchemaNameMax = 63;  // PostgreSQL cuts longer names off
+
 struct LogYaml {
   std::string files;
 };
 struct StateYaml {
   std::string sqlite;
+  std::string postgresql;
+  std::string schema = "millrace";
 };
 struct SecretsYaml {
   std::string directory;
@@ -79,9 +83,16 @@ const Spec<InstallationYaml>& spec() {
                               .not_yet("kafka");
   static const auto state = Spec<StateYaml>("state", "Where the state lies.")
                                 .option("sqlite", &StateYaml::sqlite, "The state's SQLite file.")
-                                .required()
                                 .example("/var/lib/millrace/state.db")
-                                .not_yet("postgresql");
+                                .option("postgresql", &StateYaml::postgresql,
+                                        "Instead of a file: a database, as a connection string of "
+                                        "libpq (keywords and values, or a URI).")
+                                .example(
+                                    "\"host=db.example.com dbname=millrace user=millrace "
+                                    "password=${secret.state_password}\"")
+                                .option("schema", &StateYaml::schema,
+                                        "The schema in that database; one for each installation.")
+                                .example("millrace_lyon");
   static const auto secrets =
       Spec<SecretsYaml>("secrets", "Where ${secret.name} is read from.")
           .option("directory", &SecretsYaml::directory, "One file a secret, named as the secret.")
@@ -207,6 +218,47 @@ std::optional<WallTime> certificate_ends_at(const std::string& pem) {
   return WallTime(std::chrono::seconds(timegm(&ends)));
 }
 
+// A text without ${secret.…} that holds a password.
+bool shows_password(std::string_view text) {
+  if (text.find("${secret.") != text.npos || text.find("${env.") != text.npos) return false;
+  const std::size_t scheme = text.find("://");
+  if (scheme == text.npos) return text.find("password") != text.npos;
+  const std::string_view authority = text.substr(scheme + 3);
+  const std::size_t at = authority.find('@');
+  return at != authority.npos && authority.substr(0, at).find(':') != authority.npos;
+}
+
+void check_state(Loading& loading, const Document& document, const StateYaml& state) {
+  const Place place = place_of(document, "state");
+  const std::string path = fmt::format("{} / state", title(document));
+  if (state.sqlite.empty() == state.postgresql.empty()) {
+    loading.error(place, path,
+                  "write either `sqlite: FILE` (one machine) or `postgresql: \"host=... "
+                  "dbname=...\"`");
+    return;
+  }
+  if (state.postgresql.empty()) return;
+  if (state.postgresql.find('=') == std::string::npos &&
+      !state.postgresql.starts_with("postgres")) {
+    loading.error(place, path,
+                  "`postgresql` is no connection string: write for example \"host=db.example.com "
+                  "dbname=millrace user=millrace\"");
+  }
+  if (state.schema.empty() || state.schema.size() > kSchemaNameMax ||
+      state.schema.starts_with("pg_")) {
+    loading.error(place, path,
+                  fmt::format("`schema` is a name of 1 to {} bytes that does not begin with pg_",
+                              kSchemaNameMax));
+  }
+  const Node* node = document.node.find("state");
+  const Node* text = node == nullptr ? nullptr : node->find("postgresql");
+  if (text != nullptr && shows_password(text->text)) {
+    loading.warning(place, path,
+                    "a password stands in the configuration itself; keep it in a file of the "
+                    "secrets directory and write password=${secret.name}");
+  }
+}
+
 // Whether they belong together is found out by who uses them.
 void check_tls(Loading& loading, const Document& document, const TlsFiles& files) {
   const auto check = [&](std::string_view key, const Result<std::string>& read) {
@@ -262,15 +314,20 @@ void read_installation(Loading& loading, Document& document) {
   out.dedupe_window = yaml.dedupe.window;
   out.dedupe_ids_max = yaml.dedupe.max_ids;
   out.log_directory = absolute_path(loading, yaml.log.files);
-  out.state_path = absolute_path(loading, yaml.state.sqlite);
+  out.state = {.sqlite_path = absolute_path(loading, yaml.state.sqlite),
+               .postgresql = yaml.state.postgresql,
+               .schema = yaml.state.schema,
+               .installation = yaml.name};
   out.secrets_directory = absolute_path(loading, yaml.secrets.directory);
-  const std::string& parent_of = out.log_directory.empty() ? out.state_path : out.log_directory;
+  const std::string& parent_of =
+      out.log_directory.empty() ? out.state.sqlite_path : out.log_directory;
   out.data_directory = yaml.data.empty() ? std::filesystem::path(parent_of).parent_path().string()
                                          : absolute_path(loading, yaml.data);
   if (yaml.tls) {
     out.tls = TlsFiles{absolute_path(loading, yaml.tls->certificate),
                        absolute_path(loading, yaml.tls->key)};
   }
+  if (good) check_state(loading, document, yaml.state);
   if (good) check_addresses(loading, document, yaml);
   if (good && out.tls && !loading.options.without_secrets) check_tls(loading, document, *out.tls);
 }

@@ -34,7 +34,7 @@ void read_installation_document(Loading& loading) {
   } else if (!has_errors(loading.problems)) {
     loading.error({"millrace.yaml", 0, 0}, "",
                   "no installation: one document needs `name:`, `log: { files: ... }` and "
-                  "`state: { sqlite: ... }`");
+                  "`state: { sqlite: ... }` (or `{ postgresql: ... }`)");
   }
 }
 

@@ -16,6 +16,7 @@
 #include "millrace/expression.hpp"
 #include "millrace/json.hpp"
 #include "millrace/record_reader.hpp"
+#include "millrace/state_store.hpp"
 
 namespace millrace::config {
 
@@ -67,8 +68,8 @@ struct Installation {
   std::string environment = "dev";
   std::string listen = "127.0.0.1:8480";
   std::string admin = "127.0.0.1:8481";
-  std::string log_directory;      ///< log: { files: ... }
-  std::string state_path;         ///< state: { sqlite: ... }
+  std::string log_directory;  ///< log: { files: ... }
+  StateChoice state;
   std::string data_directory;     ///< default: parent of log.files, else of state.sqlite
   std::string secrets_directory;  ///< empty: none
   std::optional<TlsFiles> tls;

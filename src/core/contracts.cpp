@@ -1,4 +1,5 @@
 // The names that operators and files see for the enumerations of the contracts.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -25,6 +26,12 @@ std::string_view to_string(Outcome::Kind kind) {
   static constexpr std::array<std::string_view, 5> kNames{"delivered", "again", "rejected",
                                                           "unknown", "needs_decision"};
   return kNames.at(std::to_underlying(kind));
+}
+
+std::string printable_key(std::string_view key) {
+  std::string text(key);
+  std::replace(text.begin(), text.end(), '\0', '/');
+  return text;
 }
 
 }  // namespace millrace

@@ -41,6 +41,7 @@ constexpr std::array kCodes{
     CodeInfo{Errc::newer_format, "newer_format", false},
     CodeInfo{Errc::stopping, "stopping", true},
     CodeInfo{Errc::overloaded, "overloaded", true},
+    CodeInfo{Errc::state_away, "state_away", true},
     CodeInfo{Errc::not_connected, "not_connected", true},
     CodeInfo{Errc::name_resolution, "name_resolution", true},
     CodeInfo{Errc::tls, "tls", true},

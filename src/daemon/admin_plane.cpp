@@ -85,6 +85,13 @@ void Broker::reload(const std::string& author) {
   if (!answer) spdlog::error("reload failed error={}", answer.error().message);
 }
 
+std::optional<Error> Broker::state_away() const {
+  const StateCondition now = state_->condition();
+  if (!now.away_at) return {};
+  return Error(Errc::state_away, fmt::format("the state store has been away since {}: {}",
+                                             to_rfc3339(*now.away_at), now.reason));
+}
+
 Result<void> Broker::start_admin() {
   control_ = std::make_unique<ReaderPool>(1, "control");
   MILLRACE_TRY(rows, state_->scan(Table::generations, "", "", 1'000'000));
@@ -100,9 +107,12 @@ Result<void> Broker::start_admin() {
     if (!ready_) return fail(Errc::overloaded, "starting or stopping");
     // Messages are taken in all the same, so it stays ready: nobody else would take them.
     std::string wrong;
+    if (const auto away = state_away()) wrong += away->message + "\n";
     for (const EventLog::Trouble& trouble : log_->troubles()) wrong += trouble.what + "\n";
     return wrong;
   };
+  // An answer would wait for the store's return, and be carried out when nobody expects it.
+  options.refuse_changes = [this] { return state_away(); };
   options.probes.metrics = [this] { return operations_->metrics(); };
   admin_api_ = std::make_unique<admin::AdminApi>(std::move(options));
   operations_->add_to(*admin_api_);

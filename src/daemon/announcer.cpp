@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/broker.hpp"
+#include "net/patience.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -36,7 +37,7 @@ Awaitable<void> Broker::announce_dead() {
   Shard& shard = shards_->at(0);
   for (;;) {
     auto read = [this] { return state_->scan(Table::outbox, "dead:", "", kRowsPerRound); };
-    auto rows = co_await offload(readers_->next(), shard, std::move(read));
+    auto rows = co_await offload_until_back(*readers_, shard, std::move(read));
     if (rows && rows->empty()) {
       co_await announce_->wait();
       continue;

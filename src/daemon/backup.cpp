@@ -71,6 +71,14 @@ Result<void> make_backup(const BackupSource& source, const std::string& director
 Awaitable<Result<Json>> Operations::backup(Json args) {
   const std::string directory(string_or(args, "directory", ""));
   const auto config = broker_.config();
+  if (config->installation.state.is_postgresql()) {
+    co_return fail(
+        Errc::not_supported,
+        fmt::format("the state is in PostgreSQL: dump its schema first (pg_dump -Fc "
+                    "--schema='\"{}\"' ...), then copy {}; see "
+                    "docs/how-to/use-postgresql.md",
+                    config->installation.state.schema, config->installation.log_directory));
+  }
   BackupManifest manifest;
   manifest.made_at = broker_.clock_.wall_now();
   manifest.version = MILLRACE_VERSION;
@@ -82,7 +90,7 @@ Awaitable<Result<Json>> Operations::backup(Json args) {
   manifest.generation = broker_.generation_.load();
   auto work = [this, directory, config, manifest]() -> Result<Json> {
     const BackupSource source{*broker_.disk_, *broker_.log_, config->installation.log_directory,
-                              config->installation.state_path};
+                              config->installation.state.sqlite_path};
     MILLRACE_CHECK_OK(make_backup(source, directory, manifest));
     return Json(JsonObject{{"backup", directory}, {"made_at", to_rfc3339(manifest.made_at)}});
   };

@@ -13,7 +13,7 @@
 #include "daemon/recovery.hpp"
 #include "log/file_log.hpp"
 #include "state/blocking_commit.hpp"
-#include "state/sqlite_state.hpp"
+#include "state/open_state.hpp"
 #include "storage/posix_disk.hpp"
 
 namespace millrace::daemon {
@@ -69,7 +69,7 @@ Result<void> Broker::open_stores() {
   std::error_code error;
   for (const std::string& directory :
        {installation.data_directory, installation.log_directory,
-        std::filesystem::path(installation.state_path).parent_path().string()}) {
+        std::filesystem::path(installation.state.sqlite_path).parent_path().string()}) {
     if (directory.empty()) continue;
     std::filesystem::create_directories(directory, error);
     if (error) {
@@ -110,10 +110,9 @@ Result<void> Broker::open_stores() {
 // Once the log is locked and looked at: what it lacks is said before anything of it is changed.
 Result<void> Broker::open_state() {
   if (state_) return {};
-  SqliteStateOptions options;
-  options.path = config_->installation.state_path;
-  options.on_fatal = [](const Error& cause) { die("the state store", cause); };
-  MILLRACE_TRY(state, open_sqlite_state(std::move(options)));
+  MILLRACE_TRY(state, millrace::open_state(config_->installation.state, [](const Error& cause) {
+                 die("the state store", cause);
+               }));
   state_ = std::move(state);
   return {};
 }

@@ -192,6 +192,8 @@ class Broker {
   Result<void> not_stopping() const;
   /// One reload, move or end of a route at a time.
   Result<std::unique_lock<std::mutex>> begin_control();
+  /// Since when and why the state store does not answer; nullopt: it does.
+  std::optional<Error> state_away() const;
 
   /// Keeps what an operator did, in order. Rides with the next commit.
   void audit(std::string_view what, std::string_view object, std::string_view reason);

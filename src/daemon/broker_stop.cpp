@@ -10,6 +10,11 @@
 #include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
+namespace {
+
+constexpr milliseconds kNoteStopMax{5000};  // a state store that is away is not waited for
+
+}  // namespace
 
 Broker::~Broker() {
   if (!stopped_) stop(milliseconds(1000));
@@ -20,7 +25,7 @@ Broker::~Broker() {
 void Broker::note_stop() {
   Batch stopped;
   stopped.put(Table::routes, std::string(kStoppedKey), "{}");
-  const auto marked = commit_blocking(*state_, std::move(stopped));
+  const auto marked = commit_blocking(*state_, std::move(stopped), kNoteStopMax);
   if (!marked) spdlog::warn("the stop is not noted error={}", marked.error().message);
 }
 

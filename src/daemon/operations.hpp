@@ -41,6 +41,8 @@ class Operations {
                    const std::map<std::string, RouteSum>& sums) const;
   void add_disk_problems(JsonArray& list, const watch::DiskReport& disk,
                          const Holder& holder) const;
+  Json state_json() const;
+  JsonArray state_problems() const;
   JsonArray problems(const std::map<std::string, RouteSum>& sums, const watch::DiskReport& disk,
                      const std::map<std::string, std::size_t>& stuck,
                      const std::optional<Follower::Failure>& inbox) const;

@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::size_t kStuckRowsMax = 1000;  // counted for status; beyond it the number is enough
 
+template <typename T>
+bool is_away(const Result<T>& result) {
+  return !result && result.error().code == Errc::state_away;
+}
+
 void add(RouteSum& sum, const deliver::LaneStatus& lane) {
   sum.status.paused = sum.status.paused || lane.paused;
   if (!lane.pause_reason.empty()) sum.status.pause_reason = lane.pause_reason;
@@ -176,6 +181,29 @@ Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) 
       {"next", holder.next}};
 }
 
+Json Operations::state_json() const {
+  const StateCondition state = broker_.state_->condition();
+  return JsonObject{
+      {"kind", state.kind},
+      {"away_since", state.away_at ? Json(to_rfc3339(*state.away_at)) : Json(nullptr)},
+      {"reason", state.reason},
+      {"warning", state.warning}};
+}
+
+JsonArray Operations::state_problems() const {
+  const StateCondition state = broker_.state_->condition();
+  JsonArray list;
+  if (state.away_at) {
+    list.push_back(
+        problem("the state store is away: messages are taken in, all else waits: " + state.reason,
+                state.away_at, "", "state", "look at the PostgreSQL server"));
+  }
+  if (!state.warning.empty()) {
+    list.push_back(problem(state.warning, {}, "", "state", "see docs/how-to/use-postgresql.md"));
+  }
+  return list;
+}
+
 // Rows before any route: messages that could not be read, records that could not be projected.
 Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
   std::map<std::string, std::size_t> stuck;
@@ -207,12 +235,16 @@ Awaitable<Result<Json>> Operations::status(Json) {
   if (!disk) co_return std::unexpected(disk.error());
   auto count = [this] { return count_stuck(); };
   auto stuck = co_await offload(broker_.readers_->next(), home_, std::move(count));
-  if (!stuck) co_return std::unexpected(stuck.error());
+  if (!stuck && !is_away(stuck)) co_return std::unexpected(stuck.error());
   auto check = [this] { return held_checks(); };
   auto held = co_await offload(broker_.readers_->next(), home_, std::move(check));
-  if (!held) co_return std::unexpected(held.error());
+  if (!held && !is_away(held)) co_return std::unexpected(held.error());
   auto sent = co_await backfills();
-  if (!sent) co_return std::unexpected(sent.error());
+  if (!sent && !is_away(sent)) co_return std::unexpected(sent.error());
+  // What only the store knows is left out while it is away; that it is away is said.
+  if (!stuck) stuck.emplace();
+  if (!held) held.emplace();
+  if (!sent) sent = Json(JsonObject{{"backfills", JsonArray{}}});
   const auto config = broker_.config();
   JsonArray routes;
   const auto running = broker_.running_routes();
@@ -221,7 +253,8 @@ Awaitable<Result<Json>> Operations::status(Json) {
   }
   auto doorbells = co_await broker_.doorbell_status(home_);
   const auto inbox = co_await ask_inbox();
-  JsonArray wrong = problems(*sums, *disk, *stuck, inbox);
+  JsonArray wrong = state_problems();
+  for (Json& one : problems(*sums, *disk, *stuck, inbox)) wrong.push_back(std::move(one));
   for (Json& one : *held) wrong.push_back(std::move(one));
   for (const auto& [model, why] : doorbells.at("unreadable").as_object()) {
     wrong.push_back(problem(fmt::format("{} cannot be read as configured: {}", std::string(model),
@@ -245,6 +278,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"problems", std::move(wrong)},
                   {"routes", std::move(routes)},
                   {"connections", connections_json()},
+                  {"state", state_json()},
                   {"disk", disk_json(*disk, holder_of(*disk, *sums))},
                   {"doorbells", std::move(doorbells)},
                   {"backfills", sent->at("backfills")}};
@@ -272,6 +306,10 @@ std::string Operations::metrics() const {
     fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} gauge\n{0}{2} {3}\n", name,
                    help, labels, value);
   };
+  const auto counter = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} counter\n{0} {2}\n", name,
+                   help, value);
+  };
   gauge("millrace_generation", "Generation of the running configuration.", "",
         broker_.generation_.load());
   gauge("millrace_ready", "1 while messages are taken in.", "", broker_.ready_.load() ? 1 : 0);
@@ -282,6 +320,15 @@ std::string Operations::metrics() const {
           "When the certificate of both listeners ends, in seconds since 1970.", "",
           std::chrono::floor<std::chrono::seconds>(ends->time_since_epoch()).count());
   }
+  const StateCondition state = broker_.state_->condition();
+  const WallTime away_at = state.away_at.value_or(broker_.clock_.wall_now());
+  gauge("millrace_state_up", "1 while the state store answers.", "", state.away_at ? 0 : 1);
+  gauge("millrace_state_away_seconds", "For how long the state store has not answered; 0: it does.",
+        "", std::chrono::duration<double>(broker_.clock_.wall_now() - away_at).count());
+  counter("millrace_state_outages_total", "How often the state store was away.", state.outages);
+  counter("millrace_state_repeats_total",
+          "Transactions of the state store that were tried again after a conflict or an outage.",
+          state.repeats);
   const watch::DiskReport disk = broker_.disk_report();
   gauge("millrace_log_bytes", "Bytes of the log on disk.", "", disk.usage.bytes);
   gauge("millrace_log_budget_bytes", "What retention.size leaves to the log.", "",

@@ -91,6 +91,10 @@ Json changes_json(const std::vector<Change>& changes) {
   return Json(std::move(list));
 }
 
+std::string where(const StateChoice& state) {
+  return state.is_postgresql() ? state.postgresql + "\n" + state.schema : state.sqlite_path;
+}
+
 }  // namespace
 
 std::vector<Change> plan(const config::Config& running, const config::Config& wanted) {
@@ -105,7 +109,7 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
   fixed("listen", old.listen, now.listen);
   fixed("admin", old.admin, now.admin);
   fixed("log", old.log_directory, now.log_directory);
-  fixed("state", old.state_path, now.state_path);
+  fixed("state", where(old.state), where(now.state));
   fixed("data", old.data_directory, now.data_directory);
   compare(running.connections, wanted.connections, "connection", changes);
   compare(running.entities, wanted.entities, "entity", changes);

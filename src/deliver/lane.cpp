@@ -282,10 +282,10 @@ void Lane::attempt(const ItemPtr& item) {
 Awaitable<void> Lane::fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, std::string key) {
   auto read = [&state = context_.state, key] { return state.get(Table::xref, key); };
   ++references_read_;
-  auto row = co_await offload(context_.readers.next(), context_.shard, read);
+  auto row = co_await offload_until_back(context_.readers, context_.shard, read);
   if (row && !*row && bound_meanwhile_.contains(key)) {
     // Bound after it was looked for: once parked, nobody would tell it again.
-    row = co_await offload(context_.readers.next(), context_.shard, read);
+    row = co_await offload_until_back(context_.readers, context_.shard, read);
   }
   if (--references_read_ == 0) bound_meanwhile_.clear();
   if (!row) {

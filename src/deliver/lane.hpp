@@ -23,6 +23,7 @@
 #include "millrace/state_store.hpp"
 #include "millrace/trail.hpp"
 #include "net/callback.hpp"
+#include "net/patience.hpp"
 #include "net/reader_pool.hpp"
 #include "route/progress.hpp"
 #include "route/render.hpp"

@@ -23,7 +23,7 @@ Awaitable<Result<void>> Lane::load_delivered() {
     auto read = [&state = context_.state, prefix, after] {
       return state.scan(Table::routes, prefix, after, kRowsPerScan);
     };
-    auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+    auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
     if (!rows) co_return std::unexpected(rows.error());
     for (const Row& row : *rows) {
       const std::string record = row.key.substr(prefix.size());

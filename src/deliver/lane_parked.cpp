@@ -24,7 +24,7 @@ Awaitable<Result<void>> Lane::load_parked() {
       auto read = [&state = context_.state, prefix, after] {
         return state.scan(Table::parked, prefix, after, kRowsPerScan);
       };
-      auto rows = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+      auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
       if (!rows) co_return std::unexpected(rows.error());
       for (const Row& row : *rows) {
         auto parked = decode_parked_row(row.value);
@@ -199,7 +199,7 @@ Awaitable<void> Lane::parked_timer(std::shared_ptr<Lane> self) {
 
 Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record, std::string key) {
   auto read = [&state = context_.state, key] { return state.get(Table::parked, key); };
-  auto text = co_await offload(context_.readers.next(), context_.shard, std::move(read));
+  auto text = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
   --parked_outstanding_;
   if (!text) {
     spdlog::error("a parked row cannot be read route={} error={}", id_, text.error().message);

@@ -24,10 +24,13 @@ class Answer {
     if (!result_) result_ = std::move(result);
     answered_.notify_all();
   }
-  Result<void> wait() {
+  Result<void> wait(std::optional<milliseconds> limit) {
     std::unique_lock lock(mutex_);
-    answered_.wait(lock, [this] { return result_.has_value(); });
-    return std::move(result_).value_or(fail(Errc::internal, "no answer"));
+    const auto answered = [this] { return result_.has_value(); };
+    if (!limit) answered_.wait(lock, answered);
+    if (limit && !answered_.wait_for(lock, *limit, answered))
+      return fail(Errc::unanswered, "the state store does not answer");
+    return *result_;
   }
 
  private:
@@ -56,11 +59,11 @@ class Completion {
 
 }  // namespace
 
-Result<void> commit_blocking(StateStore& store, Batch batch) {
+Result<void> commit_blocking(StateStore& store, Batch batch, std::optional<milliseconds> limit) {
   static InPlaceExecutor executor;
   auto answer = std::make_shared<Answer>();
   store.commit(std::move(batch), Urgency::now, executor, Completion(answer));
-  return answer->wait();
+  return answer->wait(limit);
 }
 
 }  // namespace millrace

@@ -18,17 +18,17 @@
 
 namespace millrace {
 
-class SqliteReaders {
+class SqliteReaders final : public StateReader {
  public:
   static Result<std::unique_ptr<SqliteReaders>> open(const std::string& path, std::size_t count,
                                                      std::size_t cache_kib);
 
-  Result<std::optional<std::string>> get(Table table, std::string_view key);
-  Result<std::vector<std::optional<std::string>>> get_many(Table table,
-                                                           std::span<const std::string> keys);
+  Result<std::optional<std::string>> get(Table table, std::string_view key) override;
+  Result<std::vector<std::optional<std::string>>> get_many(
+      Table table, std::span<const std::string> keys) override;
   Result<std::vector<Row>> scan(Table table, std::string_view prefix, std::string_view after,
-                                std::size_t rows_max);
-  Result<std::uint64_t> count(Table table, std::string_view prefix);
+                                std::size_t rows_max) override;
+  Result<std::uint64_t> count(Table table, std::string_view prefix) override;
 
   /// Waits for running reads and closes the connections; later reads fail with Errc::stopping.
   void close();

@@ -212,10 +212,4 @@ Result<void> prepare_schema(Connection& connection, const std::string& path) {
   return {};
 }
 
-std::string printable_key(std::string_view key) {
-  std::string text(key);
-  std::replace(text.begin(), text.end(), '\0', '/');
-  return text;
-}
-
 }  // namespace millrace

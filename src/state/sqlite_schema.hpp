@@ -44,7 +44,4 @@ Result<void> prepare_schema(Connection& connection, const std::string& path);
 /// Refuses what prepare_schema refuses, and an empty file; writes nothing.
 Result<void> check_format(Connection& connection, const std::string& path);
 
-/// "a/b" for "a\0b": keys as messages show them.
-std::string printable_key(std::string_view key);
-
 }  // namespace millrace

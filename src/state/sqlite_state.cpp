@@ -55,6 +55,10 @@ class SqliteStateStore final : public StateStore {
     return readers_->count(table, prefix);
   }
 
+  StateCondition condition() const override {
+    return {.kind = "sqlite", .away_at = {}, .reason = {}};
+  }
+
   void set_journal_ends(std::function<std::string()> ends) override {
     writer_->set_journal_ends(std::move(ends));
   }

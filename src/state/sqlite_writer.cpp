@@ -3,11 +3,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <iterator>
-
-#include "state/sqlite_schema.hpp"
-
 namespace millrace {
 
 namespace {
@@ -17,25 +12,12 @@ constexpr int kBeginAttemptsMax = 12;  // of 5 s each, the connection's busy tim
 
 constexpr std::string_view kJournalEndsKey = "journal_ends";
 
-std::size_t rows_of(const Batch& batch) {
-  return batch.writes.size() + batch.require.size();
-}
-
-/// Errors of a table's row show the key as people write it, and never the value.
-Error refused(const Precondition& precondition) {
-  return {
-      Errc::precondition_failed,
-      fmt::format("row {} {} {}", to_string(precondition.table), printable_key(precondition.key),
-                  precondition.expected ? "is absent or has another value than expected"
-                                        : "exists already")};
-}
-
 }  // namespace
 
 SqliteWriter::SqliteWriter(Connection connection, SqliteWriterOptions options,
                            std::unique_ptr<SqliteCheckpointer> checkpointer, FatalHandler on_fatal)
     : connection_(std::move(connection)),
-      options_(options),
+      queue_({options.commit_delay, options.rows_max, {}}),
       checkpointer_(std::move(checkpointer)),
       on_fatal_(std::move(on_fatal)) {
   connection_.set_wal_hook(
@@ -45,46 +27,23 @@ SqliteWriter::SqliteWriter(Connection connection, SqliteWriterOptions options,
 }
 
 void SqliteWriter::push(Batch batch, Urgency urgency, Executor& home, StateStore::CommitDone done) {
-  std::unique_lock lock(mutex_);
-  if (abandoned_) return;
-  if (closing_) {
-    lock.unlock();
-    if (done)
-      home.post([done = std::move(done)]() mutable {
-        done(fail(Errc::stopping, "the state store is closed"));
-      });
-    return;
-  }
-  queued_rows_ += rows_of(batch);
-  if (urgency == Urgency::now) ++queued_now_;
-  queue_.push_back(
-      {std::move(batch), urgency, &home, std::move(done), std::chrono::steady_clock::now(), {}});
-  // A lazy batch behind another changes nothing for the writer, which already waits for the first.
-  if (urgency == Urgency::now || queue_.size() == 1 || queued_rows_ >= options_.rows_max)
-    changed_.notify_one();
+  queue_.push(std::move(batch), urgency, home, std::move(done));
 }
 
 void SqliteWriter::set_journal_ends(std::function<std::string()> ends) {
-  const std::lock_guard lock(mutex_);
-  journal_ends_ = std::move(ends);
+  queue_.set_journal_ends(std::move(ends));
 }
 
 void SqliteWriter::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    closing_ = true;
-    changed_.notify_one();
-  }
+  queue_.close();
   if (!thread_.joinable()) return;
   thread_.join();
   checkpointer_->stop();
-  if (!abandoned_) close_database();
+  if (!queue_.abandoned()) close_database();
 }
 
 void SqliteWriter::abandon() {
-  const std::lock_guard lock(mutex_);
-  abandoned_ = true;
-  changed_.notify_one();
+  queue_.abandon();
 }
 
 void SqliteWriter::close_database() {
@@ -99,58 +58,16 @@ void SqliteWriter::close_database() {
 
 void SqliteWriter::run() {
   while (true) {
-    Group group = take_group();
+    BatchGroup group = queue_.take();
     if (group.empty()) return;
-    const bool applied = apply(group);
-    {
-      const std::lock_guard lock(mutex_);
-      if (!applied) abandoned_ = true;
-      if (abandoned_) {
-        // Destroying the completions tells those who wait for one that none will come.
-        queue_.clear();
-        return;
-      }
-    }
-    complete(std::move(group));
+    if (!apply(group)) queue_.abandon();
+    // Destroying the completions tells those who wait for one that none will come.
+    if (queue_.abandoned()) return;
+    CommitQueue::complete(std::move(group));
   }
 }
 
-bool SqliteWriter::due(SteadyTime now) const {
-  if (queue_.empty()) return false;
-  return queued_now_ > 0 || closing_ || queued_rows_ >= options_.rows_max ||
-         now >= queue_.front().queued_at + options_.commit_delay;
-}
-
-SqliteWriter::Group SqliteWriter::take_group() {
-  std::unique_lock lock(mutex_);
-  while (!abandoned_ && !due(std::chrono::steady_clock::now())) {
-    if (queue_.empty()) {
-      if (closing_) return {};
-      changed_.wait(lock);
-    } else {
-      changed_.wait_until(lock, queue_.front().queued_at + options_.commit_delay);
-    }
-  }
-  Group group;
-  if (abandoned_) {
-    queue_.clear();
-    return group;
-  }
-  std::size_t rows = 0;
-  while (!queue_.empty()) {
-    Pending& next = queue_.front();
-    const std::size_t size = rows_of(next.batch);
-    if (!group.empty() && rows + size > options_.rows_max) break;
-    rows += size;
-    queued_rows_ -= size;
-    if (next.urgency == Urgency::now) --queued_now_;
-    group.push_back(std::move(next));
-    queue_.pop_front();
-  }
-  return group;
-}
-
-bool SqliteWriter::apply(Group& group) {
+bool SqliteWriter::apply(BatchGroup& group) {
   const SqliteCheckpointer::Permit permit(*checkpointer_);
   auto done = transact(group);
   if (done) {
@@ -175,10 +92,10 @@ bool SqliteWriter::apply(Group& group) {
   return true;
 }
 
-Result<void> SqliteWriter::transact(Group& group) {
+Result<void> SqliteWriter::transact(BatchGroup& group) {
   ends_pending_ = ends_written_;
   MILLRACE_CHECK_OK(begin());
-  Overlay overlay;
+  RowOverlay overlay;
   for (auto& pending : group) {
     for (const auto& precondition : pending.batch.require) {
       MILLRACE_TRY(satisfied, holds(precondition, overlay));
@@ -205,7 +122,7 @@ Result<void> SqliteWriter::begin() {
   }
 }
 
-Result<bool> SqliteWriter::holds(const Precondition& precondition, const Overlay& overlay) {
+Result<bool> SqliteWriter::holds(const Precondition& precondition, const RowOverlay& overlay) {
   const auto written = overlay.find({precondition.table, precondition.key});
   if (written != overlay.end()) return *written->second == precondition.expected;
   MILLRACE_TRY(value, stored(precondition.table, precondition.key));
@@ -245,47 +162,17 @@ Result<void> SqliteWriter::put(Table table, std::string_view key,
   return {};
 }
 
-Result<void> SqliteWriter::write_rows(const Overlay& overlay) {
+Result<void> SqliteWriter::write_rows(const RowOverlay& overlay) {
   for (const auto& [name, value] : overlay) MILLRACE_CHECK_OK(put(name.first, name.second, *value));
   return {};
 }
 
 Result<void> SqliteWriter::write_journal_ends() {
-  std::function<std::string()> ends;
-  {
-    const std::lock_guard lock(mutex_);
-    ends = journal_ends_;
-  }
+  auto ends = queue_.journal_ends();
   if (!ends) return {};
-  ends_pending_ = ends();
+  ends_pending_ = *std::move(ends);
   if (ends_pending_ == ends_written_) return {};
   return put(Table::meta, kJournalEndsKey, ends_pending_);
-}
-
-void SqliteWriter::complete(Group group) {
-  struct Completion {
-    StateStore::CommitDone done;
-    Result<void> result;
-  };
-  struct Home {
-    Executor* executor = nullptr;
-    std::vector<Completion> completions;
-  };
-  std::vector<Home> homes;  // a handful: one per shard
-  for (auto& pending : group) {
-    if (!pending.done) continue;
-    auto home = std::find_if(homes.begin(), homes.end(),
-                             [&](const Home& entry) { return entry.executor == pending.home; });
-    if (home == homes.end()) {
-      homes.push_back({pending.home, {}});
-      home = std::prev(homes.end());
-    }
-    home->completions.push_back({std::move(pending.done), std::move(pending.result)});
-  }
-  for (auto& home : homes)
-    home.executor->post([completions = std::move(home.completions)]() mutable {
-      for (auto& completion : completions) completion.done(std::move(completion.result));
-    });
 }
 
 }  // namespace millrace

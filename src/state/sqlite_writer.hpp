@@ -4,23 +4,17 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <utility>
-#include <vector>
 
 #include "millrace/state_store.hpp"
+#include "state/commit_queue.hpp"
 #include "state/sqlite_checkpointer.hpp"
 #include "state/sqlite_connection.hpp"
 
@@ -48,37 +42,18 @@ class SqliteWriter {
   void abandon();
 
  private:
-  using SteadyTime = std::chrono::steady_clock::time_point;
-  using RowName = std::pair<Table, std::string_view>;
-  /// The last value of each row written by this transaction, in key order; nullopt deletes.
-  using Overlay = std::map<RowName, const std::optional<std::string>*>;
-
-  struct Pending {
-    Batch batch;
-    Urgency urgency = Urgency::now;
-    Executor* home = nullptr;
-    StateStore::CommitDone done;
-    SteadyTime queued_at;
-    Result<void> result;
-  };
-  using Group = std::vector<Pending>;
-
   void run();
-  /// Waits until something must be written; empty when the writer is to end.
-  Group take_group();
-  bool due(SteadyTime now) const;
   /// False when the writer must end; otherwise every result of the group is set.
-  bool apply(Group& group);
-  Result<void> transact(Group& group);
+  bool apply(BatchGroup& group);
+  Result<void> transact(BatchGroup& group);
   Result<void> begin();
-  Result<bool> holds(const Precondition& precondition, const Overlay& overlay);
+  Result<bool> holds(const Precondition& precondition, const RowOverlay& overlay);
   Result<std::optional<std::string>> stored(Table table, std::string_view key);
-  Result<void> write_rows(const Overlay& overlay);
+  Result<void> write_rows(const RowOverlay& overlay);
   Result<void> write_journal_ends();
   Result<void> put(Table table, std::string_view key, const std::optional<std::string>& value);
   Result<Statement*> statement(std::array<std::optional<Statement>, kTableCount>& cache,
                                Table table, const char* sql);
-  static void complete(Group group);
   void close_database();
 
   Connection connection_;
@@ -86,21 +61,12 @@ class SqliteWriter {
   std::array<std::optional<Statement>, kTableCount> reads_;
   std::array<std::optional<Statement>, kTableCount> upserts_;
   std::array<std::optional<Statement>, kTableCount> deletes_;
-  const SqliteWriterOptions options_;
+  CommitQueue queue_;
   std::unique_ptr<SqliteCheckpointer> checkpointer_;
   const FatalHandler on_fatal_;
   std::string ends_written_;  ///< the text of the last committed journal_ends row
   std::string ends_pending_;
   bool was_full_ = false;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Pending> queue_;
-  std::size_t queued_rows_ = 0;
-  std::size_t queued_now_ = 0;  ///< batches of Urgency::now in the queue
-  std::function<std::string()> journal_ends_;
-  bool closing_ = false;
-  bool abandoned_ = false;
   std::thread thread_;
 };
 

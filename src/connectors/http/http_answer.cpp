@@ -148,6 +148,7 @@ Outcome judge_failure(const Error& error) {
     case Errc::egress_denied:
     case Errc::timeout_before_send:
     case Errc::overloaded:
+    case Errc::state_away:
     case Errc::stopping:
       return make(Kind::again, Scope::target, error.message);
     case Errc::invalid_argument:

@@ -27,7 +27,7 @@ class AdminApiTest : public ::testing::Test {
     AdminApi::Options options;
     options.token = kToken;
     options.probes.ready = [this]() -> Result<std::string> {
-      if (ready) return {};
+      if (ready) return note;
       return fail(Errc::stopping, "starting: 3 journals to read");
     };
     options.probes.metrics = [] { return std::string("millrace_x_total 1\n"); };
@@ -57,6 +57,7 @@ class AdminApiTest : public ::testing::Test {
     return promise.get_future().get();
   }
 
+  std::string note;
   bool ready = true;
   std::unique_ptr<AdminApi> api;
   Shard shard{"test"};
