@@ -9,7 +9,7 @@ environment: test
 listen: 127.0.0.1:{port}
 admin: 127.0.0.1:{admin_port}
 log: {{ files: {data}/log }}
-state: {{ sqlite: {data}/state.db }}
+state: {state}
 secrets: {{ directory: {secrets} }}
 """
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import configurations
 from configurations import MES_TOKEN, SHOP_TOKEN
-from processes import Broker, Target, free_port
+from postgresql_neighbour import PostgresServer
+from processes import Broker, SqliteState, Target, free_port
 from waiting import eventually
 
 __all__ = ["Scenario", "eventually", "main"]
@@ -45,9 +46,10 @@ class Scenario(unittest.TestCase):
         self.addCleanup(target.close)
         return target
 
-    def broker(self, *documents, name="config", data=None):
+    def broker(self, *documents, name="config", data=None, postgresql=None):
         """A daemon that is not started yet. Documents are YAML texts; the installation, its ports
-        and its secrets are added."""
+        and its secrets are added. Its state lies in SQLite, or in a schema of a server: the one
+        given, or with MILLRACE_STATE=postgresql one that all tests of the program share."""
         config = self.directory / name
         data = data or self.directory / f"{name}-data"
         secrets = self.directory / f"{name}-secrets"
@@ -55,22 +57,27 @@ class Scenario(unittest.TestCase):
         (config / "schemas").mkdir(parents=True)
         data.mkdir(exist_ok=True)
         secrets.mkdir(mode=0o700)
-        installation = configurations.INSTALLATION.format(data=data, secrets=secrets, **ports)
+        if postgresql is None and os.environ.get("MILLRACE_STATE") == "postgresql":
+            postgresql = PostgresServer.shared()
+        state = SqliteState(data) if postgresql is None else postgresql.state()
+        installation = configurations.INSTALLATION.format(
+            data=data, secrets=secrets, state=state.yaml, **ports)
         (config / "millrace.yaml").write_text(installation, "utf-8")
         (config / "objects.yaml").write_text("---\n".join(documents), "utf-8")
         (config / "schemas" / "order.v1.json").write_text(configurations.ORDER_SCHEMA, "utf-8")
         for secret, text in (("shop_hook", SHOP_TOKEN), ("mes_token", MES_TOKEN)):
             write_secret(secrets / secret, text)
-        broker = Broker(config, data, **ports)
+        broker = Broker(config, data, state=state, **ports)
         broker.secrets = secrets
         self.brokers.append(broker)
         self.addCleanup(broker.close)
         return broker
 
-    def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP):
+    def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP,
+                     postgresql=None):
         """The usual daemon: a shop's orders go to the target. Not started yet."""
         return self.broker(shop, configurations.MES % {"target_port": target.port},
-                           configurations.ORDER, route)
+                           configurations.ORDER, route, postgresql=postgresql)
 
     # -- steps ---------------------------------------------------------------------------------
     def send(self, broker, payload):

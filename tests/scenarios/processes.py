@@ -82,13 +82,28 @@ def request(port, method, path, body=None, headers=None, timeout=30):
         connection.close()
 
 
+class SqliteState:
+    """A state store in a file, and what tests read of it."""
+
+    def __init__(self, data):
+        self.path = f"{data}/state.db"
+        self.yaml = f"{{ sqlite: {self.path} }}"
+
+    def rows(self, table):
+        """Pairs of key (bytes) and value (text)."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as state:
+            return [(bytes(key), value)
+                    for key, value in state.execute(f"SELECT key, value FROM {table}")]
+
+
 class Broker:
     """millraced on one configuration directory; may be killed and started again and again."""
 
-    def __init__(self, config, data, port, admin_port):
+    def __init__(self, config, data, port, admin_port, state=None):
         self.config, self.data = Path(config), Path(data)
         self.port, self.admin_port = port, admin_port
         self.log = self.config.parent / f"{self.config.name}.millraced.log"
+        self.state = state or SqliteState(self.data)
         self.process = None
         self.environment = {}  # more of it, for millraced alone
 
@@ -189,17 +204,11 @@ class Broker:
 
     def state_rows(self, table, first):
         """How many rows of a table of the state store have this first part of their key."""
-        keys = [bytes(key) for (key,) in self.state_query(f"SELECT key FROM {table}")]
-        return sum(key.startswith(first.encode() + b"\0") for key in keys)
+        return sum(key.startswith(first.encode() + b"\0") for key, _ in self.state.rows(table))
 
     def state_values(self, table):
         """The values of a table of the state store, a line each."""
-        return "\n".join(value for (value,) in self.state_query(f"SELECT value FROM {table}"))
-
-    def state_query(self, query):
-        with contextlib.closing(sqlite3.connect(f"file:{self.data}/state.db?mode=ro",
-                                                uri=True)) as state:
-            return state.execute(query).fetchall()
+        return "\n".join(value for _, value in self.state.rows(table))
 
     def cli_json(self, *arguments):
         return json.loads(self.cli(*arguments, "--json").stdout)

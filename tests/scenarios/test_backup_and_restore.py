@@ -116,8 +116,8 @@ class BackupAndRestore(Scenario):
         self.assertEqual([], self.dead_letters(self.millrace))
 
     def incarnations(self):
-        return [int(json.loads(value)["rev"]) >> 32 for (value,) in
-                self.millrace.state_query("SELECT value FROM projections")]
+        return [int(json.loads(value)["rev"]) >> 32 for _, value in
+                self.millrace.state.rows("projections")]
 
     def test_a_backup_under_load_fits(self):
         """Taken between any two commits, state and log belong together."""

@@ -191,8 +191,8 @@ class ClockJumps(Scenario):
         self.assertEqual([], self.clock_problems())
 
     def saved_clock(self):
-        rows = self.millrace.state_query("SELECT value FROM meta WHERE CAST(key AS TEXT)='clock'")
-        return json.loads(rows[0][0])
+        rows = [value for key, value in self.millrace.state.rows("meta") if key == b"clock"]
+        return json.loads(rows[0])
 
 
 if __name__ == "__main__":
