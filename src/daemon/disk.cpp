@@ -19,8 +19,11 @@ constexpr int kTrimEvery = 600;  // disk rounds: ten minutes
 }  // namespace
 
 Result<watch::DiskReport> Broker::measure_disk() const {
-  MILLRACE_TRY(owners, read_owners(*state_, *log_));
-  return watch::measure_disk(*log_, config()->installation.retention.size_fraction, owners);
+  auto owners = read_owners(*state_, *log_);
+  // Who holds the disk is not known while the state is away; how full it is, is.
+  if (!owners && owners.error().code == Errc::state_away) owners.emplace();
+  if (!owners) return std::unexpected(std::move(owners).error());
+  return watch::measure_disk(*log_, config()->installation.retention.size_fraction, *owners);
 }
 
 watch::DiskReport Broker::disk_report() const {

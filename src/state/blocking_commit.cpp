@@ -24,12 +24,12 @@ class Answer {
     if (!result_) result_ = std::move(result);
     answered_.notify_all();
   }
-  Result<void> wait(std::optional<milliseconds> limit) {
+  Result<void> wait(milliseconds limit) {
     std::unique_lock lock(mutex_);
     const auto answered = [this] { return result_.has_value(); };
-    if (!limit) answered_.wait(lock, answered);
-    if (limit && !answered_.wait_for(lock, *limit, answered))
-      return fail(Errc::unanswered, "the state store does not answer");
+    if (!answered_.wait_for(lock, limit, answered))
+      return fail(Errc::unanswered,
+                  "the state store does not answer; it may still do what was asked for");
     return *result_;
   }
 
@@ -59,7 +59,7 @@ class Completion {
 
 }  // namespace
 
-Result<void> commit_blocking(StateStore& store, Batch batch, std::optional<milliseconds> limit) {
+Result<void> commit_blocking(StateStore& store, Batch batch, milliseconds limit) {
   static InPlaceExecutor executor;
   auto answer = std::make_shared<Answer>();
   store.commit(std::move(batch), Urgency::now, executor, Completion(answer));

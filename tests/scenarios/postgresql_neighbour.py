@@ -18,7 +18,7 @@ END_WITHIN = 60.0
 class PostgresState:
     """A schema of a server as a daemon's state store, and what tests read of it."""
 
-    def __init__(self, server, schema, user="postgres"):
+    def __init__(self, server, schema, user):
         self.server, self.schema = server, schema
         self.conninfo = (f"host={server.directory} port={server.port} dbname=postgres "
                          f"user={user}")
@@ -38,7 +38,8 @@ class PostgresServer:
     _shared = None
 
     def __init__(self, *options):
-        self.options = options
+        # A daemon says that all is well only with what the default is anyway.
+        self.options = ("-c", "fsync=on", *options)
         # Not in a test's own directory: its path must fit into that of a socket, and the server's
         # user must reach it.
         self.directory = Path(tempfile.mkdtemp(prefix="millrace-pg-"))
@@ -90,10 +91,13 @@ class PostgresServer:
             self.kill9()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def state(self, user="postgres"):
-        """A new schema as a state store."""
+    def state(self):
+        """A new schema as a state store, with a role that owns it and nothing else."""
         self.schemas += 1
-        return PostgresState(self, f"state_{self.schemas}", user)
+        name = f"state_{self.schemas}"
+        self.sql(f"CREATE ROLE {name} LOGIN")
+        self.sql(f"CREATE SCHEMA {name} AUTHORIZATION {name}")
+        return PostgresState(self, name, user=name)
 
     def sql(self, query):
         """The rows of a query's only column, as the superuser."""

@@ -1,5 +1,6 @@
 """A record goes A, B and back to A: three pieces of news, whenever the daemon is killed."""
 # labels: quick
+# states: postgresql
 
 from configurations import SHOP_WITHOUT_VERSION, as_sent, order
 from millrace_harness import Scenario, main

@@ -1,4 +1,5 @@
 """kill -9 again and again under load: all that was acknowledged arrives, once and in order."""
+# states: postgresql
 
 import os
 import random

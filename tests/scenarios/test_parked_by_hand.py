@@ -1,6 +1,7 @@
 """`parked list|release|skip`: one that waits is tried at once, or given up, and what is given up stays
 so, also while it is being tried; its record's news goes on in order."""
 # labels: quick
+# states: postgresql
 
 import json
 

@@ -1,5 +1,6 @@
 """A bad configuration changes nothing and says what is wrong; a good one takes over in place."""
 # labels: quick
+# states: postgresql
 
 import signal
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "state/blocking_commit.hpp"
-#include "state/sqlite_state.hpp"
+#include "state/open_state.hpp"
 
 namespace {
 
@@ -99,9 +99,12 @@ int main(int argc, char** argv) {
   auto name = (base / "millrace-bench-state-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr || records == 0) return 2;
 
-  SqliteStateOptions options;
-  options.path = name + "/state.db";
-  auto store = open_sqlite_state(std::move(options));
+  // A third argument is a connection string: the same in PostgreSQL, in an empty schema "bench".
+  StateChoice choice;
+  choice.sqlite_path = name + "/state.db";
+  if (argc > 3) choice.postgresql = argv[3];
+  choice.schema = "bench";
+  auto store = open_state(choice, [](const Error& error) { abort_with(error.message); });
   if (!store) abort_with(store.error().message);
   fmt::print("{} records of {} bytes, empty at first\n", records, kValueBytes);
   Bench bench(**store, records);
@@ -111,6 +114,11 @@ int main(int argc, char** argv) {
   bench.run(64, 500);
   bench.run(256, 200);
   bench.run(1000, 200);
+  if (choice.is_postgresql()) {
+    fmt::print("resident {} KiB\n", resident_kib());
+    (*store)->close();
+    return 0;
+  }
   fmt::print("resident {} KiB, database {} KiB, write-ahead log {} KiB\n", resident_kib(),
              std::filesystem::file_size(name + "/state.db") / 1024,
              std::filesystem::file_size(name + "/state.db-wal") / 1024);

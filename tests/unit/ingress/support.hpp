@@ -179,6 +179,7 @@ class FakeState final : public StateStore {
     return rows;
   }
   Result<std::uint64_t> count(Table, std::string_view) override { return rows_.size(); }
+  StateCondition condition() const override { return {}; }
   void set_journal_ends(std::function<std::string()>) override {}
   void close() override {}
 
