@@ -181,29 +181,6 @@ Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) 
       {"next", holder.next}};
 }
 
-Json Operations::state_json() const {
-  const StateCondition state = broker_.state_->condition();
-  return JsonObject{
-      {"kind", state.kind},
-      {"away_since", state.away_at ? Json(to_rfc3339(*state.away_at)) : Json(nullptr)},
-      {"reason", state.reason},
-      {"warning", state.warning}};
-}
-
-JsonArray Operations::state_problems() const {
-  const StateCondition state = broker_.state_->condition();
-  JsonArray list;
-  if (state.away_at) {
-    list.push_back(
-        problem("the state store is away: messages are taken in, all else waits: " + state.reason,
-                state.away_at, "", "state", "look at the PostgreSQL server"));
-  }
-  if (!state.warning.empty()) {
-    list.push_back(problem(state.warning, {}, "", "state", "see docs/how-to/use-postgresql.md"));
-  }
-  return list;
-}
-
 // Rows before any route: messages that could not be read, records that could not be projected.
 Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
   std::map<std::string, std::size_t> stuck;
