@@ -115,9 +115,9 @@ class StateStore : public StateReader {
   using CommitDone = std::move_only_function<void(Result<void>)>;
 
   /// Queues the batch; batches are applied in the order queued and several may share a transaction.
-  /// `done` runs on `home` when the batch is durable, or with Errc::precondition_failed or
-  /// Errc::disk_full (nothing of it was applied). While the store is away it is not called. Any
-  /// other failure is final.
+  /// `done` runs on `home` when the batch is durable, or with Errc::precondition_failed, disk_full
+  /// or too_large (a key beyond kStateKeyBytesMax): nothing of it was applied. While the store is
+  /// away it is not called. Any other failure is final.
   virtual void commit(Batch batch, Urgency urgency, Executor& home, CommitDone done) = 0;
 
   /// Thread-safe, and never waits for the store.

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "canon/judgement.hpp"
+#include "millrace/state_keys.hpp"
 
 namespace millrace::canon {
 namespace {
@@ -309,7 +310,8 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
   last.deleted = false;
   remember_cause();
   if (last.name != old_name && !last.name.empty()) {
-    pass.writes.put(Table::names, row_key(last.name, change.entity->name, change.record),
+    pass.writes.put(Table::names,
+                    row_key(indexed_name(last.name), change.entity->name, change.record),
                     fmt::format(R"({{"since":"{}"}})", to_rfc3339(context_.clock.wall_now())));
   }
   for (std::size_t i = 0; i < types.size(); ++i) {

@@ -8,6 +8,7 @@
 #include "config/nearest.hpp"
 #include "config/object_specs.hpp"
 #include "config/text_values.hpp"
+#include "millrace/state_keys.hpp"
 
 namespace millrace::config {
 namespace {
@@ -298,6 +299,10 @@ void read_connection(Loading& loading, Document& document) {
   out.name = document.name;
   out.type = yaml.type;
   out.system = yaml.system.empty() ? document.name : yaml.system;
+  if (out.system.size() > kObjectNameBytesMax || out.system.find('\0') != out.system.npos) {
+    loading.error(place_of(document, "system"), title(document) + " / system",
+                  fmt::format("a system's name has at most {} bytes", kObjectNameBytesMax));
+  }
   out.hook_tokens = std::move(yaml.hook_tokens);
   if (yaml.verify) {
     out.verify.emplace();

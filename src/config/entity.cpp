@@ -4,6 +4,7 @@
 #include "config/loading.hpp"
 #include "config/object_specs.hpp"
 #include "config/text_values.hpp"
+#include "millrace/state_keys.hpp"
 
 namespace millrace::config {
 namespace {
@@ -96,6 +97,10 @@ EntitySource convert(Loading& loading, SourceYaml& yaml, const std::string& path
   out.sweep = yaml.sweep;
   out.first_seen = yaml.first_seen;
   out.place = yaml.connection.place;
+  if (out.model.size() > kObjectNameBytesMax) {
+    loading.error(out.place, path + " / model",
+                  fmt::format("a model's name has at most {} bytes", kObjectNameBytesMax));
+  }
   if (out.only) loading.compiler.compile(*out.only, ScopeKind::only, path + " / only");
   loading.compiler.compile(out.map, ScopeKind::map, path + " / map");
   return out;

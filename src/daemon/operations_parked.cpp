@@ -7,6 +7,7 @@
 
 #include "daemon/ask.hpp"
 #include "daemon/operations.hpp"
+#include "millrace/state_keys.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -144,6 +145,11 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
   decision.kind = kind;
   decision.reason = string_or(args, "reason", "");
   decision.external_id = string_or(args, "external_id", "");
+  if (!decision.external_id.empty() && !is_identifier(decision.external_id)) {
+    co_return fail(Errc::invalid_argument,
+                   fmt::format("an external id has at most {} bytes and no control characters",
+                               kIdentifierBytesMax));
+  }
   decision.again = bool_or(args, "again", false);
   decision.history = bool_or(args, "history", false);
   if (kind == deliver::Decision::Kind::applied) {
@@ -232,7 +238,7 @@ Result<std::vector<Found>> find_records(StateStore& state, const config::Config&
   const auto add = [&](std::string entity, std::string record) {
     if (seen.emplace(entity, record).second) found.push_back({entity, record});
   };
-  MILLRACE_TRY(names, state.scan(Table::names, key + '\0', "", kRowsPerScan));
+  MILLRACE_TRY(names, state.scan(Table::names, indexed_name(key) + '\0', "", kRowsPerScan));
   for (const Row& row : names) {
     const std::size_t first = row.key.find('\0');
     const std::size_t second = row.key.find('\0', first + 1);

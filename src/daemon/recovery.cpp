@@ -9,6 +9,7 @@
 
 #include "canon/projector.hpp"
 #include "millrace/event.hpp"
+#include "millrace/state_keys.hpp"
 #include "state/blocking_commit.hpp"
 #include "state/installation.hpp"
 
@@ -172,7 +173,7 @@ Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {
       if (event.rev == 0) continue;  // sent to /events: nobody's projection
       batch.writes.push_back(canon::Projector::fold(event));
       if (!event.subject.empty()) {
-        batch.put(Table::names, row_key(event.subject, event.entity, event.record),
+        batch.put(Table::names, row_key(indexed_name(event.subject), event.entity, event.record),
                   fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
       }
       ++folded;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "daemon/recovery.hpp"
+#include "millrace/state_keys.hpp"
 #include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
@@ -82,7 +83,7 @@ Result<void> RouteReplay::resolve_record() {
   if (!request_.record.empty()) {
     return fail(Errc::invalid_argument, "say one of --record RECORD and --key KEY");
   }
-  const std::string prefix = row_key(request_.key, text_.route->entity) + '\0';
+  const std::string prefix = row_key(indexed_name(request_.key), text_.route->entity) + '\0';
   MILLRACE_TRY(rows, broker_.state_->scan(Table::names, prefix, "", kNamesMax));
   if (rows.empty()) {
     return fail(Errc::not_found, fmt::format("no record of {} is or was called '{}'",

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "deliver/item.hpp"
+#include "millrace/state_keys.hpp"
 
 namespace millrace::deliver {
 namespace {
@@ -179,7 +180,7 @@ void Lane::take_decoded(ItemPtr item) {
   item->unanswered = may_have_been_sent(*item);
   if (event.rev == 0 && !event.subject.empty()) {
     // Sent to /events: no projection gave it a name to be found by.
-    writes_.put(Table::names, row_key(event.subject, event.entity, event.record),
+    writes_.put(Table::names, row_key(indexed_name(event.subject), event.entity, event.record),
                 fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
   }
   if (replay_) replay_->news(item->record, item->offset);

@@ -109,7 +109,9 @@ void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
     }
     if (!external) {
       park(item, ParkedState::needs_decision,
-           "delivered, but the answer has nothing to `remember`; say which id it got: "
+           "delivered, but the answer has nothing to `remember` (a text of at most 1,024 bytes "
+           "without "
+           "control characters); say which id it got: "
            "millrace parked release ID --applied EXTERNAL_ID",
            "empty remember");
       return;

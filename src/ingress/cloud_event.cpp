@@ -133,6 +133,13 @@ std::expected<void, EventRefusal> fill_names(Attributes& attributes, Event& even
   if (dot == 0 || dot == event.type.npos || dot + 1 == event.type.size()) {
     return refuse(422, "the attribute type has the form <entity>.<event>", "/type");
   }
+  // Together they are the record, a part of keys.
+  if (event.source.size() + event.subject.size() > kIdentifierBytesMax) {
+    return refuse(400,
+                  fmt::format("the attributes source and subject are together longer than {} bytes",
+                              kIdentifierBytesMax),
+                  "/subject");
+  }
   event.entity = event.type.substr(0, dot);
   event.record = "events:" + event.source + "/" + event.subject;
   event.types = {event.type};

@@ -173,13 +173,6 @@ ReadHook read_payload(const HookSource& source, ReadHook hook) {
 
 }  // namespace
 
-bool is_identifier(std::string_view text) {
-  if (text.empty() || text.size() > kIdentifierBytesMax) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) != 0x7F;
-  });
-}
-
 bool HookSource::accepts_token(std::string_view token) const {
   bool accepted = false;
   for (const std::string& expected : tokens) {

@@ -13,15 +13,9 @@
 #include "ingress/body_picker.hpp"
 #include "millrace/event.hpp"
 #include "millrace/http.hpp"
+#include "millrace/state_keys.hpp"
 
 namespace millrace::ingress {
-
-/// Longest record or id taken from a message, in bytes; longer ones are unreadable.
-inline constexpr std::size_t kIdentifierBytesMax = 1024;
-
-/// True for text that may become part of a record or key: not empty, within the limit, no control
-/// characters (state keys are joined with zero bytes, logs are lines).
-bool is_identifier(std::string_view text);
 
 /// One connection that accepts hooks.
 struct HookSource {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "millrace/state_keys.hpp"
+
 namespace millrace::route {
 namespace {
 
@@ -115,7 +117,7 @@ std::optional<std::string> remember(const config::Program& program, const config
   auto value = program.compiled->evaluate(input, context);
   if (!value) return std::nullopt;
   auto text = as_text(*value, "answer");
-  return text ? std::optional(*std::move(text)) : std::nullopt;
+  return text && is_identifier(*text) ? std::optional(*std::move(text)) : std::nullopt;
 }
 
 }  // namespace millrace::route

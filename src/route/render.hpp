@@ -28,7 +28,7 @@ Result<std::optional<std::string>> treat(const config::Treat& rules, const confi
 Result<bool> applied(const config::Program& program, const config::ConfigHost& host,
                      const DecodedEvent& event, const HttpResponse& answer, WallTime appended_at);
 
-/// What `remember` says: the external id as text. Null, empty or a failure is nullopt.
+/// What `remember` says: the external id as text. Null, no identifier or a failure is nullopt.
 std::optional<std::string> remember(const config::Program& program, const config::ConfigHost& host,
                                     const DecodedEvent& event, const HttpResponse& answer,
                                     WallTime appended_at);

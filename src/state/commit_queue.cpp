@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "millrace/state_keys.hpp"
+
 namespace millrace {
 
 std::size_t rows_of(const Batch& batch) {
@@ -19,7 +21,25 @@ Error refused(const Precondition& precondition) {
                                         : "exists already")};
 }
 
+Result<void> check_keys(const Batch& batch) {
+  const auto check = [](Table table, const std::string& key) -> Result<void> {
+    if (key.size() <= kStateKeyBytesMax) return {};
+    return fail(Errc::too_large,
+                fmt::format("a key of table {} has {} bytes, the limit is {}: {}", to_string(table),
+                            key.size(), kStateKeyBytesMax, printable_key(key.substr(0, 100))));
+  };
+  for (const auto& one : batch.require) MILLRACE_CHECK_OK(check(one.table, one.key));
+  for (const auto& write : batch.writes) MILLRACE_CHECK_OK(check(write.table, write.key));
+  return {};
+}
+
 void CommitQueue::push(Batch batch, Urgency urgency, Executor& home, StateStore::CommitDone done) {
+  if (auto fits = check_keys(batch); !fits) {
+    if (done)
+      home.post(
+          [done = std::move(done), fits = std::move(fits)]() mutable { done(std::move(fits)); });
+    return;
+  }
   std::unique_lock lock(mutex_);
   if (abandoned_) return;
   if (closing_) {

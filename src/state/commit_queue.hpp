@@ -90,6 +90,9 @@ class CommitQueue {
 /// Rows and preconditions.
 std::size_t rows_of(const Batch& batch);
 
+/// Refuses a batch one of whose keys no store could take (Errc::too_large).
+Result<void> check_keys(const Batch& batch);
+
 /// Why a batch was refused. Errors of a table's row show the key as people write it, and never the
 /// value.
 Error refused(const Precondition& precondition);

@@ -9,11 +9,13 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "conformance/state_store_support.hpp"
+#include "millrace/state_keys.hpp"
 #include "millrace/state_store.hpp"
 
 namespace millrace::conformance {
@@ -316,6 +318,27 @@ TEST_P(StateStoreSuite, ReturnsValuesAndKeysByteForByte) {
   EXPECT_EQ(value(Table::parked, every_byte), "{\"name\":\"Zoë 'quoted' \\u0000\"}");
   EXPECT_EQ(value(Table::parked, "empty"), "");
   EXPECT_EQ(value(Table::parked, "large"), large);
+}
+
+TEST_P(StateStoreSuite, TakesTheLongestKeyInEveryTableAndRefusesALongerOne) {
+  // Random bytes: an index may compress others.
+  std::mt19937 random(1);
+  std::string key(kStateKeyBytesMax, '\0');
+  for (char& c : key) c = static_cast<char>(random());
+  for (std::size_t i = 0; i < kTableCount; ++i) {
+    const auto table = static_cast<Table>(i);
+    Batch batch = put(table, key, "1");
+    batch.require.push_back({table, key, std::nullopt});
+    ASSERT_TRUE(commit(std::move(batch))) << to_string(table);
+    EXPECT_EQ(value(table, key), "1");
+    EXPECT_EQ(keys(table, key), std::vector<std::string>{key});
+  }
+  Batch longer = put(Table::marks, "beside", "1");
+  longer.put(Table::xref_by_id, key + "x", "1");
+  EXPECT_EQ(code_of(commit(std::move(longer))), Errc::too_large);
+  EXPECT_EQ(value(Table::marks, "beside"), "absent");
+  EXPECT_EQ(value(Table::xref_by_id, key + "x"), "absent");
+  EXPECT_TRUE(commit(put(Table::marks, "beside", "2"))) << "the store goes on";
 }
 
 TEST_P(StateStoreSuite, AnswersManyKeysInTheirOrder) {

@@ -310,6 +310,20 @@ TEST_F(EventsEndpointTest, KeysSurviveARestartWithoutTheirSecrets) {
   EXPECT_NE(listed.find(id), std::string::npos);
 }
 
+TEST_F(EventsEndpointTest, SourceAndSubjectTogetherFitAKey) {
+  const auto with_subject = [](std::size_t size) {
+    return fmt::format(
+        R"({{"specversion":"1.0","id":"{0}","source":"mes-lyon","type":"note.written",)"
+        R"("subject":"{1}","data":{{}}}})",
+        size, std::string(size, 's'));
+  };
+  EXPECT_EQ(send(with_subject(1024 - 8)).status, 202);
+  const auto refused = send(with_subject(1024 - 7));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_NE(refused.body.find("together longer than 1024 bytes"), std::string::npos)
+      << refused.body;
+}
+
 TEST_F(EventsEndpointTest, AKeyMustNameWhatItAllows) {
   const auto refused = harness.run(harness.keys.create_key({}, {"note.*"}, "test", harness.shard));
   ASSERT_FALSE(refused.has_value());
