@@ -218,7 +218,7 @@ Result<PastJudgement> judge(const PastProgram& past, const Json& record, std::st
   if (!judgement.lost_field.empty()) return judgement;
   const Json own = past.read.empty() ? record : reshaped(record, past.read);
   MILLRACE_TRY(data, map_record(*past.config, past.source, own, now));
-  if (canonical_json(data) == stored) return judgement;
+  if (same_data(data, stored)) return judgement;
   MILLRACE_TRY(before, parse_json(stored));
   MILLRACE_TRY(types, events_of(*past.config, past.entity, before, data));
   judgement.types = std::move(types);

@@ -60,8 +60,14 @@ Result<Projection> decode_projection(std::string_view text) {
   projection.name = string_or(json, "name", "");
   const Json* data = find(json, "data");
   if (data == nullptr) return fail(Errc::corrupt, "a projection row has no data");
-  projection.data = canonical_json(*data);
+  projection.data = write_json(*data);
   return projection;
+}
+
+bool same_data(const Json& data, std::string_view stored) {
+  if (write_json(data) == stored) return true;
+  const auto before = parse_json(stored);
+  return before && equal_json(data, *before);
 }
 
 }  // namespace millrace::canon

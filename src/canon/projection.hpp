@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "millrace/ids.hpp"
 #include "millrace/json.hpp"
@@ -10,7 +11,7 @@
 namespace millrace::canon {
 
 struct Projection {
-  std::string data;     ///< canonical_json: equal values have equal bytes
+  std::string data;     ///< as JSON text, exactly as emitted
   std::string name;     ///< the entity's `key`, as text; may be empty
   std::string version;  ///< the source's version as JSON text; "null" when it has none
   std::string program;  ///< hash of the program that made it
@@ -23,6 +24,8 @@ struct Projection {
 
 std::string encode(const Projection& projection);
 Result<Projection> decode_projection(std::string_view text);
+/// Whether `stored` is this value: 3.0 equals 3, and the order of members does not count.
+bool same_data(const Json& data, std::string_view stored);
 /// All but `data` and `name`: whole models are gone through for them.
 Result<Projection> decode_projection_header(std::string_view text);
 

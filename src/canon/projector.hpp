@@ -121,7 +121,8 @@ class Projector {
   ProjectResult project_one(Pass& pass, const SourceChange& change);
   ProjectResult emit(Pass& pass, const SourceChange& change, CachedProjection& cached, Json data);
   Result<std::vector<std::string>> types_of(Pass& pass, const SourceChange& change,
-                                            const CachedProjection& entry, const Json& data);
+                                            const CachedProjection& entry, const Json& before,
+                                            const Json& data);
   std::optional<std::vector<std::string>> types_by_past(const SourceChange& change,
                                                         const Projection& last);
   ProjectResult emit_deleted(Pass& pass, const SourceChange& change, CachedProjection& cached);

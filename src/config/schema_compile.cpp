@@ -109,27 +109,26 @@ class SchemaCompiler {
     for (const auto& member : entries->get_object()) entry(member.key(), member.value());
   }
 
-  void number(const Where& where, std::string_view key, std::optional<double>& out) {
+  void number(const Where& where, std::string_view key, std::optional<Json>& out) {
     const Json* value = where.get(key);
     if (value == nullptr) return;
-    boost::system::error_code error;
-    const double read = value->to_number<double>(error);
-    if (error) {
+    if (!value->is_number()) {
       refuse(where.at(key), "expected a number");
       return;
     }
-    out = read;
+    out = *value;
   }
 
   void count(const Where& where, std::string_view key, std::optional<std::uint64_t>& out) {
-    std::optional<double> value;
-    number(where, key, value);
-    if (!value) return;
-    if (*value < 0 || *value != std::trunc(*value) || *value > 1e15) {
+    std::optional<Json> read;
+    number(where, key, read);
+    if (!read) return;
+    const double value = read->to_number<double>();
+    if (value < 0 || value != std::trunc(value) || value > 1e15) {
       refuse(where.at(key), "expected a count");
       return;
     }
-    out = static_cast<std::uint64_t>(*value);
+    out = static_cast<std::uint64_t>(value);
   }
 
   std::vector<std::string> strings(const std::string& pointer, const Json& value) {
@@ -193,7 +192,7 @@ class SchemaCompiler {
     number(where, "exclusiveMinimum", node.exclusive_minimum);
     number(where, "exclusiveMaximum", node.exclusive_maximum);
     number(where, "multipleOf", node.multiple_of);
-    if (node.multiple_of && *node.multiple_of <= 0) {
+    if (node.multiple_of && compare_json(*node.multiple_of, 0) <= 0) {
       refuse(where.at("multipleOf"), "must be greater than 0");
     }
   }

@@ -41,7 +41,8 @@ struct SchemaNode {
   std::optional<Json> constant;
   std::vector<Json> enumeration;
 
-  std::optional<double> minimum, maximum, exclusive_minimum, exclusive_maximum, multiple_of;
+  // As values, not doubles: a limit beyond 2^53 is compared exactly.
+  std::optional<Json> minimum, maximum, exclusive_minimum, exclusive_maximum, multiple_of;
 
   std::optional<std::uint64_t> length_min, length_max;
   Pattern pattern;

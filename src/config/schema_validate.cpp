@@ -201,28 +201,36 @@ class Validation {
   }
 
   bool check_number(const SchemaNode& node, const Json& value) {
-    const double number = value.to_number<double>();
-    if (node.minimum && number < *node.minimum) {
-      return fail(fmt::format("{} is less than {}", shown(node, value), *node.minimum));
+    if (node.minimum && compare_json(value, *node.minimum) < 0) {
+      return fail(fmt::format("{} is less than {}", shown(node, value), write_json(*node.minimum)));
     }
-    if (node.maximum && number > *node.maximum) {
-      return fail(fmt::format("{} is more than {}", shown(node, value), *node.maximum));
+    if (node.maximum && compare_json(value, *node.maximum) > 0) {
+      return fail(fmt::format("{} is more than {}", shown(node, value), write_json(*node.maximum)));
     }
-    if (node.exclusive_minimum && number <= *node.exclusive_minimum) {
-      return fail(
-          fmt::format("{} is not more than {}", shown(node, value), *node.exclusive_minimum));
+    if (node.exclusive_minimum && compare_json(value, *node.exclusive_minimum) <= 0) {
+      return fail(fmt::format("{} is not more than {}", shown(node, value),
+                              write_json(*node.exclusive_minimum)));
     }
-    if (node.exclusive_maximum && number >= *node.exclusive_maximum) {
-      return fail(
-          fmt::format("{} is not less than {}", shown(node, value), *node.exclusive_maximum));
+    if (node.exclusive_maximum && compare_json(value, *node.exclusive_maximum) >= 0) {
+      return fail(fmt::format("{} is not less than {}", shown(node, value),
+                              write_json(*node.exclusive_maximum)));
     }
-    if (!node.multiple_of) return true;
+    if (!node.multiple_of || is_multiple(value, *node.multiple_of)) return true;
+    return fail(
+        fmt::format("{} is no multiple of {}", shown(node, value), write_json(*node.multiple_of)));
+  }
+
+  static bool is_multiple(const Json& value, const Json& step) {
+    if (!value.is_double() && !step.is_double()) {
+      const auto whole = [](const Json& number) -> __int128 {
+        if (number.is_int64()) return number.get_int64();
+        return number.get_uint64();
+      };
+      return whole(value) % whole(step) == 0;
+    }
     // Decimal steps such as 0.01 are no exact doubles: the quotient may be off by a little.
-    const double quotient = number / *node.multiple_of;
-    if (std::abs(quotient - std::round(quotient)) <= 1e-9 * std::max(1.0, std::abs(quotient))) {
-      return true;
-    }
-    return fail(fmt::format("{} is no multiple of {}", shown(node, value), *node.multiple_of));
+    const double quotient = value.to_number<double>() / step.to_number<double>();
+    return std::abs(quotient - std::round(quotient)) <= 1e-9 * std::max(1.0, std::abs(quotient));
   }
 
   bool check_string(const SchemaNode& node, std::string_view text) {

@@ -76,7 +76,7 @@ void judge_one(const config::Config& wanted, const Reread& reread, const Row& ro
     ++sample.failed;
     return;
   }
-  bool silent = canonical_json(*data) == projection->data;
+  bool silent = canon::same_data(*data, projection->data);
   const auto program =
       past->find(canon::program_key(projection->program, reread.entity->name, *reread.source));
   if (!silent && program != past->end()) {

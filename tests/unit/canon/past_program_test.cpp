@@ -47,8 +47,7 @@ TEST_F(PastProgramTest, AMemberMoreIsStoredForEveryRecordWithoutAWord) {
   add_note();
   EXPECT_THAT(events(), IsEmpty());
   for (const int id : {1, 500, 1000}) {
-    EXPECT_EQ(data(id), canonical_json(*parse_json(R"({"name":"S)" + std::to_string(id) +
-                                                   R"(","state":"draft","note":"n"})")));
+    EXPECT_EQ(data(id), R"({"name":"S)" + std::to_string(id) + R"(","state":"draft","note":"n"})");
   }
   EXPECT_THAT(keys(Table::programs), SizeIs(2)) << "the old text is named by nobody";
 }
