@@ -63,6 +63,7 @@ class HeldState final : public StateStore {
     }
     apply(one);
   }
+  StateCondition condition() const override { return {}; }
   Result<std::optional<std::string>> get(Table table, std::string_view key) override {
     const std::lock_guard lock(mutex_);
     const auto found = rows_.find({table, std::string(key)});
