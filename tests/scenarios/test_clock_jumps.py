@@ -169,8 +169,7 @@ class ClockJumps(Scenario):
         self.millrace.kill9()
         self.millrace.start()
         pause(3)
-        rows = [json.loads(value) for (value,) in self.millrace.state_query(
-            "SELECT value FROM audit ORDER BY key")]
+        rows = [json.loads(value) for _, value in sorted(self.millrace.state.rows("audit"))]
         self.assertEqual(["pause 1", "pause 2", "pause 3"],
                          [row["reason"] for row in rows if row["what"] == "pause route"])
 

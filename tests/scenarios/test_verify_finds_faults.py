@@ -45,8 +45,8 @@ class VerifyFindsFaults(Scenario):
         shutil.copy(self.sound, self.state)
 
     def key(self, table, first):
-        (found,) = [bytes(key) for (key,) in self.millrace.state_query(f"SELECT key FROM {table}")
-                    if bytes(key).startswith(first.encode() + b"\0")][:1]
+        (found,) = [key for key, _ in self.millrace.state.rows(table)
+                    if key.startswith(first.encode() + b"\0")][:1]
         return found
 
     def test_rows_that_cannot_be_read(self):
