@@ -162,6 +162,9 @@ Awaitable<Result<Json>> Lane::decide_row(std::string key, Decision decision) {
   }
   ParkedIndex::Ref now = ParkedIndex::Ref::of(row, context_.clock.boot_now());
   now.taken = parked_.is_taken(record, row.key());  // meanwhile: its attempt waits for this
+  // Only sooner, and still what may have been applied before the start: it is probed first.
+  now.on_wire =
+      decision.kind == Decision::Kind::retry_now && parked_.may_be_on_wire(record, row.key());
   parked_.put(record, std::move(now));
   context_.trail.note({row.record, "operator", id_, to_string(row.state),
                        string_or(row.payload, "id", ""), row.reason});
