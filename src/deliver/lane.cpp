@@ -172,6 +172,10 @@ void Lane::take_decoded(ItemPtr item) {
     return;
   }
   if (selection->verdict != route::Verdict::act) {
+    if (selection->verdict == route::Verdict::covered) {
+      context_.trail.note({event.record, "deliver", id_, "covered", event.id,
+                           fmt::format("`{}` is sent for this change", selection->request->event)});
+    }
     ++counts_.skipped;
     pass_by(*item);
     return;

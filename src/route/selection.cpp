@@ -4,6 +4,8 @@
 
 namespace millrace::route {
 
+using config::RouteRequest;
+
 Result<DecodedEventPtr> decode(std::string_view payload) {
   MILLRACE_TRY(event, decode_event(payload));
   return make_decoded(std::move(event));
@@ -18,22 +20,23 @@ RouteBindings::RouteBindings(const DecodedEvent& event, WallTime appended_at)
 
 Result<Selection> select(const config::Route& route, const config::ConfigHost& host,
                          const DecodedEvent& event) {
-  const auto names_one_of = [&event](const config::RouteRequest& request) {
+  const auto named = std::ranges::find(route.requests, event.event.name(), &RouteRequest::event);
+  if (named == route.requests.end()) return Selection{};
+  const auto happened = [&event](const RouteRequest& request) {
     return std::ranges::any_of(event.event.types, [&](std::string_view type) {
       const std::size_t dot = type.rfind('.');
       return type.substr(dot == type.npos ? 0 : dot + 1) == request.event;
     });
   };
-  const auto chosen = std::ranges::find_if(route.requests, names_one_of);
-  if (chosen == route.requests.end()) return Selection{};
-  if (chosen->event != event.event.name()) return Selection{Verdict::covered, nullptr};
+  const auto chosen = std::find_if(route.requests.begin(), named, happened);
+  if (chosen != named) return Selection{Verdict::covered, &*chosen};
   if (route.when) {
     const RouteBindings bindings(event, event.event.time);
     const ExpressionContext context{&bindings.bindings(), &host, {}};
     MILLRACE_TRY(wanted, route.when->compiled->test(event.input, context));
     if (!wanted) return Selection{Verdict::filtered, nullptr};
   }
-  return Selection{Verdict::act, &*chosen};
+  return Selection{Verdict::act, &*named};
 }
 
 Result<DecodedEventPtr> acted_on(const config::Config& config, const config::Route& route,

@@ -15,14 +15,14 @@ Result<DecodedEventPtr> decode(std::string_view payload);
 
 enum class Verdict : std::uint8_t {
   act,      ///< send `request`
-  covered,  ///< another event of the same change is the one this route sends
+  covered,  ///< the request of another event of the same change is sent, see `request`
   unnamed,  ///< no request of the route names it
   filtered  ///< `when` is false
 };
 
 struct Selection {
   Verdict verdict = Verdict::unnamed;
-  const config::RouteRequest* request = nullptr;
+  const config::RouteRequest* request = nullptr;  ///< of `act`; of `covered`, what covers it
 };
 
 /// On one change a route sends one request: the first its `requests` name, in their order. `when`
