@@ -89,7 +89,7 @@ HttpHandler AdminApi::handler() {
       refused.headers.emplace_back("WWW-Authenticate", "Bearer");
       return answer(std::move(refused));
     }
-    if (!request.path.starts_with("/admin/")) return answer(probe(request));
+    if (!request.path.starts_with("/admin/")) return probe(std::move(request));
     return handle(std::move(request));
   };
 }
@@ -101,16 +101,17 @@ bool AdminApi::is_authorized(const HttpHeaders& headers) const {
   return equal_constant_time(given.substr(kScheme.size()), options_.token);
 }
 
-HttpResponse AdminApi::probe(const IncomingRequest& request) const {
+Awaitable<HttpResponse> AdminApi::probe(IncomingRequest request) const {
   const Probes& probes = options_.probes;
   const bool is_health = request.path == "/healthz";
   if (!is_health && request.path != "/readyz" && request.path != "/metrics") {
-    return problem(404, "", "");
+    co_return problem(404, "", "");
   }
-  if (request.method != "GET" && request.method != "HEAD") return not_allowed("GET, HEAD");
+  if (request.method != "GET" && request.method != "HEAD") co_return not_allowed("GET, HEAD");
   if (request.path == "/metrics") {
-    return text_answer(200, "text/plain; version=0.0.4; charset=utf-8",
-                       probes.metrics ? probes.metrics() : std::string());
+    std::string text;
+    if (probes.metrics) text = co_await probes.metrics();
+    co_return text_answer(200, "text/plain; version=0.0.4; charset=utf-8", std::move(text));
   }
   Result<std::string> well;
   if (is_health && probes.health) {
@@ -118,8 +119,8 @@ HttpResponse AdminApi::probe(const IncomingRequest& request) const {
     if (!health) well = std::unexpected(health.error());
   }
   if (!is_health && probes.ready) well = probes.ready();
-  if (well) return text_answer(200, "text/plain; charset=utf-8", "ok\n" + *well);
-  return text_answer(503, "text/plain; charset=utf-8", well.error().message + "\n");
+  if (well) co_return text_answer(200, "text/plain; charset=utf-8", "ok\n" + *well);
+  co_return text_answer(503, "text/plain; charset=utf-8", well.error().message + "\n");
 }
 
 Awaitable<HttpResponse> AdminApi::handle(IncomingRequest request) {

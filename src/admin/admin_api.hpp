@@ -36,7 +36,8 @@ struct Probes {
   std::function<Result<void>()> health;  ///< /healthz: the process works
   /// /readyz: it takes messages in. What is wrong all the same, a line each.
   std::function<Result<std::string>()> ready;
-  std::function<std::string()> metrics;  ///< /metrics: Prometheus text format 0.0.4
+  /// /metrics: Prometheus text format 0.0.4.
+  std::function<Awaitable<std::string>()> metrics;
 };
 
 class AdminApi {
@@ -57,7 +58,7 @@ class AdminApi {
 
  private:
   Awaitable<HttpResponse> handle(IncomingRequest request);
-  HttpResponse probe(const IncomingRequest& request) const;
+  Awaitable<HttpResponse> probe(IncomingRequest request) const;
   bool is_authorized(const HttpHeaders& headers) const;
 
   Options options_;

@@ -17,7 +17,8 @@ namespace millrace::daemon {
 /// The lanes of one route, summed over the shards.
 struct RouteSum {
   deliver::LaneStatus status;
-  bool at_tail = true;
+  std::string oldest_id;   ///< of the oldest undelivered, when it is parked
+  std::string oldest_why;  ///< and why it is
 };
 
 class Operations {
@@ -26,7 +27,7 @@ class Operations {
   Operations(Broker& broker, Shard& home) : broker_(broker), home_(home) {}
 
   void add_to(admin::AdminApi& api);
-  std::string metrics() const;
+  Awaitable<std::string> metrics();
 
  private:
   // operations_problems.cpp
@@ -51,11 +52,20 @@ class Operations {
                         const std::optional<Follower::Failure>& inbox) const;
   void add_certificate_problem(JsonArray& list, WallTime now) const;
 
+  /// For how long the oldest of them has been undelivered; 0: there is none.
+  microseconds undelivered_for(const deliver::LaneStatus& lane) const;
+  void add_late_problem(JsonArray& list, const config::Route& route, const RouteSum& sum) const;
+
+  // operations_metrics.cpp
+  void append_route_metrics(std::string& out, const std::map<std::string, RouteSum>& sums) const;
+
   // operations_status.cpp
   Awaitable<Result<Json>> status(Json args);
   Awaitable<Result<Json>> routes(Json args);
   Awaitable<Result<Json>> connections(Json args);
-  Awaitable<Result<std::map<std::string, RouteSum>>> ask_lanes();
+  Awaitable<std::map<std::string, RouteSum>> ask_lanes();
+  /// Reads what is parked longest: a row a route. While the store is away they have no name.
+  Awaitable<void> name_oldest(std::map<std::string, RouteSum>* sums);
   Json route_json(const RunningRoute& running, const RouteSum& sum) const;
   Json connections_json() const;
   static Json disk_json(const watch::DiskReport& disk, const Holder& holder);

@@ -91,15 +91,7 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
           fmt::format("{} deliveries of route {} wait for a decision", lane.undecided, name), {},
           owner, name, fmt::format("millrace parked list --route {}", name)));
     }
-    // After a jump of the wall clock an append time says nothing about an age.
-    const microseconds age = jump || !lane.oldest_at
-                                 ? lane.oldest_held
-                                 : std::max(lane.oldest_held, now - *lane.oldest_at);
-    if (lane.oldest_at && age > route.slo_within) {
-      list.push_back(problem(
-          fmt::format("route {} is late: {} is undelivered", name, lane.oldest_record),
-          lane.oldest_at, owner, name, fmt::format("millrace connections check {}", route.to)));
-    }
+    add_late_problem(list, route, sum);
   }
   add_disk_problems(list, disk, holder_of(disk, sums));
   add_certificate_problem(list, now);
@@ -115,6 +107,27 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
         {}, "", owner, unreadable ? "millrace dead list" : "millrace parked list"));
   }
   return list;
+}
+
+microseconds Operations::undelivered_for(const deliver::LaneStatus& lane) const {
+  if (!lane.oldest_at) return microseconds{0};
+  // After a jump of the wall clock an append time says nothing about an age.
+  if (broker_.clock_watch_.jump()) return lane.oldest_held;
+  return std::max(lane.oldest_held, broker_.clock_.wall_now() - *lane.oldest_at);
+}
+
+void Operations::add_late_problem(JsonArray& list, const config::Route& route,
+                                  const RouteSum& sum) const {
+  const deliver::LaneStatus& lane = sum.status;
+  if (!lane.oldest_at || undelivered_for(lane) <= route.slo_within) return;
+  const bool parked = !lane.oldest_row.empty();
+  std::string what = fmt::format("route {} is late: {} is undelivered", route.name,
+                                 lane.oldest_record.empty() ? "an event" : lane.oldest_record);
+  if (!sum.oldest_why.empty()) what += fmt::format(" ({})", sum.oldest_why);
+  std::string next = fmt::format("millrace connections check {}", route.to);
+  if (parked) next = fmt::format("millrace parked list --route {}", route.name);
+  if (!sum.oldest_id.empty()) next = fmt::format("millrace dead show {}", sum.oldest_id);
+  list.push_back(problem(std::move(what), lane.oldest_at, route.owner, route.name, next));
 }
 
 void Operations::add_log_problems(JsonArray& list, const std::map<std::string, RouteSum>& sums,

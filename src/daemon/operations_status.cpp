@@ -41,6 +41,7 @@ void add(RouteSum& sum, const deliver::LaneStatus& lane) {
     sum.status.oldest_at = lane.oldest_at;
     sum.status.oldest_held = lane.oldest_held;
     sum.status.oldest_record = lane.oldest_record;
+    sum.status.oldest_row = lane.oldest_row;
   }
 }
 
@@ -64,7 +65,7 @@ Json replay_json(const deliver::ReplayOrder& order, const deliver::ReplayStatus&
 
 }  // namespace
 
-Awaitable<Result<std::map<std::string, RouteSum>>> Operations::ask_lanes() {
+Awaitable<std::map<std::string, RouteSum>> Operations::ask_lanes() {
   std::map<std::string, RouteSum> sums;
   for (const auto& unit : broker_.units_) {
     auto collect = [&unit = *unit] {
@@ -76,6 +77,28 @@ Awaitable<Result<std::map<std::string, RouteSum>>> Operations::ask_lanes() {
     for (const auto& [name, status] : found) add(sums[name], status);
   }
   co_return sums;
+}
+
+Awaitable<void> Operations::name_oldest(std::map<std::string, RouteSum>* sums) {
+  std::vector<std::string> keys;
+  std::vector<RouteSum*> owners;
+  for (auto& [id, sum] : *sums) {
+    if (sum.status.oldest_row.empty()) continue;
+    keys.push_back(sum.status.oldest_row);
+    owners.push_back(&sum);
+  }
+  if (keys.empty()) co_return;
+  auto read = [this, keys] { return broker_.state_->get_many(Table::parked, keys); };
+  const auto texts = co_await offload(broker_.readers_->next(), home_, std::move(read));
+  if (!texts) co_return;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!(*texts)[i]) continue;  // it was delivered meanwhile
+    const auto row = decode_parked_row(*(*texts)[i]);
+    if (!row) continue;
+    owners[i]->status.oldest_record = row->record;
+    owners[i]->oldest_id = row->id();
+    owners[i]->oldest_why = fmt::format("{}, {}", to_string(row->state), row->reason);
+  }
 }
 
 Awaitable<std::optional<Follower::Failure>> Operations::ask_inbox() {
@@ -206,7 +229,7 @@ Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
 
 Awaitable<Result<Json>> Operations::status(Json) {
   auto sums = co_await ask_lanes();
-  if (!sums) co_return std::unexpected(sums.error());
+  co_await name_oldest(&sums);
   auto measure = [this] { return broker_.measure_disk(); };
   auto disk = co_await offload(broker_.readers_->next(), home_, std::move(measure));
   if (!disk) co_return std::unexpected(disk.error());
@@ -226,12 +249,12 @@ Awaitable<Result<Json>> Operations::status(Json) {
   JsonArray routes;
   const auto running = broker_.running_routes();
   for (const auto& [id, route] : running->routes) {
-    routes.push_back(route_json(route, (*sums)[id]));
+    routes.push_back(route_json(route, sums[id]));
   }
   auto doorbells = co_await broker_.doorbell_status(home_);
   const auto inbox = co_await ask_inbox();
   JsonArray wrong = state_problems();
-  for (Json& one : problems(*sums, *disk, *stuck, inbox)) wrong.push_back(std::move(one));
+  for (Json& one : problems(sums, *disk, *stuck, inbox)) wrong.push_back(std::move(one));
   for (Json& one : *held) wrong.push_back(std::move(one));
   for (const auto& [model, why] : doorbells.at("unreadable").as_object()) {
     wrong.push_back(problem(fmt::format("{} cannot be read as configured: {}", std::string(model),
@@ -256,7 +279,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"routes", std::move(routes)},
                   {"connections", connections_json()},
                   {"state", state_json()},
-                  {"disk", disk_json(*disk, holder_of(*disk, *sums))},
+                  {"disk", disk_json(*disk, holder_of(*disk, sums))},
                   {"doorbells", std::move(doorbells)},
                   {"backfills", sent->at("backfills")}};
   co_return Json(std::move(json));
@@ -264,64 +287,15 @@ Awaitable<Result<Json>> Operations::status(Json) {
 
 Awaitable<Result<Json>> Operations::routes(Json) {
   auto sums = co_await ask_lanes();
-  if (!sums) co_return std::unexpected(sums.error());
+  co_await name_oldest(&sums);
   JsonArray list;
   const auto running = broker_.running_routes();
-  for (const auto& [id, route] : running->routes) list.push_back(route_json(route, (*sums)[id]));
+  for (const auto& [id, route] : running->routes) list.push_back(route_json(route, sums[id]));
   co_return Json(JsonObject{{"routes", std::move(list)}});
 }
 
 Awaitable<Result<Json>> Operations::connections(Json) {
   co_return Json(JsonObject{{"connections", connections_json()}});
-}
-
-std::string Operations::metrics() const {
-  std::string out;
-  ingress::append_metrics(out, *broker_.counters_);
-  const auto gauge = [&out](std::string_view name, std::string_view help, std::string_view labels,
-                            auto value) {
-    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} gauge\n{0}{2} {3}\n", name,
-                   help, labels, value);
-  };
-  const auto counter = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
-    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} counter\n{0} {2}\n", name,
-                   help, value);
-  };
-  gauge("millrace_generation", "Generation of the running configuration.", "",
-        broker_.generation_.load());
-  gauge("millrace_ready", "1 while messages are taken in.", "", broker_.ready_.load() ? 1 : 0);
-  gauge("millrace_log_troubles", "Files of the log that cannot be read or written as they should.",
-        "", broker_.log_->troubles().size());
-  if (const auto ends = broker_.certificate_ends()) {
-    gauge("millrace_certificate_expiry_seconds",
-          "When the certificate of both listeners ends, in seconds since 1970.", "",
-          std::chrono::floor<std::chrono::seconds>(ends->time_since_epoch()).count());
-  }
-  const StateCondition state = broker_.state_->condition();
-  const WallTime away_at = state.away_at.value_or(broker_.clock_.wall_now());
-  gauge("millrace_state_up", "1 while the state store answers.", "", state.away_at ? 0 : 1);
-  gauge("millrace_state_away_seconds", "For how long the state store has not answered; 0: it does.",
-        "", std::chrono::duration<double>(broker_.clock_.wall_now() - away_at).count());
-  counter("millrace_state_outages_total", "How often the state store was away.", state.outages);
-  counter("millrace_state_repeats_total",
-          "Transactions of the state store that were tried again after a conflict or an outage.",
-          state.repeats);
-  const watch::DiskReport disk = broker_.disk_report();
-  gauge("millrace_log_bytes", "Bytes of the log on disk.", "", disk.usage.bytes);
-  gauge("millrace_log_budget_bytes", "What retention.size leaves to the log.", "",
-        disk.budget_bytes);
-  gauge("millrace_log_budget_alarm", "0, 50, 75 or 90: percent of its budget the log has reached.",
-        "", disk.alarm);
-  gauge("millrace_disk_free_ratio", "Free share of the log's file system.", "",
-        disk.usage.disk_free_fraction);
-  out += "# HELP millrace_connection_up 1 while the target answers.\n";
-  out += "# TYPE millrace_connection_up gauge\n";
-  for (const auto& [name, unit] : broker_.connections_) {
-    if (!unit.target) continue;
-    fmt::format_to(std::back_inserter(out), "millrace_connection_up{{connection=\"{}\"}} {}\n",
-                   name, unit.target->status().state == "up" ? 1 : 0);
-  }
-  return out;
 }
 
 }  // namespace millrace::daemon

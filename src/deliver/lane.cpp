@@ -378,17 +378,28 @@ LaneStatus Lane::status() const {
     status.lag += status.waiting;
     status.unreadable = follower_->failure();
   }
+  add_oldest(status);
+  return status;
+}
+
+void Lane::add_oldest(LaneStatus& status) const {
+  const BootTime now = context_.clock.boot_now();
+  if (const ParkedIndex::Ref* row = parked_.oldest()) {
+    status.oldest_at = row->since;
+    status.oldest_row = row->key;
+    status.oldest_held = now - row->held_since;
+  }
   for (const auto& [record, queue] : records_) {
     if (queue.empty()) continue;
     const Item& item = *queue.front();
     if (item.replay) continue;  // it was delivered in its time
     if (!status.oldest_at || item.appended_at < *status.oldest_at) {
       status.oldest_at = item.appended_at;
+      status.oldest_row.clear();
       status.oldest_record = item.event->event.record;
-      status.oldest_held = context_.clock.boot_now() - item.taken_at;
+      status.oldest_held = now - item.taken_at;
     }
   }
-  return status;
 }
 
 }  // namespace millrace::deliver

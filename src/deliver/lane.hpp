@@ -71,9 +71,10 @@ struct LaneStatus {
 
   std::optional<Follower::Failure> unreadable;  ///< the log cannot be read on
 
-  std::optional<WallTime> oldest_at;  ///< append time of the oldest undelivered in memory
+  std::optional<WallTime> oldest_at;  ///< append time of the oldest undelivered that was taken up
   microseconds oldest_held{0};        ///< how long this process has had it
-  std::string oldest_record;
+  std::string oldest_record;          ///< of one in memory
+  std::string oldest_row;             ///< key of one that is parked
   std::optional<ReplayStatus> replay;
 };
 
@@ -192,6 +193,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   bool has_room_for_replay() const;
   void hold(const Item& item);
   void let_go(const Item& item);
+  void add_oldest(LaneStatus& status) const;
   void take(const FollowedRecord& followed);
   void take_decoded(ItemPtr item);
   void enqueue(ItemPtr item);

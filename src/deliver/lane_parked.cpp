@@ -29,7 +29,8 @@ Awaitable<Result<void>> Lane::load_parked() {
       for (const Row& row : *rows) {
         auto parked = decode_parked_row(row.value);
         if (!parked) co_return std::unexpected(parked.error());
-        ParkedIndex::Ref ref = ParkedIndex::Ref::of(*parked, due_after_load(*parked));
+        ParkedIndex::Ref ref =
+            ParkedIndex::Ref::of(*parked, due_after_load(*parked), context_.clock.boot_now());
         ref.on_wire = parked->attempts > 0;
         parked_.put(hash64(parked->record), std::move(ref));
       }
@@ -124,7 +125,8 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   if (state == ParkedState::dead) announce_dead(row);
   writes_.put(Table::parked, row.key(), encode(row));
   // Blocks its record from now on, but is not taken up again before its row is committed.
-  ParkedIndex::Ref ref = ParkedIndex::Ref::of(row, BootTime::max());
+  const BootTime held_since = item->row ? context_.clock.boot_now() : item->taken_at;
+  ParkedIndex::Ref ref = ParkedIndex::Ref::of(row, BootTime::max(), held_since);
   ref.uncommitted = true;
   parked_.put(item->record, std::move(ref));
   item->row = std::move(row);
@@ -215,10 +217,7 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   const ItemPtr item = row ? item_of(*row) : nullptr;
   if (!item) {
     spdlog::error("a parked row cannot be used route={} id={}", id_, row ? row->id() : key);
-    ParkedIndex::Ref ref;
-    ref.key = key;
-    ref.state = ParkedState::needs_decision;
-    parked_.put(record, std::move(ref));
+    parked_.set_state(record, key, ParkedState::needs_decision);
     co_return;
   }
   if (stopping_) co_return;

@@ -151,6 +151,7 @@ Lane::ItemPtr Lane::replayed(const FollowedRecord& followed) {
   item->partition = record.partition;
   item->offset = record.offset;
   item->appended_at = record.appended_at;
+  item->taken_at = context_.clock.boot_now();
   item->record = hash64(item->event->event.record);
   item->cost = sizeof(Item) + record.payload.size() * kDecodedFactor;
   const config::ConfigHost host(*item->config, nullptr);

@@ -1,23 +1,44 @@
 #include "deliver/parked_index.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace millrace::deliver {
 namespace {
 
+constexpr std::size_t kAgesMin = 64;
+
 bool undecided(ParkedState state) {
   return state != ParkedState::resubmitted && state != ParkedState::discarded;
 }
 
+// Still to be delivered: a dead letter is told of as such.
+bool is_undelivered(ParkedState state) {
+  return undecided(state) && state != ParkedState::dead;
+}
+
+Offset offset_of(const ParkedIndex::Ref& ref) {
+  return parked_offset(ref.key);
+}
+
+WallTime undelivered_since(const ParkedRow& row) {
+  // What a replay sends was delivered in its time.
+  if (row.replay != 0) return row.since;
+  const auto appended = parse_rfc3339(string_or(row.payload, "appendedat", ""));
+  return appended ? *appended : row.since;
+}
+
 }  // namespace
 
-ParkedIndex::Ref ParkedIndex::Ref::of(const ParkedRow& row, BootTime due) {
+ParkedIndex::Ref ParkedIndex::Ref::of(const ParkedRow& row, BootTime due, BootTime held_since) {
   Ref ref;
   ref.key = row.key();
   ref.state = row.state;
   ref.due = due;
   ref.waits_for = row.waits_for;
+  ref.since = undelivered_since(row);
+  ref.held_since = held_since;
   ref.replay = row.replay;
   return ref;
 }
@@ -66,9 +87,8 @@ bool ParkedIndex::has_before(std::uint64_t record, Offset offset) const {
 
 bool ParkedIndex::has_row(std::uint64_t record, Offset offset) const {
   const auto found = records_.find(record);
-  return found != records_.end() && std::ranges::any_of(found->second, [offset](const Ref& ref) {
-           return parked_offset(ref.key) == offset;
-         });
+  return found != records_.end() &&
+         std::ranges::binary_search(found->second, offset, {}, offset_of);
 }
 
 std::vector<std::string> ParkedIndex::take_decided(const PartitionOffsets& begins) {
@@ -145,14 +165,28 @@ void ParkedIndex::put(std::uint64_t record, Ref ref) {
   } else {
     uncommitted_.erase(ref.key);
   }
-  if (at != refs.end() && at->key == ref.key) {
+  const bool known = at != refs.end() && at->key == ref.key;
+  const bool has_age = known && is_undelivered(at->state);
+  if (!has_age && is_undelivered(ref.state)) note_age(record, ref);
+  if (known) {
     count(at->state, -1);
+    ref.held_since = std::min(ref.held_since, at->held_since);
     *at = std::move(ref);
   } else {
     refs.insert(at, std::move(ref));
     ++size_;
   }
+  forget_ages();
   schedule(record);
+}
+
+void ParkedIndex::set_state(std::uint64_t record, const std::string& key, ParkedState state) {
+  const Ref* known = find(record, key);
+  if (known == nullptr) return;
+  Ref ref = *known;
+  ref.state = state;
+  ref.taken = ref.uncommitted = false;
+  put(record, std::move(ref));
 }
 
 void ParkedIndex::erase(std::uint64_t record, const std::string& key) {
@@ -167,6 +201,7 @@ void ParkedIndex::erase(std::uint64_t record, const std::string& key) {
   refs.erase(at);
   schedule(record);
   if (refs.empty()) records_.erase(record);
+  forget_ages();
 }
 
 void ParkedIndex::committed(std::uint64_t record, const std::string& key, BootTime due) {
@@ -264,6 +299,36 @@ std::size_t ParkedIndex::release_waiting(BootTime now) {
     if (scheduled_.contains(record)) schedule(record);
   }
   return released;
+}
+
+const ParkedIndex::Ref* ParkedIndex::oldest() const {
+  return ages_.empty() ? nullptr : undelivered(ages_.front());
+}
+
+const ParkedIndex::Ref* ParkedIndex::undelivered(const Age& age) const {
+  const auto found = records_.find(age.record);
+  if (found == records_.end()) return nullptr;
+  for (const Ref& ref : std::ranges::equal_range(found->second, age.offset, {}, offset_of)) {
+    if (is_undelivered(ref.state)) return &ref;
+  }
+  return nullptr;
+}
+
+void ParkedIndex::note_age(std::uint64_t record, const Ref& ref) {
+  ages_.push_back({ref.since, record, offset_of(ref)});
+  std::ranges::push_heap(ages_, std::greater());
+}
+
+// One row that waits for weeks must not keep the ages of all that came and went meanwhile.
+void ParkedIndex::forget_ages() {
+  while (!ages_.empty() && undelivered(ages_.front()) == nullptr) {
+    std::ranges::pop_heap(ages_, std::greater());
+    ages_.pop_back();
+  }
+  if (ages_.size() <= std::max(kAgesMin, 2 * waiting())) return;
+  std::erase_if(ages_, [this](const Age& age) { return undelivered(age) == nullptr; });
+  std::ranges::sort(ages_);  // which is a heap
+  ages_.erase(std::ranges::unique(ages_).begin(), ages_.end());
 }
 
 std::size_t ParkedIndex::waiting() const {

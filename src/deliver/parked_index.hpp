@@ -26,15 +26,17 @@ class ParkedIndex {
   struct Ref {
     std::string key;  ///< rows of one record sort by offset, then send
     ParkedState state = ParkedState::retrying;
-    BootTime due;
+    BootTime due{};
     std::string waits_for;
+    WallTime since{};          ///< of an undelivered event: appended, or replayed and parked
+    BootTime held_since{};     ///< the same, as far as this process knows
     std::uint64_t replay = 0;  ///< that parked it; 0: none
     bool taken = false;        ///< being tried now
     bool on_wire = false;      ///< loaded at the start: it may have been on the wire before
     /// Not in the store yet: it blocks its record, and is due once committed() names it.
     bool uncommitted = false;
 
-    static Ref of(const ParkedRow& row, BootTime due);
+    static Ref of(const ParkedRow& row, BootTime due, BootTime held_since);
   };
 
   /// `total` counts what waits in all lanes of the route; it may be null.
@@ -46,7 +48,10 @@ class ParkedIndex {
 
   /// Whether dead rows hold back their record from now on.
   void set_hold(bool hold_after_dead);
+  /// Where the row is known already, it is held since then.
   void put(std::uint64_t record, Ref ref);
+  /// Of a row that is known; it is not taken any more.
+  void set_state(std::uint64_t record, const std::string& key, ParkedState state);
   void erase(std::uint64_t record, const std::string& key);
   /// The row is in the store, and due at `due`, or sooner when what it waits for came meanwhile.
   void committed(std::uint64_t record, const std::string& key, BootTime due);
@@ -94,13 +99,29 @@ class ParkedIndex {
   /// Forgets decided rows of events before `begins`, and names their keys.
   std::vector<std::string> take_decided(const PartitionOffsets& begins);
 
+  /// The row whose event has been undelivered for longest: neither decided nor dead. nullptr: none.
+  const Ref* oldest() const;
+  std::size_t ages() const { return ages_.size(); }  ///< kept for that
+
   std::size_t size() const { return size_; }
   /// Rows that are not decided for good: neither resubmitted nor discarded.
   std::size_t waiting() const;
   std::size_t count(ParkedState state) const;
 
  private:
+  /// What oldest() finds without looking at all rows: earliest first, some of what is over among
+  /// it.
+  struct Age {
+    WallTime since;
+    std::uint64_t record;
+    Offset offset;
+    auto operator<=>(const Age&) const = default;
+  };
+
   bool blocking(ParkedState state) const;
+  const Ref* undelivered(const Age& age) const;
+  void note_age(std::uint64_t record, const Ref& ref);
+  void forget_ages();
   const Ref* find(std::uint64_t record, const std::string& key) const;
   Ref* find(std::uint64_t record, const std::string& key);
   void count(ParkedState state, int change);
@@ -112,6 +133,7 @@ class ParkedIndex {
   std::unordered_map<std::uint64_t, std::vector<Ref>> records_;  ///< refs sorted by key
   std::set<std::pair<BootTime, std::uint64_t>> due_;             ///< first row of each record
   std::unordered_map<std::uint64_t, BootTime> scheduled_;
+  std::vector<Age> ages_;  ///< a heap; its first is of a row that is undelivered
   std::map<ParkedState, std::size_t> counts_;
   std::unordered_set<std::string> uncommitted_;
   std::size_t size_ = 0;

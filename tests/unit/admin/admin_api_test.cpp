@@ -30,7 +30,7 @@ class AdminApiTest : public ::testing::Test {
       if (ready) return note;
       return fail(Errc::stopping, "starting: 3 journals to read");
     };
-    options.probes.metrics = [] { return std::string("millrace_x_total 1\n"); };
+    options.probes.metrics = []() -> Awaitable<std::string> { co_return "millrace_x_total 1\n"; };
     api = std::make_unique<AdminApi>(std::move(options));
     for (const char* name : {"status", "where", "dead.show", "routes.pause", "keys.list",
                              "keys.create", "keys.revoke"}) {

@@ -7,72 +7,86 @@ namespace {
 
 const BootTime kNow{seconds(5000)};
 
+ParkedRow delivery(Partition partition, Offset offset, int send = 0) {
+  ParkedRow row;
+  row.stage = "deliver";
+  row.owner = "order-to-mes";
+  row.partition = partition;
+  row.offset = offset;
+  row.send = send;
+  return row;
+}
+
+std::string key(Offset offset, int send = 0) {
+  return delivery(7, offset, send).key();
+}
+
 ParkedIndex::Ref ref(std::string key, ParkedState state, milliseconds due = milliseconds{0}) {
-  return {std::move(key), state, kNow + due, {}};
+  return {.key = std::move(key), .state = state, .due = kNow + due};
 }
 
 TEST(ParkedIndex, WhatComesLaterParksBehind) {
   ParkedIndex index(false);
   EXPECT_FALSE(index.blocks(1));
-  index.put(1, ref("a", ParkedState::retrying, milliseconds(100)));
+  index.put(1, ref(key(1), ParkedState::retrying, milliseconds(100)));
   EXPECT_EQ(index.blocks(1), ParkedState::behind);
   EXPECT_FALSE(index.blocks(2));
 }
 
 TEST(ParkedIndex, RowsOfOneRecordAreTriedInTheirOrder) {
   ParkedIndex index(false);
-  index.put(1, ref("b", ParkedState::behind));
-  index.put(1, ref("a", ParkedState::retrying, milliseconds(100)));
+  index.put(1, ref(key(2), ParkedState::behind));
+  index.put(1, ref(key(1), ParkedState::retrying, milliseconds(100)));
   EXPECT_FALSE(index.take_due(kNow));
   const auto first = index.take_due(kNow + milliseconds(100));
   ASSERT_TRUE(first);
-  EXPECT_EQ(first->second, "a");
+  EXPECT_EQ(first->second, key(1));
   EXPECT_FALSE(index.take_due(kNow + milliseconds(200)));
-  index.erase(1, "a");
+  index.erase(1, key(1));
   const auto second = index.take_due(kNow + milliseconds(200));
   ASSERT_TRUE(second);
-  EXPECT_EQ(second->second, "b");
-  index.erase(1, "b");
+  EXPECT_EQ(second->second, key(2));
+  index.erase(1, key(2));
   EXPECT_FALSE(index.blocks(1));
   EXPECT_EQ(index.size(), 0u);
 }
 
 TEST(ParkedIndex, ADeadRowBlocksOnlyUnderHold) {
   ParkedIndex carry_on(false);
-  carry_on.put(1, ref("a", ParkedState::dead));
+  carry_on.put(1, ref(key(1), ParkedState::dead));
   EXPECT_FALSE(carry_on.blocks(1));
   ParkedIndex hold(true);
-  hold.put(1, ref("a", ParkedState::dead));
+  hold.put(1, ref(key(1), ParkedState::dead));
   EXPECT_EQ(hold.blocks(1), ParkedState::held);
-  hold.put(1, ref("b", ParkedState::held));
+  hold.put(1, ref(key(2), ParkedState::held));
   EXPECT_FALSE(hold.take_due(kNow + milliseconds(1000)));
-  hold.put(1, ref("a", ParkedState::discarded));
+  hold.put(1, ref(key(1), ParkedState::discarded));
   const auto released = hold.take_due(kNow + milliseconds(1000));
   ASSERT_TRUE(released);
-  EXPECT_EQ(released->second, "b");
+  EXPECT_EQ(released->second, key(2));
 }
 
 // A later event of the record parks behind a row that is being tried.
 TEST(ParkedIndex, ARowThatIsBeingTriedIsNotTriedTwice) {
   ParkedIndex index(false);
-  index.put(1, ref("a", ParkedState::retrying));
+  index.put(1, ref(key(1), ParkedState::retrying));
   ASSERT_TRUE(index.take_due(kNow));
-  index.put(1, ref("b", ParkedState::behind));
+  index.put(1, ref(key(2), ParkedState::behind));
   EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
-  index.put(1, ref("a", ParkedState::retrying, milliseconds(100)));
+  index.put(1, ref(key(1), ParkedState::retrying, milliseconds(100)));
   const auto again = index.take_due(kNow + milliseconds(100));
   ASSERT_TRUE(again);
-  EXPECT_EQ(again->second, "a");
+  EXPECT_EQ(again->second, key(1));
 }
 
 TEST(ParkedIndex, ARouteThatHoldsNoLongerReleasesWhatItHeld) {
   ParkedIndex index(true);
-  index.put(1, ref("a", ParkedState::dead));
-  index.put(1, ref("b", ParkedState::held));
+  index.put(1, ref(key(1), ParkedState::dead));
+  index.put(1, ref(key(2), ParkedState::held));
   index.set_hold(false);
   const auto released = index.take_due(kNow);
   ASSERT_TRUE(released);
-  EXPECT_EQ(released->second, "b");
+  EXPECT_EQ(released->second, key(2));
   index.set_hold(true);
   EXPECT_EQ(index.blocks(1), ParkedState::held);
   EXPECT_EQ(index.waiting(), 2u);
@@ -103,12 +117,12 @@ TEST(ParkedIndex, CountsWhatWaitsInAllLanes) {
   ParkedIndex one(false, total);
   {
     ParkedIndex other(false, total);
-    one.put(1, ref("a", ParkedState::dead));
-    other.put(2, ref("b", ParkedState::retrying));
-    other.put(2, ref("c", ParkedState::behind));
+    one.put(1, ref(key(1), ParkedState::dead));
+    other.put(2, ref(key(2), ParkedState::retrying));
+    other.put(2, ref(key(3), ParkedState::behind));
     EXPECT_EQ(*total, 3);
-    other.erase(2, "b");
-    one.put(1, ref("a", ParkedState::discarded));
+    other.erase(2, key(2));
+    one.put(1, ref(key(1), ParkedState::discarded));
     EXPECT_EQ(*total, 1);
   }
   EXPECT_EQ(*total, 0);
@@ -116,8 +130,8 @@ TEST(ParkedIndex, CountsWhatWaitsInAllLanes) {
 
 TEST(ParkedIndex, WhatWaitsForAPersonIsNotTried) {
   ParkedIndex index(false);
-  index.put(1, ref("a", ParkedState::unknown));
-  index.put(1, ref("b", ParkedState::behind));
+  index.put(1, ref(key(1), ParkedState::unknown));
+  index.put(1, ref(key(2), ParkedState::behind));
   EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
   EXPECT_EQ(index.blocks(1), ParkedState::behind);
   EXPECT_EQ(index.count(ParkedState::unknown), 1u);
@@ -125,7 +139,7 @@ TEST(ParkedIndex, WhatWaitsForAPersonIsNotTried) {
 
 TEST(ParkedIndex, AnIdentityReleasesWhoWaitsForIt) {
   ParkedIndex index(false);
-  auto waiting = ref("a", ParkedState::waiting_reference, milliseconds(300'000));
+  auto waiting = ref(key(1), ParkedState::waiting_reference, milliseconds(300'000));
   waiting.waits_for = "key";
   index.put(1, waiting);
   EXPECT_EQ(index.reference_bound("other", kNow), 0u);
@@ -137,12 +151,12 @@ TEST(ParkedIndex, AnIdentityReleasesWhoWaitsForIt) {
 // Else its record's order would hang on a row that a crash may lose.
 TEST(ParkedIndex, ARowIsNotTriedBeforeItIsCommitted) {
   ParkedIndex index(false);
-  auto waiting = ref("a", ParkedState::waiting_reference, milliseconds(300'000));
+  auto waiting = ref(key(1), ParkedState::waiting_reference, milliseconds(300'000));
   waiting.waits_for = "key";
   waiting.uncommitted = true;
   index.put(1, waiting);
   index.put(2, waiting);
-  auto retrying = ref("a", ParkedState::retrying);
+  auto retrying = ref(key(1), ParkedState::retrying);
   retrying.uncommitted = true;
   index.put(3, retrying);
   EXPECT_EQ(index.blocks(1), ParkedState::behind);
@@ -150,44 +164,34 @@ TEST(ParkedIndex, ARowIsNotTriedBeforeItIsCommitted) {
   index.release_waiting(kNow);
   EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
   // What it waited for came before its commit: it is due at once, not in five minutes.
-  index.committed(1, "a", kNow + milliseconds(300'000));
+  index.committed(1, key(1), kNow + milliseconds(300'000));
   const auto released = index.take_due(kNow);
   ASSERT_TRUE(released);
   EXPECT_EQ(released->first, 1u);
   EXPECT_FALSE(index.take_due(kNow + milliseconds(10'000)));
-  index.committed(3, "a", kNow + milliseconds(100));
+  index.committed(3, key(1), kNow + milliseconds(100));
   EXPECT_EQ(index.take_due(kNow + milliseconds(10'000))->first, 3u);
 }
 
 TEST(ParkedIndex, ARowThatCouldNotBeReadIsTriedAgain) {
   ParkedIndex index(false);
-  index.put(1, ref("a", ParkedState::retrying));
+  index.put(1, ref(key(1), ParkedState::retrying));
   ASSERT_TRUE(index.take_due(kNow));
-  index.give_back(1, "a", kNow + milliseconds(1000));
+  index.give_back(1, key(1), kNow + milliseconds(1000));
   EXPECT_EQ(index.blocks(1), ParkedState::behind);
   EXPECT_FALSE(index.take_due(kNow));
   const auto again = index.take_due(kNow + milliseconds(1000));
   ASSERT_TRUE(again);
-  EXPECT_EQ(again->second, "a");
+  EXPECT_EQ(again->second, key(1));
 }
 
 TEST(ParkedIndex, AResubmittedRowMakesWayForItsSuccessor) {
   ParkedIndex index(false);
-  index.put(1, ref("a00", ParkedState::resubmitted));
-  index.put(1, ref("a01", ParkedState::retrying));
+  index.put(1, ref(key(1), ParkedState::resubmitted));
+  index.put(1, ref(key(1, 1), ParkedState::retrying));
   const auto due = index.take_due(kNow);
   ASSERT_TRUE(due);
-  EXPECT_EQ(due->second, "a01");
-}
-
-ParkedRow delivery(Partition partition, Offset offset, int send = 0) {
-  ParkedRow row;
-  row.stage = "deliver";
-  row.owner = "order-to-mes";
-  row.partition = partition;
-  row.offset = offset;
-  row.send = send;
-  return row;
+  EXPECT_EQ(due->second, key(1, 1));
 }
 
 TEST(ParkedIndex, DecidedRowsGoWithTheirEvents) {
@@ -219,13 +223,63 @@ TEST(ParkedIndex, SaysWhatBecameOfAnEventThatWasParked) {
 
 TEST(ParkedIndex, KnowsWhichReplayParkedARow) {
   ParkedIndex index(false);
-  ParkedIndex::Ref own = ref("a", ParkedState::retrying);
+  ParkedIndex::Ref own = ref(key(1), ParkedState::retrying);
   own.replay = 3;
   index.put(1, own);
   EXPECT_FALSE(index.has_other_than(1, 3));
   EXPECT_TRUE(index.has_other_than(1, 4));
-  index.put(1, ref("b", ParkedState::behind));
+  index.put(1, ref(key(2), ParkedState::behind));
   EXPECT_TRUE(index.has_other_than(1, 3));
+}
+
+ParkedIndex::Ref waiting_since(Offset offset, ParkedState state, seconds age) {
+  ParkedIndex::Ref made = ref(key(offset), state);
+  made.since = WallTime(seconds(1'000'000) - age);
+  made.held_since = kNow - age;
+  return made;
+}
+
+TEST(ParkedIndex, SaysWhichRowHasBeenUndeliveredForLongest) {
+  ParkedIndex index(false);
+  EXPECT_EQ(index.oldest(), nullptr);
+  index.put(1, waiting_since(3, ParkedState::behind, seconds(30)));
+  index.put(2, waiting_since(1, ParkedState::retrying, seconds(60)));
+  index.put(3, waiting_since(2, ParkedState::dead, seconds(90)));
+  ASSERT_NE(index.oldest(), nullptr);
+  EXPECT_EQ(index.oldest()->key, key(1));
+  // An attempt says nothing about its age.
+  ParkedIndex::Ref tried = waiting_since(1, ParkedState::retrying, seconds(60));
+  tried.held_since = kNow;
+  index.put(2, tried);
+  EXPECT_EQ(index.oldest()->held_since, kNow - seconds(60));
+  index.erase(2, key(1));
+  EXPECT_EQ(index.oldest()->key, key(3)) << "a dead letter is told of as such";
+  index.put(1, waiting_since(3, ParkedState::discarded, seconds(30)));
+  EXPECT_EQ(index.oldest(), nullptr);
+}
+
+TEST(ParkedIndex, ARowThatIsSentAgainIsAsOldAsItsEvent) {
+  ParkedIndex index(false);
+  index.put(1, waiting_since(1, ParkedState::dead, seconds(90)));
+  index.set_state(1, key(1), ParkedState::resubmitted);
+  ParkedIndex::Ref again = waiting_since(1, ParkedState::retrying, seconds(90));
+  again.key = key(1, 1);
+  index.put(1, again);
+  index.put(2, waiting_since(2, ParkedState::unknown, seconds(60)));
+  EXPECT_EQ(index.oldest()->key, key(1, 1));
+  index.erase(1, key(1, 1));
+  EXPECT_EQ(index.oldest()->key, key(2));
+}
+
+TEST(ParkedIndex, OneThatWaitsForWeeksKeepsNothingOfWhatComesAndGoes) {
+  ParkedIndex index(false);
+  index.put(1, waiting_since(1, ParkedState::retrying, seconds(1'000'000)));
+  for (Offset offset = 2; offset < 10'000; ++offset) {
+    index.put(offset, waiting_since(offset, ParkedState::retrying, seconds(10)));
+    index.erase(offset, key(offset));
+    ASSERT_LE(index.ages(), 100u);
+  }
+  EXPECT_EQ(index.oldest()->key, key(1));
 }
 
 }  // namespace
