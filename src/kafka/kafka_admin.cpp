@@ -1,0 +1,187 @@
+#include "kafka/kafka_admin.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "kafka/kafka_admin_state.hpp"
+
+namespace millrace {
+
+namespace {
+
+struct AdminOptionsDestroy {
+  void operator()(rd_kafka_AdminOptions_t* options) const {
+    rd_kafka_AdminOptions_destroy(options);
+  }
+};
+using AdminOptions = std::unique_ptr<rd_kafka_AdminOptions_t, AdminOptionsDestroy>;
+
+KafkaPartitions list_of(const std::string& topic, std::span<const KafkaOffset> offsets) {
+  KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
+  for (const auto& offset : offsets)
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), offset.partition)->offset =
+        offset.offset;
+  return list;
+}
+
+std::span<const rd_kafka_topic_partition_t> partitions_of(
+    const rd_kafka_topic_partition_list_t* list) {
+  if (list == nullptr) return {};
+  return {list->elems, static_cast<std::size_t>(list->cnt)};
+}
+
+// The first partition that failed, in words.
+Result<void> check_partitions(const rd_kafka_topic_partition_list_t* list,
+                              const std::string& doing) {
+  for (const auto& partition : partitions_of(list))
+    if (partition.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return std::unexpected(kafka_error_while(
+          partition.err,
+          fmt::format("{}, topic {} partition {}", doing, partition.topic, partition.partition)));
+  return {};
+}
+
+Result<const rd_kafka_topic_partition_list_t*> partitions_of_group(
+    const rd_kafka_group_result_t** groups, std::size_t count, const std::string& doing) {
+  if (count == 0) return fail(Errc::protocol, fmt::format("{}: an empty answer", doing));
+  if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[0]); error != nullptr)
+    return std::unexpected(kafka_error(rd_kafka_error_code(error),
+                                       fmt::format("{}: {}", doing, rd_kafka_error_string(error))));
+  const auto* list = rd_kafka_group_result_partitions(groups[0]);
+  MILLRACE_CHECK_OK(check_partitions(list, doing));
+  return list;
+}
+
+}  // namespace
+
+Result<KafkaEvent> KafkaAdmin::State::call(rd_kafka_admin_op_t operation, const std::string& doing,
+                                           const Submit& submit) const {
+  const AdminOptions options(rd_kafka_AdminOptions_new(client->get(), operation));
+  std::array<char, 128> ignored{};
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms(), ignored.data(),
+                                            ignored.size());
+  const KafkaQueue queue(rd_kafka_queue_new(client->get()));
+  submit(client->get(), options.get(), queue.get());
+  // The request's own time-out ends this wait.
+  KafkaEvent event(rd_kafka_queue_poll(queue.get(), -1));
+  const auto error = rd_kafka_event_error(event.get());
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return event;
+  return std::unexpected(
+      kafka_error(error, fmt::format("{}: {}", doing, rd_kafka_event_error_string(event.get()))));
+}
+
+KafkaAdmin::KafkaAdmin(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KafkaAdmin::~KafkaAdmin() = default;
+
+Result<std::unique_ptr<KafkaAdmin>> KafkaAdmin::open(KafkaSettings settings, milliseconds timeout) {
+  settings.statistics_every = milliseconds(0);
+  // A producer would create the topics it asks about.
+  MILLRACE_TRY(client, KafkaClient::open(KafkaClient::Kind::consumer, settings, {}));
+  auto state = std::make_unique<State>(std::move(settings), timeout, std::move(client));
+  return std::unique_ptr<KafkaAdmin>(new KafkaAdmin(std::move(state)));
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(const std::string& topic,
+                                                             std::int32_t partitions,
+                                                             std::int64_t asked) const {
+  std::vector<KafkaOffset> questions;
+  for (std::int32_t partition = 0; partition < partitions; ++partition)
+    questions.push_back({partition, asked});
+  const auto list = list_of(topic, questions);
+  const auto error = rd_kafka_offsets_for_times(client->get(), list.get(), timeout_ms());
+  const std::string doing = "the offsets of Kafka's records cannot be read";
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(kafka_error_while(error, fmt::format("{}, topic {}", doing, topic)));
+  MILLRACE_CHECK_OK(check_partitions(list.get(), doing));
+  std::vector<std::int64_t> answers(static_cast<std::size_t>(partitions));
+  for (const auto& partition : partitions_of(list.get()))
+    answers[static_cast<std::size_t>(partition.partition)] = partition.offset;
+  return answers;
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::ends(const std::string& topic,
+                                                   std::int32_t partitions) {
+  return state_->offsets(topic, partitions, RD_KAFKA_OFFSET_END);
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::begins(const std::string& topic,
+                                                     std::int32_t partitions) {
+  return state_->offsets(topic, partitions, RD_KAFKA_OFFSET_BEGINNING);
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::offsets_at(const std::string& topic,
+                                                         std::int32_t partitions, WallTime at) {
+  const auto time = std::chrono::ceil<milliseconds>(at).time_since_epoch().count();
+  MILLRACE_TRY(found, state_->offsets(topic, partitions, time));
+  MILLRACE_TRY(last, ends(topic, partitions));
+  for (std::size_t i = 0; i < found.size(); ++i)
+    if (found[i] < 0) found[i] = last[i];
+  return found;
+}
+
+Result<void> KafkaAdmin::delete_records(const std::string& topic,
+                                        std::span<const KafkaOffset> before) {
+  if (before.empty()) return {};
+  const auto list = list_of(topic, before);
+  const std::string doing = "Kafka's records cannot be deleted";
+  rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(list.get());
+  auto answer = state_->call(
+      RD_KAFKA_ADMIN_OP_DELETERECORDS, doing,
+      [&](rd_kafka_t* client, const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_DeleteRecords(client, &request, 1, options, queue);
+      });
+  rd_kafka_DeleteRecords_destroy(request);
+  if (!answer) return std::unexpected(std::move(answer).error());
+  const auto* result = rd_kafka_event_DeleteRecords_result(answer->get());
+  return check_partitions(rd_kafka_DeleteRecords_result_offsets(result), doing);
+}
+
+Result<void> KafkaAdmin::publish_offsets(const std::string& group, const std::string& topic,
+                                         std::span<const KafkaOffset> offsets) {
+  if (offsets.empty()) return {};
+  const auto list = list_of(topic, offsets);
+  const auto doing = fmt::format("the offsets of group {} cannot be written", group);
+  auto* request = rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get());
+  auto answer = state_->call(
+      RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, doing,
+      [&](rd_kafka_t* client, const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_AlterConsumerGroupOffsets(client, &request, 1, options, queue);
+      });
+  rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+  if (!answer) return std::unexpected(std::move(answer).error());
+  const auto* result = rd_kafka_event_AlterConsumerGroupOffsets_result(answer->get());
+  std::size_t count = 0;
+  const auto** groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &count);
+  MILLRACE_TRY(written, partitions_of_group(groups, count, doing));
+  static_cast<void>(written);
+  return {};
+}
+
+Result<std::vector<KafkaOffset>> KafkaAdmin::published_offsets(const std::string& group,
+                                                               const std::string& topic,
+                                                               std::int32_t partitions) {
+  std::vector<KafkaOffset> questions;
+  for (std::int32_t partition = 0; partition < partitions; ++partition)
+    questions.push_back({partition, RD_KAFKA_OFFSET_INVALID});
+  const auto list = list_of(topic, questions);
+  const auto doing = fmt::format("the offsets of group {} cannot be read", group);
+  auto* request = rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
+  auto answer = state_->call(
+      RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, doing,
+      [&](rd_kafka_t* client, const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_ListConsumerGroupOffsets(client, &request, 1, options, queue);
+      });
+  rd_kafka_ListConsumerGroupOffsets_destroy(request);
+  if (!answer) return std::unexpected(std::move(answer).error());
+  const auto* result = rd_kafka_event_ListConsumerGroupOffsets_result(answer->get());
+  std::size_t count = 0;
+  const auto** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
+  MILLRACE_TRY(known, partitions_of_group(groups, count, doing));
+  std::vector<KafkaOffset> found;
+  for (const auto& partition : partitions_of(known))
+    if (partition.offset >= 0) found.push_back({partition.partition, partition.offset});
+  return found;
+}
+
+}  // namespace millrace

@@ -1,0 +1,34 @@
+// The part of librdkafka's statistics (its STATISTICS.md) that becomes metrics.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "millrace/result.hpp"
+
+namespace millrace {
+
+/// Of one client. Counters grow from its creation on.
+struct KafkaStatistics {
+  std::uint64_t queued_messages = 0;  ///< with a producer: without a delivery report
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t sent_messages = 0;
+  std::uint64_t sent_bytes = 0;  ///< of messages, before compression
+  std::uint64_t received_messages = 0;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t request_errors = 0;
+  std::uint64_t request_timeouts = 0;
+  std::uint64_t request_retries = 0;
+  std::uint32_t brokers_known = 0;  ///< those asked first are left out
+  std::uint32_t brokers_up = 0;     ///< of all, those asked first included
+  std::uint64_t connects = 0;
+  std::uint64_t disconnects = 0;
+  std::int64_t round_trip_p99_us = 0;   ///< the slowest broker's, of the last interval
+  std::uint64_t fetch_queue_bytes = 0;  ///< with a consumer: fetched and not taken
+};
+
+/// Errc::malformed when the text is not what librdkafka documents.
+Result<KafkaStatistics> parse_kafka_statistics(std::string_view json);
+
+}  // namespace millrace
