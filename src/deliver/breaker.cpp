@@ -85,6 +85,11 @@ void Breaker::check_failed(const std::string& reason, BootTime now) {
   open(State::open, reason, now);
 }
 
+// It answers, though nobody else was sent to it: from here on budgets are spent.
+void Breaker::check_answered(BootTime now) {
+  if (state_ == State::closed && !up_since_) up_since_ = now;
+}
+
 bool Breaker::record(const Outcome& outcome, Call call, BootTime now) {
   // What was on the wire before it opened says nothing about the probe that is out.
   if (call.probe == probe_) probe_ = 0;

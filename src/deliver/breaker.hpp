@@ -41,8 +41,9 @@ class Breaker {
   /// Takes one outcome. True when it is the target's fault as a whole: the request goes back to the
   /// queue and is not charged to its record.
   bool record(const Outcome& outcome, Call call, BootTime now);
-  /// A harmless check failed or succeeded while nothing else was answered.
+  /// A harmless check failed or was answered while nothing else was.
   void check_failed(const std::string& reason, BootTime now);
+  void check_answered(BootTime now);
 
   State state() const { return state_; }
   const std::string& reason() const { return reason_; }

@@ -106,6 +106,7 @@ void Lane::pump() {
     route::Progress& progress = progress_.at(record.partition);
     // Between the last one and this nothing concerns the route, however far apart they are.
     progress.see(record.offset);
+    park_far_behind(record.partition, progress, nullptr);
     if (!progress.has_room_for(record.offset)) break;
     const FollowedRecord followed = *std::exchange(held_back_, std::nullopt);
     take(followed);
@@ -205,11 +206,9 @@ void Lane::enqueue(ItemPtr item) {
     start_ready();
     return;
   }
-  const ItemPtr& first = queue.front();
-  if (queue.size() > kWaitingBehindMax && first->attempts > 0 &&
-      retries_.erase({first->retry_at, first}) > 0) {
-    // Too many wait behind one retried record to keep them in memory.
-    park(ItemPtr(first), ParkedState::retrying, "others wait behind this record", "again");
+  const ItemPtr first = queue.front();
+  if (queue.size() > kWaitingBehindMax && first->attempts > 0) {
+    park_waiting(first, "many wait behind this record");
   }
 }
 

@@ -14,8 +14,6 @@ namespace {
 constexpr Offset kBeyondBeforeParking = 2048;  // semantics 5
 // More waiting retries than this would leave no room for the events behind them.
 constexpr std::size_t kRetriesBeforeParking = kItemsMax / 4;
-constexpr int kAttemptsBeforeParking = 3;
-constexpr seconds kTimeBeforeParking{30};
 constexpr milliseconds kRetryAfterMax{3'600'000};
 
 std::mt19937_64& random_source() {
@@ -144,11 +142,9 @@ void Lane::delivered(const ItemPtr& item, const std::string& detail) {
 
 void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
   ++counts_.retries;
-  if (!item->odometer_first) item->odometer_first = result.odometer;
-  const auto spent = item->spent_before + std::chrono::duration_cast<milliseconds>(
-                                              result.odometer - *item->odometer_first);
+  spend(item, result.odometer);
   const config::RetryPolicy& retry = item->route->retry;
-  if (spent >= retry.give_up_after && item->unanswered) {
+  if (item->spent >= retry.give_up_after && item->unanswered) {
     park(item, ParkedState::unknown,
          fmt::format("sent, and neither it nor the probe was answered ({}); look there, then: "
                      "millrace parked release ID --applied [EXTERNAL_ID] | --not-applied --reason "
@@ -157,7 +153,7 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
          "unknown");
     return;
   }
-  if (spent >= retry.give_up_after) {
+  if (item->spent >= retry.give_up_after) {
     park(item, ParkedState::dead,
          fmt::format("given up after {} attempts: {}", item->attempts, result.outcome.reason),
          "given up");
@@ -169,8 +165,6 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
       context_.clock.boot_now() + delay - item->first_attempt >= kTimeBeforeParking ||
       beyond(*item) >= kBeyondBeforeParking || retries_.size() >= kRetriesBeforeParking;
   if (item->row || (long_enough && result.target_answers)) {
-    item->spent_before = spent;
-    item->odometer_first.reset();
     park(item, ParkedState::retrying, result.outcome.reason,
          item->answer_status != 0 ? fmt::format("again {}", item->answer_status)
                                   : std::string("again"),
@@ -178,6 +172,14 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
     return;
   }
   retry_later(item, delay);
+}
+
+// The time in which the target answered, from one failure to the next (semantics 5, "Breaker").
+void Lane::spend(const ItemPtr& item, microseconds odometer) {
+  const auto since = odometer - item->odometer.value_or(odometer);
+  // It goes to another target now, whose odometer is another.
+  if (since > microseconds{0}) item->spent += std::chrono::duration_cast<milliseconds>(since);
+  item->odometer = odometer;
 }
 
 // How much is settled beyond what is not, where the item came from.
@@ -222,6 +224,7 @@ milliseconds Lane::backoff(int attempts, std::optional<milliseconds> retry_after
 void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
   end_turn(item);
   item->retry_at = context_.clock.boot_now() + delay;
+  item->ask_at = item->attempts == 0 ? BootTime::max() : item->first_attempt + kTimeBeforeParking;
   retries_.emplace(item->retry_at, item);
   if (retry_timer_running_) return;
   retry_timer_running_ = true;
@@ -239,10 +242,50 @@ Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
       start_ready();
       continue;
     }
+    ask_for_those_that_wait(now);
     const auto wait = std::chrono::ceil<milliseconds>(first->first - now);
     co_await sleep_for(std::min<milliseconds>(wait, milliseconds(100)));
   }
   retry_timer_running_ = false;
+}
+
+// An answer may ask for more patience than a place in memory has.
+void Lane::ask_for_those_that_wait(BootTime now) {
+  for (const auto& [retry_at, item] : retries_) {
+    if (item->ask_at > now) continue;
+    item->ask_at = BootTime::max();
+    target_->ask(item->record, item->first_attempt, context_.shard,
+                 [weak = weak_from_this(), item](bool answers) {
+                   if (const auto self = weak.lock()) self->waited_long(item, answers);
+                 });
+  }
+}
+
+void Lane::waited_long(const ItemPtr& item, bool target_answers) {
+  if (retired_) return;
+  item->ask_at = context_.clock.boot_now() + kCheckHoldsFor;
+  if (target_answers) park_waiting(item, "not settled for long, while others are answered");
+}
+
+// Others are settled beyond it, or wait behind it: it no longer waits in memory for its next
+// attempt. False: it does not wait.
+bool Lane::park_waiting(const ItemPtr& item, std::string reason) {
+  if (retries_.erase({item->retry_at, item}) == 0) return false;
+  const auto left = std::chrono::ceil<milliseconds>(item->retry_at - context_.clock.boot_now());
+  park(item, ParkedState::retrying, std::move(reason), "again", std::max(left, milliseconds{0}));
+  return true;
+}
+
+// What holds the partition's cursor, and nothing but its next attempt is awaited.
+void Lane::park_far_behind(Partition partition, const route::Progress& progress,
+                           const std::shared_ptr<Replay>& replay) {
+  if (progress.beyond() < kBeyondBeforeParking) return;
+  const auto holds = std::ranges::find_if(retries_, [&](const auto& waiting) {
+    const Item& item = *waiting.second;
+    return item.replay == replay && item.partition == partition && item.offset == progress.cursor();
+  });
+  if (holds == retries_.end()) return;
+  park_waiting(ItemPtr(holds->second), "others are settled far beyond it");
 }
 
 }  // namespace millrace::deliver

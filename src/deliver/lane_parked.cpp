@@ -111,7 +111,7 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   row.waits_for = std::move(waits_for);
   row.unanswered = item->unanswered;
   row.attempts = item->attempts;
-  row.spent = item->spent_before;
+  row.spent = item->spent;
   row.next_at = context_.clock.wall_now() + delay;
   item->retry_at = context_.clock.boot_now() + delay;
   row.answer_status = item->answer_status;
@@ -128,6 +128,7 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
   const BootTime held_since = item->row ? context_.clock.boot_now() : item->taken_at;
   ParkedIndex::Ref ref = ParkedIndex::Ref::of(row, BootTime::max(), held_since);
   ref.uncommitted = true;
+  ref.odometer = item->odometer;
   parked_.put(item->record, std::move(ref));
   item->row = std::move(row);
 }
@@ -223,6 +224,7 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   if (stopping_) co_return;
   item->cost = sizeof(Item) + (*text)->size() * kDecodedFactor;
   hold(*item);
+  item->odometer = parked_.odometer(record, key);
   // Before the start it may have been on the wire, unanswered: the row does not know.
   if (parked_.may_be_on_wire(record, key) && is_probed(*item)) item->unanswered = true;
   attempt(item);
@@ -243,7 +245,7 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
   item->attempts = row.attempts;
   item->unanswered = row.unanswered;
   item->answer_status = row.answer_status;
-  item->spent_before = row.spent;
+  item->spent = row.spent;
   item->first_attempt = context_.clock.boot_now();
   const auto appended = parse_rfc3339(string_or(row.payload, "appendedat", ""));
   item->appended_at = appended ? *appended : row.since;

@@ -105,6 +105,7 @@ void Lane::pump_replay() {
     }
     route::Progress& progress = replay.partitions().at(record.partition).progress;
     progress.see(record.offset);
+    park_far_behind(record.partition, progress, replay_);
     if (!progress.has_room_for(record.offset)) return;
     const FollowedRecord followed = *std::exchange(replay.held_back, std::nullopt);
     take_replayed(followed);

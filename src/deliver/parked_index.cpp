@@ -73,6 +73,12 @@ bool ParkedIndex::is_taken(std::uint64_t record, const std::string& key) const {
   return ref != nullptr && ref->taken;
 }
 
+std::optional<microseconds> ParkedIndex::odometer(std::uint64_t record,
+                                                  const std::string& key) const {
+  const Ref* ref = find(record, key);
+  return ref == nullptr ? std::nullopt : ref->odometer;
+}
+
 bool ParkedIndex::may_be_on_wire(std::uint64_t record, const std::string& key) const {
   const Ref* ref = find(record, key);
   return ref != nullptr && ref->on_wire;
@@ -171,6 +177,7 @@ void ParkedIndex::put(std::uint64_t record, Ref ref) {
   if (known) {
     count(at->state, -1);
     ref.held_since = std::min(ref.held_since, at->held_since);
+    if (!ref.odometer) ref.odometer = at->odometer;
     *at = std::move(ref);
   } else {
     refs.insert(at, std::move(ref));

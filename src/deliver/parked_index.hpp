@@ -28,8 +28,10 @@ class ParkedIndex {
     ParkedState state = ParkedState::retrying;
     BootTime due{};
     std::string waits_for;
-    WallTime since{};          ///< of an undelivered event: appended, or replayed and parked
-    BootTime held_since{};     ///< the same, as far as this process knows
+    WallTime since{};       ///< of an undelivered event: appended, or replayed and parked
+    BootTime held_since{};  ///< the same, as far as this process knows
+    /// Of the target, at the last attempt in this process.
+    std::optional<microseconds> odometer;
     std::uint64_t replay = 0;  ///< that parked it; 0: none
     bool taken = false;        ///< being tried now
     bool on_wire = false;      ///< loaded at the start: it may have been on the wire before
@@ -63,6 +65,7 @@ class ParkedIndex {
   bool is_taken(std::uint64_t record, const std::string& key) const;
   /// Whether what the store has of this row is about to be overwritten.
   bool is_uncommitted(const std::string& key) const { return uncommitted_.contains(key); }
+  std::optional<microseconds> odometer(std::uint64_t record, const std::string& key) const;
   bool may_be_on_wire(std::uint64_t record, const std::string& key) const;
   /// Whether an undecided row of the record stands before `offset`.
   bool has_before(std::uint64_t record, Offset offset) const;

@@ -9,9 +9,6 @@
 namespace millrace::deliver {
 namespace {
 
-constexpr int kAttemptsBeforeCheck = 3;
-constexpr milliseconds kCheckHoldsFor{1000};
-
 bool is_failure(const Outcome& outcome) {
   return outcome.kind == Outcome::Kind::again || outcome.kind == Outcome::Kind::unknown;
 }
@@ -203,6 +200,38 @@ Awaitable<void> Target::wake_later(std::shared_ptr<Target> self, milliseconds de
   self->pump();
 }
 
+void Target::ask(std::uint64_t record, BootTime since, Executor& asker,
+                 std::move_only_function<void(bool)> told) {
+  home_.post([self = shared_from_this(), record, since, &asker, told = std::move(told)]() mutable {
+    self->home_.tasks().spawn("ask", self->asked(self, record, since, &asker, std::move(told)));
+  });
+}
+
+Awaitable<void> Target::asked(std::shared_ptr<Target> self, std::uint64_t record, BootTime since,
+                              Executor* asker, std::move_only_function<void(bool)> told) {
+  const bool answers = co_await answers_others(record, since);
+  publish();
+  asker->post([told = std::move(told), answers]() mutable { told(answers); });
+}
+
+Awaitable<bool> Target::answers_others(std::uint64_t record, BootTime since) {
+  if (breaker_.answered_other_since(record, since)) co_return true;
+  if (stopping_ || breaker_.state() != Breaker::State::closed) co_return false;
+  if (checked_at_ && clock_.boot_now() - *checked_at_ < kCheckHoldsFor) co_return true;
+  // One asks for all: whose doubts come meanwhile are tried again before they are judged.
+  if (std::exchange(checking_, true)) co_return false;
+  const Outcome checked = co_await sink_->check();
+  checking_ = false;
+  const BootTime now = clock_.boot_now();
+  if (checked.kind != Outcome::Kind::delivered) {
+    breaker_.check_failed(checked.reason, now);
+    co_return false;
+  }
+  checked_at_ = now;
+  breaker_.check_answered(now);
+  co_return true;
+}
+
 /// Delivers one job after another, as long as there are some: a task for each would cost more than
 /// it does.
 Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
@@ -216,24 +245,13 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
     bool absorbed = breaker_.record(outcome, call_of(*job, outcome, started), clock_.boot_now());
     DeliveryResult result;
     if (!absorbed && is_failure(outcome)) {
+      const bool doubtful = job->delivery.attempt >= kAttemptsBeforeParking ||
+                            clock_.boot_now() - job->first_attempt >= kTimeBeforeParking;
       result.target_answers = breaker_.answered_other_since(job->record, job->first_attempt);
-      const bool doubtful = !result.target_answers &&
-                            job->delivery.attempt >= kAttemptsBeforeCheck &&
-                            breaker_.state() == Breaker::State::closed;
-      const BootTime now = clock_.boot_now();
-      if (doubtful && checked_at_ && now - *checked_at_ < kCheckHoldsFor) {
-        result.target_answers = true;
-      } else if (doubtful && !std::exchange(checking_, true)) {
-        // One asks for all: whose doubts come meanwhile are tried again before they are judged.
-        const Outcome checked = co_await sink_->check();
-        checking_ = false;
-        result.target_answers = checked.kind == Outcome::Kind::delivered;
-        if (result.target_answers) {
-          checked_at_ = clock_.boot_now();
-        } else {
-          breaker_.check_failed(checked.reason, clock_.boot_now());
-          absorbed = outcome.kind == Outcome::Kind::again;
-        }
+      if (!result.target_answers && doubtful) {
+        result.target_answers = co_await answers_others(job->record, job->first_attempt);
+        const bool down = breaker_.state() != Breaker::State::closed;
+        absorbed = down && outcome.kind == Outcome::Kind::again;
       }
     }
     leave(*job);

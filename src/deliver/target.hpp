@@ -20,6 +20,13 @@
 
 namespace millrace::deliver {
 
+/// An event that is not settled after so many attempts, or so long, is parked while its target
+/// answers others (semantics 5).
+inline constexpr int kAttemptsBeforeParking = 3;
+inline constexpr seconds kTimeBeforeParking{30};
+/// For so long the answer to one check speaks for all who doubt.
+inline constexpr milliseconds kCheckHoldsFor{1000};
+
 struct DeliveryResult {
   Outcome outcome;
   bool target_answers = false;  ///< others are answered, or the check is: the fault is the record's
@@ -67,6 +74,10 @@ class Target : public std::enable_shared_from_this<Target> {
   /// with a failure of the target; `done` says `recalled`.
   void recall(const void* owner);
   void resume();
+  /// Thread-safe: whether it has answered another record than this since then, or answers its
+  /// check; `told` runs on `asker`. False: it does not, or nobody knows yet.
+  void ask(std::uint64_t record, BootTime since, Executor& asker,
+           std::move_only_function<void(bool)> told);
   TargetStatus status() const;
   /// On the home shard.
   Awaitable<Outcome> check();
@@ -85,6 +96,9 @@ class Target : public std::enable_shared_from_this<Target> {
   std::optional<DeliveryJob> next_job();
   void enter(const DeliveryJob& job);
   void leave(const DeliveryJob& job);
+  Awaitable<bool> answers_others(std::uint64_t record, BootTime since);
+  Awaitable<void> asked(std::shared_ptr<Target> self, std::uint64_t record, BootTime since,
+                        Executor* asker, std::move_only_function<void(bool)> told);
   Awaitable<void> work(std::shared_ptr<Target> self, DeliveryJob first);
   void hand_out(DeliveryJob job, DeliveryResult result);
   void wake_at(BootTime at);

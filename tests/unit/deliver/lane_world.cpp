@@ -36,6 +36,12 @@ LaneWorld::LaneWorld() {
   config_->routes["r"] = route;
   auto sink = std::make_unique<HeldSink>(shard_);
   sink_ = sink.get();
+  sink_->at_once = [this](const Delivery& delivery) -> std::optional<Outcome> {
+    for (const auto& id : {delivery.event_id, std::string()}) {
+      if (const auto found = at_once_.find(id); found != at_once_.end()) return found->second;
+    }
+    return std::nullopt;
+  };
   target_ = std::make_shared<Target>(shard_, mes, std::move(sink), clock_);
   shard_.start();
 }
@@ -54,13 +60,13 @@ LaneWorld::~LaneWorld() {
   lane_.reset();
 }
 
-Event LaneWorld::event(std::string id) const {
+Event LaneWorld::event(std::string id, std::string record) const {
   Event whole;
   whole.id = std::move(id);
   whole.source = "/test/shop";
   whole.entity = "order";
   whole.type = "order.changed";
-  whole.record = "shop/1";
+  whole.record = std::move(record);
   whole.subject = "S1";
   whole.time = clock_.wall_now();
   whole.types = {"order.changed"};
@@ -68,9 +74,10 @@ Event LaneWorld::event(std::string id) const {
   return whole;
 }
 
-void LaneWorld::append(std::string id) {
-  const auto batch =
-      log_.add({{.partition = 0, .topic = "order", .payload = encode(event(std::move(id)))}});
+void LaneWorld::append(std::string id, std::string record) {
+  const auto batch = log_.add({{.partition = 0,
+                                .topic = "order",
+                                .payload = encode(event(std::move(id), std::move(record)))}});
   on_shard([&] {
     tail_.dispatch(batch);
     return 0;
@@ -125,6 +132,23 @@ void LaneWorld::start() {
   lane_ = on_shard([&] { return std::make_shared<Lane>(std::move(context), std::move(start)); });
   shard_.spawn("start", run(lane_, &outcome));
   ASSERT_TRUE(outcome.get_future().get().has_value());
+}
+
+void LaneWorld::answer_at_once(const std::string& event, Outcome outcome) {
+  on_shard([&] {
+    at_once_[event] = std::move(outcome);
+    return 0;
+  });
+}
+
+std::vector<ParkedRow> LaneWorld::rows(ParkedState state) {
+  std::vector<ParkedRow> found;
+  const auto stored = state_.scan(Table::parked, "", "", ~std::size_t{0});
+  for (const Row& one : *stored) {
+    ParkedRow row = *decode_parked_row(one.value);
+    if (row.state == state) found.push_back(std::move(row));
+  }
+  return found;
 }
 
 void LaneWorld::until(const std::function<bool()>& holds, const char* what) {

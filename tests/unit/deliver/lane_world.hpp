@@ -138,7 +138,7 @@ class LaneWorld : public ::testing::Test {
 
   /// A row of event `number` of record shop/1, due now.
   ParkedRow parked_row(std::string event);
-  Event event(std::string id) const;
+  Event event(std::string id, std::string record = "shop/1") const;
   void put(const ParkedRow& row) { set_row(row.key(), encode(row)); }
   void set_row(const std::string& key, const std::string& value);
   std::optional<ParkedRow> stored(const std::string& key);
@@ -155,8 +155,12 @@ class LaneWorld : public ::testing::Test {
   void until(const std::function<bool()>& holds, const char* what);
   void until_on_wire(const std::string& event);
   void answer(const std::string& event, Outcome outcome);
-  /// A change of shop/1 comes from the log's tail.
-  void append(std::string event);
+  /// A change comes from the log's tail.
+  void append(std::string event, std::string record = "shop/1");
+  /// From now on this event is answered so, without being told to.
+  void answer_at_once(const std::string& event, Outcome outcome);
+  /// The rows of this state.
+  std::vector<ParkedRow> rows(ParkedState state);
   std::future<Result<Json>> decide(const std::string& key, Decision decision);
 
   Shard shard_;
@@ -168,6 +172,7 @@ class LaneWorld : public ::testing::Test {
   TailDispatcher tail_{PartitionOffsets{}};
   std::shared_ptr<config::Config> config_;
   HeldSink* sink_ = nullptr;
+  std::map<std::string, Outcome> at_once_;  ///< by event; "": all others
   std::shared_ptr<Target> target_;
   std::shared_ptr<Lane> lane_;
 };

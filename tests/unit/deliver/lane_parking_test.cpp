@@ -1,0 +1,157 @@
+// When a failed event leaves memory for a row, and what its budget counts (semantics 5, "Parking").
+#include "deliver/lane.hpp"
+#include "lane_world.hpp"
+
+namespace millrace::deliver {
+namespace {
+
+using test::LaneWorld;
+
+class LaneParking : public LaneWorld {
+ protected:
+  static Outcome again_after(milliseconds patience) {
+    Outcome outcome;
+    outcome.kind = Outcome::Kind::again;
+    outcome.reason = "503";
+    outcome.answer = HttpResponse{};
+    outcome.answer->status = 503;
+    outcome.retry_after = patience;
+    return outcome;
+  }
+  void pass(microseconds time) {
+    clock_.boot_us += time.count();
+    clock_.wall_us += time.count();
+  }
+  config::RetryPolicy& retry() { return config_->routes["r"].retry; }
+  std::uint64_t delivered() {
+    return on_shard([this] { return lane_->status().delivered; });
+  }
+  bool is_row(ParkedState state) { return rows(state).size() == 1; }
+};
+
+TEST_F(LaneParking, WhatIsToldToWaitForLongIsParkedWhenItsTargetAnswersOthers) {
+  start();
+  answer_at_once("e1", again_after(seconds(600)));
+  append("e1");
+  until([this] { return lane_->status().retries == 1; }, "it failed");
+  pass(seconds(29));
+  answer_at_once("", Outcome{});
+  append("e2", "shop/2");
+  until([this] { return lane_->status().delivered == 1; }, "another is answered");
+  EXPECT_TRUE(rows(ParkedState::retrying).empty());
+  pass(seconds(1));
+  until([this] { return is_row(ParkedState::retrying); }, "it is parked after 30 s");
+  const ParkedRow row = rows(ParkedState::retrying).at(0);
+  EXPECT_EQ(1, row.attempts);
+  EXPECT_EQ(seconds(570), row.next_at - clock_.wall_now());
+  EXPECT_EQ(0, sink_->checks);
+}
+
+TEST_F(LaneParking, OrWhenItAnswersItsCheck) {
+  start();
+  answer_at_once("e1", again_after(seconds(600)));
+  on_shard([this] {
+    sink_->check_answers = again_after({});
+    return 0;
+  });
+  append("e1");
+  until([this] { return lane_->status().retries == 1; }, "it failed");
+  pass(seconds(30));
+  until([this] { return sink_->checks == 1; }, "the target is asked");
+  until([this] { return target_->status().state == "down"; }, "it is down");
+  EXPECT_TRUE(rows(ParkedState::retrying).empty()) << "a target that is down parks nothing";
+  on_shard([this] {
+    sink_->check_answers = Outcome{};
+    return 0;
+  });
+  answer_at_once("", Outcome{});
+  append("e2", "shop/2");
+  pass(seconds(2));
+  until([this] { return lane_->status().delivered == 1; }, "the target is back");
+  pass(seconds(2));
+  until([this] { return is_row(ParkedState::retrying); }, "it is parked");
+}
+
+TEST_F(LaneParking, WhatHoldsTheWindowForTwoThousandIsParkedWithoutAnotherAttempt) {
+  start();
+  answer_at_once("e1", again_after(seconds(600)));
+  append("e1");
+  until([this] { return lane_->status().retries == 1; }, "it failed");
+  answer_at_once("", Outcome{});
+  for (int i = 2; i <= 2048; ++i) append("e" + std::to_string(i), "shop/" + std::to_string(i));
+  until([this] { return lane_->status().delivered == 2047; }, "others are settled beyond it");
+  EXPECT_TRUE(rows(ParkedState::retrying).empty());
+  for (int i = 2049; i <= 4200; ++i) append("e" + std::to_string(i), "shop/" + std::to_string(i));
+  until([this] { return lane_->status().delivered == 4199; }, "the window moves on");
+  until([this] { return is_row(ParkedState::retrying); }, "it is parked");
+  EXPECT_EQ(1, rows(ParkedState::retrying).at(0).attempts);
+  EXPECT_EQ(seconds(600), rows(ParkedState::retrying).at(0).next_at - clock_.wall_now());
+}
+
+TEST_F(LaneParking, BeyondAQuarterOfItsPlacesAFailureIsParkedAtOnce) {
+  constexpr std::size_t kInMemory = kItemsMax / 4;
+  constexpr std::size_t kFailing = kInMemory + 20;
+  start();
+  answer_at_once("", Outcome{});
+  for (std::size_t i = 0; i < kFailing; ++i) {
+    const std::string bad = "bad" + std::to_string(i);
+    answer_at_once(bad, again_after(seconds(20)));
+    append("good" + std::to_string(i), "shop/good" + std::to_string(i));
+    append(bad, "shop/" + bad);
+  }
+  until([&] { return lane_->status().retries == kFailing; }, "all were tried");
+  until([&] { return rows(ParkedState::retrying).size() == kFailing - kInMemory; },
+        "the last park");
+  for (const ParkedRow& row : rows(ParkedState::retrying)) EXPECT_EQ(1, row.attempts);
+  EXPECT_EQ(kFailing, delivered());
+}
+
+TEST_F(LaneParking, ABudgetIsTimeInWhichTheTargetAnswers) {
+  retry().give_up_after = std::chrono::hours(1);
+  retry().max_interval = retry().initial = seconds(1);
+  start();
+  answer_at_once("", Outcome{});
+  append("good", "shop/2");
+  answer_at_once("bad", again_after({}));
+  append("bad");
+  for (int attempt = 1; attempt < 4; ++attempt) {
+    until([&] { return lane_->status().retries >= static_cast<std::uint64_t>(attempt); }, "again");
+    pass(seconds(1));
+  }
+  until([this] { return is_row(ParkedState::retrying); }, "it is parked");
+
+  // An hour and a half in which it does not answer at all.
+  Outcome refused = again_after({});
+  refused.scope = Outcome::Scope::target;
+  refused.answer.reset();
+  answer_at_once("", refused);
+  answer_at_once("bad", refused);
+  append("other", "shop/3");
+  until([this] { return target_->status().state == "down"; }, "it is down");
+  pass(std::chrono::minutes(90));
+  answer_at_once("", Outcome{});
+  answer_at_once("bad", again_after({}));
+  append("third", "shop/4");
+  until([this] { return lane_->status().delivered >= 3; }, "it is up again");
+  const auto tried_again = [this] {
+    const int before = rows(ParkedState::retrying).at(0).attempts;
+    pass(seconds(1));
+    until(
+        [&] {
+          return rows(ParkedState::retrying).empty() ||
+                 rows(ParkedState::retrying).at(0).attempts > before;
+        },
+        "it is tried again");
+  };
+  tried_again();
+  tried_again();
+  ASSERT_TRUE(is_row(ParkedState::retrying)) << "what is down uses up no budget";
+  EXPECT_LT(rows(ParkedState::retrying).at(0).spent, std::chrono::minutes(1));
+
+  pass(std::chrono::minutes(61));
+  until([this] { return is_row(ParkedState::dead); }, "an hour of answers is used up");
+  EXPECT_EQ("given up", rows(ParkedState::dead).at(0).cause);
+}
+
+}  // namespace
+}  // namespace millrace::deliver
