@@ -29,6 +29,20 @@ enum class Journal : std::uint8_t {
 inline constexpr std::size_t kJournalCount = 3;
 std::string_view to_string(Journal journal);
 
+/// What has offsets of its own. A log on files counts all topics of a journal together; a log on
+/// Kafka counts each topic of the events by itself.
+struct LogStream {
+  Journal journal = Journal::events;
+  std::string topic;  ///< empty: all topics of the journal
+  // NOLINTNEXTLINE(google-explicit-constructor): the inbox and the trail are one stream each
+  LogStream(Journal all_of, std::string only = {}) : journal(all_of), topic(std::move(only)) {}
+  friend auto operator<=>(const LogStream&, const LogStream&) = default;
+};
+/// "events", or "events/order".
+std::string to_string(const LogStream& stream);
+/// The owner of cursors that are kept for each stream: "tail", or "tail/order".
+std::string cursor_owner(std::string_view owner, const LogStream& stream);
+
 /// One record to append.
 struct LogEntry {
   Partition partition = 0;
@@ -41,8 +55,8 @@ struct LogEntry {
 /// One durable record; the views point into the batch that holds it.
 struct LogRecord {
   Partition partition = 0;
-  Offset offset = 0;     ///< dense within (journal, partition), from 0
-  WallTime appended_at;  ///< never goes down within a journal
+  Offset offset = 0;     ///< rises within (stream, partition), from 0; dense on files
+  WallTime appended_at;  ///< never goes down within a stream
   std::string_view topic;
   std::string_view payload;
   std::shared_ptr<const void> decoded;  ///< as its entry had it; empty when read from the disk
@@ -66,7 +80,7 @@ inline std::size_t memory_of(const RecordBatch& batch) {
 using PartitionOffsets = std::array<Offset, kPartitionCount>;
 inline constexpr Offset kSkipPartition = ~Offset{0};
 
-/// Reads one journal forward. Blocking: call it on a reader thread, never on a shard. Not
+/// Reads one stream forward. Blocking: call it on a reader thread, never on a shard. Not
 /// thread-safe.
 class LogReader {
  public:
@@ -81,7 +95,7 @@ class LogReader {
 class EventLog {
  public:
   using AppendDone = std::move_only_function<void(Result<std::vector<Offset>>)>;
-  using TailListener = std::function<void(const RecordBatchPtr&)>;
+  using TailListener = std::function<void(const LogStream&, const RecordBatchPtr&)>;
 
   virtual ~EventLog() = default;
 
@@ -92,19 +106,25 @@ class EventLog {
   virtual void append(Journal journal, std::vector<LogEntry> group, Executor& home,
                       AppendDone done) = 0;
 
-  /// From now on `listener` is handed every durable batch of `journal`, in log order, on the writer
-  /// thread, before the completions of that batch. Must not block. Call before the first append.
+  /// The stream that records of `topic` lie in.
+  virtual LogStream stream_of(Journal journal, std::string_view) const { return journal; }
+  /// All streams of a journal.
+  virtual std::vector<LogStream> streams(Journal journal) const { return {journal}; }
+
+  /// From now on `listener` is handed every durable batch of each stream of `journal`, in log
+  /// order, on the writer thread, before the completions of that batch. Must not block. Call before
+  /// the first append.
   virtual void set_tail_listener(Journal journal, TailListener listener) = 0;
 
   /// A reader that returns records with offset >= from[p] of every partition not kSkipPartition.
   /// Errc::not_found when from[p] lies before the retained records.
-  virtual Result<std::unique_ptr<LogReader>> open_reader(Journal journal,
+  virtual Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                          const PartitionOffsets& from) = 0;
 
   /// Per partition, the offset the next durable record will get.
-  virtual PartitionOffsets ends(Journal journal) const = 0;
+  virtual PartitionOffsets ends(const LogStream& stream) const = 0;
   /// Per partition, the oldest retained offset.
-  virtual PartitionOffsets begins(Journal journal) const = 0;
+  virtual PartitionOffsets begins(const LogStream& stream) const = 0;
 
   /// Which of the ids side files hold since `since`; those in an IdMemory are not looked for.
   /// Blocking: reader threads only. Errc::overloaded while a side file is made anew.
@@ -119,8 +139,12 @@ class EventLog {
   virtual std::string durable_ends() const = 0;
   virtual Result<void> verify_ends(std::string_view stored) const = 0;
 
-  /// Made when the log is created; every cursor carries it.
+  /// Made when the log is created.
   virtual std::string uuid() const = 0;
+  /// What a cursor in that stream carries: the log's UUID, and the topic where that matters.
+  std::string id_of(const LogStream& stream) const {
+    return stream.topic.empty() ? uuid() : uuid() + "/" + stream.topic;
+  }
   virtual bool empty() const = 0;
 
   struct Usage {
@@ -131,14 +155,14 @@ class EventLog {
   };
   virtual Usage usage() const = 0;
 
-  /// A part of a journal that can be dropped as a whole.
+  /// A part of a stream that can be dropped as a whole.
   struct SealedPart {
     std::uint64_t bytes = 0;
     WallTime last_at;         ///< of its last record
     PartitionOffsets ends{};  ///< offsets of the records that come next
   };
   /// The sealed segments, the oldest first.
-  virtual std::vector<SealedPart> sealed_parts(Journal) const { return {}; }
+  virtual std::vector<SealedPart> sealed_parts(const LogStream&) const { return {}; }
 
   /// Something wrong with the log's files that does not stop it.
   struct Trouble {
@@ -158,7 +182,7 @@ class EventLog {
   virtual Result<std::vector<StoredFile>> stored_files() const { return std::vector<StoredFile>(); }
 
   /// Drops sealed segments whose records are all older than `older_than` and below `keep_from`.
-  virtual Result<void> trim(Journal journal, WallTime older_than,
+  virtual Result<void> trim(const LogStream& stream, WallTime older_than,
                             const PartitionOffsets& keep_from) = 0;
 
   /// Makes everything appended so far durable and stops the writer. No append afterwards.

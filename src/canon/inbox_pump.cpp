@@ -47,7 +47,7 @@ Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffs
   MILLRACE_CO_CHECK_OK(std::move(loaded));
   follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = dispatcher_,
                                                          .log = context_.log,
-                                                         .journal = Journal::inbox,
+                                                         .stream = Journal::inbox,
                                                          .shard = context_.shard,
                                                          .reader = context_.readers.next()},
                                          from, FollowerOptions{});

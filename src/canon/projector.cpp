@@ -96,14 +96,17 @@ Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigP
 
 // Up to where the events of a partition are reflected in saved rows: a start folds from there.
 void Projector::note_position(Pass& pass, const std::vector<Offset>& offsets) {
-  std::map<Partition, Offset> next;
+  std::map<std::pair<LogStream, Partition>, Offset> next;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
-    next[pass.entries[i].partition] = offsets[i] + 1;
+    const LogEntry& entry = pass.entries[i];
+    next[{context_.log.stream_of(Journal::events, entry.topic), entry.partition}] = offsets[i] + 1;
   }
-  for (const auto& [partition, offset] : next) {
-    noted_[partition] = offset;
-    pass.writes.put(Table::cursors, row_key("projected", fmt::format("{:02x}", partition)),
-                    fmt::format(R"({{"log":"{}","next":{}}})", context_.log_uuid, offset));
+  for (const auto& [at, offset] : next) {
+    const auto& [stream, partition] = at;
+    noted_[stream][partition] = offset;
+    pass.writes.put(Table::cursors,
+                    row_key(cursor_owner("projected", stream), fmt::format("{:02x}", partition)),
+                    fmt::format(R"({{"log":"{}","next":{}}})", context_.log.id_of(stream), offset));
   }
 }
 

@@ -108,8 +108,9 @@ class Projector {
   void save(Batch writes);
   /// True when everything handed over is durable.
   bool saved() const { return !commit_under_way_ && pending_.writes.empty(); }
-  /// Per partition, the position behind its last events that the rows know or will know.
-  const PartitionOffsets& noted() const { return noted_; }
+  /// Per partition of a stream, the position behind its last events that the rows know or will
+  /// know.
+  const PartitionOffsets& noted(const LogStream& stream) { return noted_[stream]; }
 
   /// Brings a projection row up to an event found in the log beyond what was saved (start only).
   static Write fold(const Event& event);
@@ -144,7 +145,7 @@ class Projector {
   Batch committing_;  ///< kept until it is durable
   std::vector<std::shared_ptr<CachedProjection>> pinned_;
   std::vector<std::shared_ptr<CachedProjection>> pinned_committing_;
-  PartitionOffsets noted_{};
+  std::map<LogStream, PartitionOffsets> noted_;
   bool commit_under_way_ = false;
   std::list<std::shared_ptr<CachedProjection>> recent_;  ///< most recently used first
   std::unordered_map<std::string, std::list<std::shared_ptr<CachedProjection>>::iterator> cache_;

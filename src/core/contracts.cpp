@@ -14,6 +14,16 @@ std::string_view to_string(Journal journal) {
   return kNames.at(std::to_underlying(journal));
 }
 
+std::string to_string(const LogStream& stream) {
+  std::string name(to_string(stream.journal));
+  return stream.topic.empty() ? name : name + "/" + stream.topic;
+}
+
+std::string cursor_owner(std::string_view owner, const LogStream& stream) {
+  std::string name(owner);
+  return stream.topic.empty() ? name : name + "/" + stream.topic;
+}
+
 std::string_view to_string(Table table) {
   static constexpr std::array<std::string_view, kTableCount> kNames{
       "meta",   "cursors", "projections", "doorbells", "parked",

@@ -144,15 +144,16 @@ canon::ProjectorContext Broker::projector_context(ShardUnit& unit) {
           .shard_count = shards_->size()};
 }
 
-deliver::LaneContext Broker::lane_context(ShardUnit& unit) {
+deliver::LaneContext Broker::lane_context(ShardUnit& unit, const LogStream& stream) {
   return {.shard = unit.shard,
           .log = *log_,
           .state = *state_,
           .readers = *readers_,
           .clock = clock_,
           .trail = *unit.trail,
-          .dispatcher = *unit.events_tail,
-          .log_uuid = log_->uuid(),
+          .dispatcher = *unit.tails.at(stream).dispatcher,
+          .stream = stream,
+          .stream_id = log_->id_of(stream),
           .installation_uuid = installation_.uuid,
           .shard_count = shards_->size(),
           .taken_bytes = unit.taken_bytes,
@@ -171,17 +172,18 @@ Result<void> Broker::make_shards() {
         *log_, shard, static_cast<Partition>(i), clock_, [&shard](milliseconds delay, Task task) {
           shard.spawn("later", run_later(delay, std::move(task)));
         });
-    unit->inbox_tail = std::make_unique<TailDispatcher>(own_ends(Journal::inbox, shard));
-    unit->events_tail = std::make_unique<TailDispatcher>(own_ends(Journal::events, shard));
-    unit->inbox_feed = TailFeed::make(shard, *unit->inbox_tail);
-    unit->events_feed = TailFeed::make(shard, *unit->events_tail);
+    for (const Journal journal : {Journal::inbox, Journal::events}) {
+      for (const LogStream& stream : log_->streams(journal)) {
+        StreamTail& tail = unit->tails[stream];
+        tail.dispatcher = std::make_unique<TailDispatcher>(own_ends(stream, shard));
+        tail.feed = TailFeed::make(shard, *tail.dispatcher);
+      }
+    }
     units_.push_back(std::move(unit));
   }
   for (const Journal journal : {Journal::inbox, Journal::events}) {
-    log_->set_tail_listener(journal, [this, journal](const RecordBatchPtr& batch) {
-      for (const auto& unit : units_) {
-        (journal == Journal::inbox ? unit->inbox_feed : unit->events_feed)->deliver(batch);
-      }
+    log_->set_tail_listener(journal, [this](const LogStream& stream, const RecordBatchPtr& batch) {
+      for (const auto& unit : units_) unit->tails.at(stream).feed->deliver(batch);
     });
   }
   shards_->start();
@@ -189,8 +191,8 @@ Result<void> Broker::make_shards() {
 }
 
 // Where the tail of the shard's partitions is; the others are not its business.
-PartitionOffsets Broker::own_ends(Journal journal, const Shard& shard) {
-  PartitionOffsets ends = log_->ends(journal);
+PartitionOffsets Broker::own_ends(const LogStream& stream, const Shard& shard) {
+  PartitionOffsets ends = log_->ends(stream);
   for (Partition p = 0; p < kPartitionCount; ++p) {
     if (&shards_->of(p) != &shard) ends[p] = kSkipPartition;
   }
@@ -305,9 +307,9 @@ Awaitable<Result<void>> Broker::start_unit(ShardUnit& unit, PartitionOffsets inb
   unit.projector->set_past(past_);
   auto collecting = co_await unit.collector->start(config_, past_);
   MILLRACE_CO_CHECK_OK(std::move(collecting));
-  unit.pump =
-      std::make_unique<canon::InboxPump>(projector_context(unit), *unit.projector, *unit.collector,
-                                         *unit.inbox_tail, [this] { wake_announcer(); });
+  unit.pump = std::make_unique<canon::InboxPump>(
+      projector_context(unit), *unit.projector, *unit.collector,
+      *unit.tails.at(Journal::inbox).dispatcher, [this] { wake_announcer(); });
   auto started = co_await unit.pump->start(config_, inbox_from);
   co_return started;
 }

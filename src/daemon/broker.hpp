@@ -105,11 +105,13 @@ class Broker {
   Result<ConnectionUnit> make_connection(const config::Connection& connection);
   Result<void> start_shards();
   Awaitable<Result<void>> start_unit(ShardUnit& unit, PartitionOffsets inbox_from);
-  PartitionOffsets own_ends(Journal journal, const Shard& shard);
+  PartitionOffsets own_ends(const LogStream& stream, const Shard& shard);
 
   // broker_routes.cpp; what changes lives_ runs at start, or on the control thread under
   // reload_mutex_
   Result<void> start_routes();
+  LogStream stream_of(const RouteLife& life) const;
+  Result<std::map<Partition, route::Progress>> cursors_of(const RouteLife& life) const;
   Result<void> leave_tail(const std::string& id);
   Result<void> start_lanes(const std::string& id);
   Awaitable<Result<void>> start_lane(ShardUnit& unit, deliver::LaneStart start);
@@ -151,7 +153,7 @@ class Broker {
   Result<void> make_ingress();
   void start_ingress();
   canon::ProjectorContext projector_context(ShardUnit& unit);
-  deliver::LaneContext lane_context(ShardUnit& unit);
+  deliver::LaneContext lane_context(ShardUnit& unit, const LogStream& stream);
   void broadcast_reference(const std::string& key);
   config::ConfigPtr config() const;
   void set_config(config::ConfigPtr config);
@@ -172,8 +174,12 @@ class Broker {
   void wake_announcer();
   Awaitable<void> announce_dead();
   Awaitable<void> watch_disk();
-  void move_tail(ShardUnit& unit);
-  void move_projected(ShardUnit& unit, Batch& batch);
+  using ChangedRows =
+      std::vector<std::pair<std::shared_ptr<deliver::Lane>, std::vector<Partition>>>;
+  void move_tails(ShardUnit& unit);
+  PartitionOffsets move_tail(ShardUnit& unit, const LogStream& stream, ChangedRows& changed,
+                             Batch& batch);
+  void move_projected(ShardUnit& unit, const LogStream& stream, Batch& batch);
   Awaitable<void> tell_disk_alarm(int alarm);
   Result<watch::DiskReport> measure_disk() const;
   watch::DiskReport disk_report() const;

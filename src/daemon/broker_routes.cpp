@@ -49,6 +49,14 @@ config::TextOptions Broker::text_options() const {
   return {config_->installation, options_.config_directory, registry_};
 }
 
+LogStream Broker::stream_of(const RouteLife& life) const {
+  return log_->stream_of(Journal::events, life.entity);
+}
+
+Result<std::map<Partition, route::Progress>> Broker::cursors_of(const RouteLife& life) const {
+  return read_cursors(*state_, *log_, "route/" + life.id, stream_of(life));
+}
+
 // Gives a route of the files its row, its text and its connection's text. `from` is asked when the
 // text is another than the row's.
 void Broker::adopt_route(RouteLives& lives, const config::Config& config,
@@ -60,6 +68,7 @@ void Broker::adopt_route(RouteLives& lives, const config::Config& config,
   life.id = route.id();
   life.name = route.name;
   life.to = route.to;
+  life.entity = route.entity;
   if (fresh) life.text = route.text;
   if (life.text != route.text) change_text(life, route.text, from());
   if (life.drain && life.drain->removed) life.drain.reset();
@@ -80,10 +89,10 @@ void Broker::keep_connection_texts(const config::Config& config, Batch& batch) c
 }
 
 void Broker::drain_removed(RouteLives& lives, const config::Config& config, Batch& batch) const {
-  const PartitionOffsets ends = log_->ends(Journal::events);
   for (auto& [id, life] : lives) {
     if (find_route(config, id) != nullptr) continue;
     if (life.drain && life.drain->removed) continue;
+    const PartitionOffsets ends = log_->ends(stream_of(life));
     RouteLife::Drain drain{ends, true, "it is no longer in the configuration", clock_.wall_now()};
     if (life.drain) drain.until = life.drain->until;  // a person had ended it before
     life.drain = std::move(drain);
@@ -104,7 +113,7 @@ Result<void> Broker::start_routes() {
     MILLRACE_TRY(cursors, route_start(*state_, *log_, route));
     const auto from = [&]() -> PartitionOffsets {
       // After a crash nobody knows what was on the wire, so what is in the log keeps its text.
-      PartitionOffsets offsets = log_->ends(Journal::events);
+      PartitionOffsets offsets = log_->ends(log_->stream_of(Journal::events, route.entity));
       if (in_order) {
         for (const auto& [partition, progress] : cursors) {
           offsets[partition] = progress.taken_through();
@@ -135,11 +144,12 @@ Result<void> Broker::start_routes() {
 
 // A route without a lane stays where it is: the tail goes on without it.
 Result<void> Broker::leave_tail(const std::string& id) {
-  MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+  const RouteLife& life = lives_.at(id);
+  MILLRACE_TRY(cursors, cursors_of(life));
   Batch batch;
   for (auto& [partition, progress] : cursors) {
     batch.put(Table::cursors, row_key("route/" + id, fmt::format("{:02x}", partition)),
-              progress.encode(log_->uuid()));
+              progress.encode(log_->id_of(stream_of(life))));
   }
   return commit_blocking(*state_, std::move(batch));
 }
@@ -216,7 +226,7 @@ Result<void> Broker::start_lanes(const std::string& id) {
     MILLRACE_TRY(json, parse_json(*pause));
     start.paused = string_or(json, "reason", "paused");
   }
-  MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+  MILLRACE_TRY(cursors, cursors_of(life));
   deliver::ReplayPartitions replayed;
   if (life.replay) {
     MILLRACE_TRY(read, read_replay(id));
@@ -241,7 +251,8 @@ Result<void> Broker::start_lanes(const std::string& id) {
 
 Awaitable<Result<void>> Broker::start_lane(ShardUnit& unit, deliver::LaneStart start) {
   const std::string id = start.text.route->id();
-  auto lane = std::make_shared<deliver::Lane>(lane_context(unit), std::move(start));
+  const LogStream stream = log_->stream_of(Journal::events, start.text.route->entity);
+  auto lane = std::make_shared<deliver::Lane>(lane_context(unit, stream), std::move(start));
   unit.lanes[id] = lane;
   auto started = co_await lane->start();
   co_return started;

@@ -50,7 +50,7 @@ Awaitable<void> Broker::watch_disk() {
     if (round % kTailEvery == 0) {
       for (const auto& unit : units_) {
         unit->shard.post([this, &unit = *unit] {
-          move_tail(unit);
+          move_tails(unit);
           unit.pump->look_around();
           for (const auto& [id, lane] : unit.lanes) lane->look_around();
         });
@@ -64,52 +64,71 @@ Awaitable<void> Broker::watch_disk() {
 
 // One row a partition says how far all routes have come that have nothing left there: hundreds of
 // routes that take nothing cost nothing. Where a lane has, it gets its own row in the same commit.
-void Broker::move_tail(ShardUnit& unit) {
+void Broker::move_tails(ShardUnit& unit) {
   if (unit.tail_under_way) return;
-  PartitionOffsets tail = unit.events_tail->next();
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    const bool held = std::ranges::any_of(
-        unit.lanes, [p](const auto& entry) { return entry.second->holds_tail(p); });
-    if (held) tail[p] = kSkipPartition;
-  }
   Batch batch;
-  std::vector<std::pair<std::shared_ptr<deliver::Lane>, std::vector<Partition>>> changed;
-  for (const auto& [id, lane] : unit.lanes) {
-    changed.emplace_back(lane, lane->join_tail(tail, batch));
+  ChangedRows changed;
+  std::map<LogStream, PartitionOffsets> tails;
+  for (const auto& [stream, tail] : unit.tails) {
+    if (stream.journal != Journal::events) continue;
+    tails[stream] = move_tail(unit, stream, changed, batch);
+    move_projected(unit, stream, batch);
   }
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (tail[p] == unit.tail_saved[p]) tail[p] = kSkipPartition;
-    if (tail[p] == kSkipPartition) continue;
-    batch.put(Table::cursors, row_key(kTailOwner, fmt::format("{:02x}", p)),
-              route::Progress(tail[p]).encode(log_->uuid()));
-  }
-  move_projected(unit, batch);
   if (batch.writes.empty()) return;
   unit.tail_under_way = true;
-  auto done = [&unit, tail, changed = std::move(changed)](Result<void> result) {
+  auto done = [&unit, tails = std::move(tails), changed = std::move(changed)](Result<void> result) {
     unit.tail_under_way = false;
     for (const auto& [lane, partitions] : changed) {
       if (!result) lane->forget_rows(partitions);
     }
-    for (Partition p = 0; result && p < kPartitionCount; ++p) {
-      if (tail[p] != kSkipPartition) unit.tail_saved[p] = tail[p];
+    if (!result) return;
+    for (const auto& [stream, tail] : tails) {
+      PartitionOffsets& saved = unit.tails.at(stream).saved;
+      for (Partition p = 0; p < kPartitionCount; ++p) {
+        if (tail[p] != kSkipPartition) saved[p] = tail[p];
+      }
     }
   };
   state_->commit(std::move(batch), Urgency::soon, unit.shard, std::move(done));
 }
 
+/// Where the rows of the stream's tail are to be; kSkipPartition where they stay.
+PartitionOffsets Broker::move_tail(ShardUnit& unit, const LogStream& stream, ChangedRows& changed,
+                                   Batch& batch) {
+  const StreamTail& own = unit.tails.at(stream);
+  PartitionOffsets tail = own.dispatcher->next();
+  std::vector<std::shared_ptr<deliver::Lane>> lanes;
+  for (const auto& [id, lane] : unit.lanes) {
+    if (lane->stream() == stream) lanes.push_back(lane);
+  }
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    const auto holds = [p](const auto& lane) { return lane->holds_tail(p); };
+    if (std::ranges::any_of(lanes, holds)) tail[p] = kSkipPartition;
+  }
+  for (const auto& lane : lanes) changed.emplace_back(lane, lane->join_tail(tail, batch));
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (tail[p] == own.saved[p]) tail[p] = kSkipPartition;
+    if (tail[p] == kSkipPartition) continue;
+    batch.put(Table::cursors, row_key(cursor_owner(kTailOwner, stream), fmt::format("{:02x}", p)),
+              route::Progress(tail[p]).encode(log_->id_of(stream)));
+  }
+  return tail;
+}
+
 // Events that others sent are nobody's projection, but a start would read them all to find that
 // out. What was on the tail a round ago was noted by the projector since, if it was its own; and
 // when the projector has saved everything, the rows reflect it.
-void Broker::move_projected(ShardUnit& unit, Batch& batch) {
-  const PartitionOffsets before = std::exchange(unit.projected_seen, unit.events_tail->next());
+void Broker::move_projected(ShardUnit& unit, const LogStream& stream, Batch& batch) {
+  StreamTail& tail = unit.tails.at(stream);
+  const PartitionOffsets before = std::exchange(tail.seen, tail.dispatcher->next());
   if (!unit.projector->saved()) return;
+  const PartitionOffsets& noted = unit.projector->noted(stream);
   for (Partition p = 0; p < kPartitionCount; ++p) {
     if (before[p] == kSkipPartition) continue;
-    if (before[p] <= std::max(unit.projected_saved[p], unit.projector->noted()[p])) continue;
-    batch.put(Table::cursors, row_key("projected", fmt::format("{:02x}", p)),
-              route::Progress(before[p]).encode(log_->uuid()));
-    unit.projected_saved[p] = before[p];
+    if (before[p] <= std::max(tail.projected_saved[p], noted[p])) continue;
+    batch.put(Table::cursors, row_key(cursor_owner("projected", stream), fmt::format("{:02x}", p)),
+              route::Progress(before[p]).encode(log_->id_of(stream)));
+    tail.projected_saved[p] = before[p];
   }
 }
 

@@ -34,14 +34,14 @@ Partition partition_in(const std::string& key) {
 
 }  // namespace
 
-Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
-  PartitionOffsets open = log.ends(Journal::events);
-  PartitionOffsets from = log.begins(Journal::events);
-  for (const EventLog::SealedPart& part : log.sealed_parts(Journal::events)) {
+Result<PartitionOffsets> offsets_at(EventLog& log, const LogStream& stream, WallTime time) {
+  PartitionOffsets open = log.ends(stream);
+  PartitionOffsets from = log.begins(stream);
+  for (const EventLog::SealedPart& part : log.sealed_parts(stream)) {
     if (part.last_at >= time) break;
     for (Partition p = 0; p < kPartitionCount; ++p) from[p] = std::max(from[p], part.ends[p]);
   }
-  MILLRACE_TRY(reader, log.open_reader(Journal::events, from));
+  MILLRACE_TRY(reader, log.open_reader(stream, from));
   std::array<bool, kPartitionCount> done{};
   for (;;) {
     MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
@@ -54,16 +54,16 @@ Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time) {
   }
 }
 
-Result<PartitionOffsets> named_position(EventLog& log, const std::string& text,
-                                        const PartitionOffsets& others) {
-  if (text == "end") return log.ends(Journal::events);
-  if (text == "beginning") return log.begins(Journal::events);
+Result<PartitionOffsets> named_position(EventLog& log, const LogStream& stream,
+                                        const std::string& text, const PartitionOffsets& others) {
+  if (text == "end") return log.ends(stream);
+  if (text == "beginning") return log.begins(stream);
   const std::size_t colon = text.find(':');
   if (colon != text.npos && text.find_first_not_of("0123456789:") == text.npos) {
     const auto partition = std::strtoull(text.c_str(), nullptr, 10);
     const auto offset = std::strtoull(text.c_str() + colon + 1, nullptr, 10);
-    if (partition >= kPartitionCount || offset < log.begins(Journal::events)[partition] ||
-        offset > log.ends(Journal::events)[partition]) {
+    if (partition >= kPartitionCount || offset < log.begins(stream)[partition] ||
+        offset > log.ends(stream)[partition]) {
       return fail(Errc::invalid_argument, fmt::format("the log has no position {}", text));
     }
     PartitionOffsets all = others;
@@ -77,17 +77,18 @@ Result<PartitionOffsets> named_position(EventLog& log, const std::string& text,
                             "2026-01-31T00:00:00Z, or PARTITION:OFFSET as `dead list` shows it",
                             text));
   }
-  return offsets_at(log, *time);
+  return offsets_at(log, stream, *time);
 }
 
 namespace {
 
-Result<PartitionOffsets> read_tail(StateStore& state, const std::string& log_uuid) {
+Result<PartitionOffsets> read_tail(StateStore& state, const EventLog& log,
+                                   const LogStream& stream) {
   PartitionOffsets tail{};
-  MILLRACE_TRY(rows,
-               state.scan(Table::cursors, std::string(kTailOwner) + '\0', "", kPartitionCount));
+  MILLRACE_TRY(rows, state.scan(Table::cursors, cursor_owner(kTailOwner, stream) + '\0', "",
+                                kPartitionCount));
   for (const Row& row : rows) {
-    MILLRACE_TRY(progress, route::Progress::decode(row.value, log_uuid));
+    MILLRACE_TRY(progress, route::Progress::decode(row.value, log.id_of(stream)));
     tail[partition_in(row.key)] = progress.cursor();
   }
   return tail;
@@ -95,9 +96,9 @@ Result<PartitionOffsets> read_tail(StateStore& state, const std::string& log_uui
 
 }  // namespace
 
-Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
+Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state, const EventLog& log,
                                                           const std::string& owner,
-                                                          const std::string& log_uuid) {
+                                                          const LogStream& stream) {
   std::map<Partition, route::Progress> cursors;
   MILLRACE_TRY(rows, state.scan(Table::cursors, owner + '\0', "", kPartitionCount));
   for (const Row& row : rows) {
@@ -107,26 +108,49 @@ Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
     if (parsed.ec != std::errc{} || partition >= kPartitionCount) {
       return fail(Errc::corrupt, fmt::format("a cursor of {} has the key '{}'", owner, text));
     }
-    MILLRACE_TRY(progress, route::Progress::decode(row.value, log_uuid));
+    MILLRACE_TRY(progress, route::Progress::decode(row.value, log.id_of(stream)));
     cursors.emplace(partition, std::move(progress));
   }
   const auto on_tail = [](const auto& entry) {
     return entry.second.row() == route::Progress::Row::on_tail;
   };
   if (std::ranges::none_of(cursors, on_tail)) return cursors;
-  MILLRACE_TRY(tail, read_tail(state, log_uuid));
+  MILLRACE_TRY(tail, read_tail(state, log, stream));
   for (auto& entry : cursors) {
     if (on_tail(entry)) entry.second.lift(tail[entry.first]);
   }
   return cursors;
 }
 
+namespace {
+
+/// A cursor says which stream it lies in behind the log's UUID (EventLog::id_of).
+Result<LogStream> stream_of_row(std::string_view row, Journal journal) {
+  MILLRACE_TRY(json, parse_json(row));
+  const std::string_view id = string_or(json, "log", "");
+  const std::size_t slash = id.find('/');
+  return LogStream(journal, slash == id.npos ? std::string() : std::string(id.substr(slash + 1)));
+}
+
+/// The tails' rows, each read once.
+struct Tails {
+  std::map<LogStream, PartitionOffsets> known;
+
+  Result<PartitionOffsets> of(StateStore& state, const EventLog& log, const LogStream& stream) {
+    if (const auto found = known.find(stream); found != known.end()) return found->second;
+    MILLRACE_TRY(tail, read_tail(state, log, stream));
+    known.emplace(stream, tail);
+    return tail;
+  }
+};
+
+}  // namespace
+
 Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog& log) {
   std::map<std::string, watch::OwnerOffsets, std::less<>> owners;
   // Before its first row the inbox has read nothing; other owners begin where their rows say.
   owners["inbox"] = {"inbox", Journal::inbox, log.begins(Journal::inbox)};
-  const PartitionOffsets ends = log.ends(Journal::events);
-  MILLRACE_TRY(tail, read_tail(state, log.uuid()));
+  Tails tails;
   for (std::string after;;) {
     MILLRACE_TRY(rows, state.scan(Table::cursors, "", after, kOwnerRowsPerRead));
     if (rows.empty()) break;
@@ -135,11 +159,17 @@ Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog
       const std::size_t split = row.key.find('\0');
       if (split == row.key.npos) continue;
       const std::string name = row.key.substr(0, split);
-      if (name == kTailOwner) continue;
-      auto [at, added] = owners.try_emplace(name, watch::OwnerOffsets{name, Journal::events, ends});
+      if (name == kTailOwner || name.starts_with(kTailOwner + std::string("/"))) continue;
+      MILLRACE_TRY(stream,
+                   stream_of_row(row.value, name == "inbox" ? Journal::inbox : Journal::events));
+      auto [at, added] = owners.try_emplace(name, watch::OwnerOffsets{name, stream, {}});
+      if (added) at->second.next = log.ends(stream);
       const Partition partition = partition_in(row.key);
-      MILLRACE_TRY(progress, route::Progress::decode(row.value, log.uuid()));
-      if (progress.row() == route::Progress::Row::on_tail) progress.lift(tail[partition]);
+      MILLRACE_TRY(progress, route::Progress::decode(row.value, log.id_of(stream)));
+      if (progress.row() == route::Progress::Row::on_tail) {
+        MILLRACE_TRY(tail, tails.of(state, log, stream));
+        progress.lift(tail[partition]);
+      }
       at->second.next[partition] = progress.cursor();
     }
   }
@@ -148,20 +178,23 @@ Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog
   return found;
 }
 
-Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {
-  MILLRACE_TRY(cursors, read_cursors(state, "projected", log.uuid()));
-  PartitionOffsets from = log.begins(Journal::events);
+namespace {
+
+Result<std::uint64_t> fold_stream(StateStore& state, EventLog& log, const LogStream& stream) {
+  const std::string owner = cursor_owner("projected", stream);
+  MILLRACE_TRY(cursors, read_cursors(state, log, owner, stream));
+  PartitionOffsets from = log.begins(stream);
   for (const auto& [partition, progress] : cursors) {
     from[partition] = std::max(from[partition], progress.cursor());
   }
-  const PartitionOffsets ends = log.ends(Journal::events);
+  const PartitionOffsets ends = log.ends(stream);
   bool anything = false;
   for (Partition p = 0; p < kPartitionCount; ++p) {
     if (from[p] >= ends[p]) from[p] = kSkipPartition;
     anything = anything || from[p] != kSkipPartition;
   }
   if (!anything) return std::uint64_t{0};
-  MILLRACE_TRY(reader, log.open_reader(Journal::events, from));
+  MILLRACE_TRY(reader, log.open_reader(stream, from));
   std::uint64_t folded = 0;
   for (;;) {
     MILLRACE_TRY(records, reader->next(kRowsPerCommit, kBytesPerRead));
@@ -180,15 +213,26 @@ Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {
     }
     for (Partition p = 0; p < kPartitionCount; ++p) {
       if (from[p] == kSkipPartition) continue;
-      batch.put(Table::cursors, row_key("projected", partition_text(p)),
-                route::Progress(reader->position()[p]).encode(log.uuid()));
+      batch.put(Table::cursors, row_key(owner, partition_text(p)),
+                route::Progress(reader->position()[p]).encode(log.id_of(stream)));
     }
     MILLRACE_CHECK_OK(commit_blocking(state, std::move(batch)));
   }
 }
 
+}  // namespace
+
+Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {
+  std::uint64_t folded = 0;
+  for (const LogStream& stream : log.streams(Journal::events)) {
+    MILLRACE_TRY(of_stream, fold_stream(state, log, stream));
+    folded += of_stream;
+  }
+  return folded;
+}
+
 Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log) {
-  MILLRACE_TRY(cursors, read_cursors(state, "inbox", log.uuid()));
+  MILLRACE_TRY(cursors, read_cursors(state, log, "inbox", Journal::inbox));
   PartitionOffsets from = log.begins(Journal::inbox);
   const PartitionOffsets ends = log.ends(Journal::inbox);
   for (const auto& [partition, progress] : cursors) {
@@ -207,8 +251,9 @@ Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log) {
 Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,
                                                          const config::Route& route) {
   const std::string owner = "route/" + route.id();
-  MILLRACE_TRY(cursors, read_cursors(state, owner, log.uuid()));
-  const PartitionOffsets ends = log.ends(Journal::events);
+  const LogStream stream = log.stream_of(Journal::events, route.entity);
+  MILLRACE_TRY(cursors, read_cursors(state, log, owner, stream));
+  const PartitionOffsets ends = log.ends(stream);
   for (const auto& [partition, progress] : cursors) {
     if (progress.cursor() <= ends[partition]) continue;
     return fail(Errc::corrupt,
@@ -230,16 +275,17 @@ Result<std::map<Partition, route::Progress>> route_start(StateStore& state, Even
     }
   }
   PartitionOffsets from = ends;
-  if (start.kind == config::RouteStart::Kind::beginning) from = log.begins(Journal::events);
+  if (start.kind == config::RouteStart::Kind::beginning) from = log.begins(stream);
   if (start.kind == config::RouteStart::Kind::time) {
-    MILLRACE_TRY(found, offsets_at(log, start.time));
+    MILLRACE_TRY(found, offsets_at(log, stream, start.time));
     from = found;
   }
   Batch batch;
   for (Partition p = 0; p < kPartitionCount; ++p) {
     const auto [at, added] = cursors.try_emplace(p, route::Progress(from[p]));
     if (!added) continue;
-    batch.put(Table::cursors, row_key(owner, partition_text(p)), at->second.encode(log.uuid()));
+    batch.put(Table::cursors, row_key(owner, partition_text(p)),
+              at->second.encode(log.id_of(stream)));
   }
   MILLRACE_CHECK_OK(commit_blocking(state, std::move(batch)));
   spdlog::info("route begins route={} from={}", route.name,

@@ -19,27 +19,27 @@ inline constexpr const char* kTailOwner = "tail";
 
 /// Reads rows "<owner>\0<partition>" of Table::cursors, and the tail's where those are on it; a
 /// partition without a row is absent.
-Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state,
+Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state, const EventLog& log,
                                                           const std::string& owner,
-                                                          const std::string& log_uuid);
+                                                          const LogStream& stream);
 
 /// How far everyone who has a cursor has come: what retention may not pass.
 Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog& log);
 
-/// Projections are their rows plus the fold of events after the rows' position: reads the events
-/// journal from there to its end and saves what it finds. Returns how many events it folded.
+/// Projections are their rows plus the fold of events after the rows' position: reads the
+/// events from there to their end and saves what it finds. Returns how many events it folded.
 Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log);
 
 /// The inbox offset each partition begins at.
 Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log);
 
-/// The first offset of each partition that was appended at or after `time`. Reads the journal.
-Result<PartitionOffsets> offsets_at(EventLog& log, WallTime time);
+/// The first offset of each partition that was appended at or after `time`. Reads the stream.
+Result<PartitionOffsets> offsets_at(EventLog& log, const LogStream& stream, WallTime time);
 
 /// What an operator calls a position: beginning, end, a time, or PARTITION:OFFSET, where the other
 /// partitions are at `others`. Errc::invalid_argument when it is none.
-Result<PartitionOffsets> named_position(EventLog& log, const std::string& text,
-                                        const PartitionOffsets& others);
+Result<PartitionOffsets> named_position(EventLog& log, const LogStream& stream,
+                                        const std::string& text, const PartitionOffsets& others);
 
 /// Gives a route without cursors its start: `now`, `beginning` or a time; an adopted state
 /// overrides it. Durable when it returns. A route that has cursors is left alone.

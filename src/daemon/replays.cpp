@@ -19,9 +19,10 @@ deliver::ReplayStart Broker::own_replay(const Shard& shard, deliver::ReplayOrder
 Result<deliver::ReplayPartitions> Broker::read_replay(const std::string& id) {
   deliver::ReplayPartitions partitions;
   const std::string prefix = deliver::replay_owner(id) + '\0';
+  const std::string stream_id = log_->id_of(stream_of(lives_.at(id)));
   MILLRACE_TRY(rows, state_->scan(Table::cursors, prefix, "", kPartitionCount));
   for (const Row& row : rows) {
-    MILLRACE_TRY(part, deliver::decode_replay_partition(row.value, log_->uuid()));
+    MILLRACE_TRY(part, deliver::decode_replay_partition(row.value, stream_id));
     const auto partition = std::strtoul(row.key.c_str() + prefix.size(), nullptr, 16);
     partitions.emplace(static_cast<Partition>(partition % kPartitionCount), std::move(part));
   }

@@ -32,7 +32,7 @@ Result<void> Broker::tend_routes() {
   std::vector<std::string> replaying;
   for (auto& [id, life] : lives_) {
     if (!life.older.empty()) {
-      MILLRACE_TRY(cursors, read_cursors(*state_, "route/" + id, log_->uuid()));
+      MILLRACE_TRY(cursors, cursors_of(life));
       PartitionOffsets at{};
       for (const auto& [partition, progress] : cursors) at[partition] = progress.cursor();
       if (forget_passed(life, at)) {

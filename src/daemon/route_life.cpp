@@ -89,11 +89,8 @@ std::string encode(const RouteLife& life) {
   for (const auto& text : life.older) {
     older.push_back(JsonObject{{"text", text.text}, {"below", offsets_json(text.below)}});
   }
-  JsonObject json{{"id", life.id},
-                  {"name", life.name},
-                  {"to", life.to},
-                  {"text", life.text},
-                  {"older", std::move(older)}};
+  JsonObject json{{"id", life.id},         {"name", life.name}, {"to", life.to},
+                  {"entity", life.entity}, {"text", life.text}, {"older", std::move(older)}};
   if (life.drain) {
     json.emplace("drain", JsonObject{{"until", offsets_json(life.drain->until)},
                                      {"removed", life.drain->removed},
@@ -111,6 +108,7 @@ Result<RouteLife> decode_route_life(std::string_view text) {
   life.id = string_or(json, "id", "");
   life.name = string_or(json, "name", "");
   life.to = string_or(json, "to", "");
+  life.entity = string_or(json, "entity", "");
   life.text = string_or(json, "text", "");
   life.dropped = bool_or(json, "dropped", false);
   if (const Json* older = find(json, "older"); older != nullptr && older->is_array()) {

@@ -37,6 +37,7 @@ struct RouteLife {
   std::string id;
   std::string name;
   std::string to;            ///< its connection
+  std::string entity;        ///< its offsets lie in the stream of that topic
   std::string text;          ///< hash
   std::vector<Older> older;  ///< oldest first
   std::optional<Drain> drain;

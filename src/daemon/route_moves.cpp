@@ -27,7 +27,7 @@ Result<void> RouteSteer::each_record(
     anything = anything || from[p] != kSkipPartition;
   }
   if (!anything) return {};
-  MILLRACE_TRY(reader, broker_.log_->open_reader(Journal::events, from));
+  MILLRACE_TRY(reader, broker_.log_->open_reader(stream(), from));
   for (;;) {
     MILLRACE_CHECK_OK(broker_.not_stopping());
     MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
@@ -44,14 +44,14 @@ Result<void> RouteSteer::each_record(
 }
 
 Result<PartitionOffsets> RouteSteer::position(const std::map<Partition, route::Progress>& now) {
-  PartitionOffsets others = broker_.log_->ends(Journal::events);
+  PartitionOffsets others = broker_.log_->ends(stream());
   for (const auto& [partition, progress] : now) others[partition] = progress.cursor();
-  return named_position(*broker_.log_, request_.to, others);
+  return named_position(*broker_.log_, stream(), request_.to, others);
 }
 
 Result<RouteSteer::Moves> RouteSteer::move_to(const PartitionOffsets& to) {
   Moves moves;
-  MILLRACE_TRY(now, read_cursors(*broker_.state_, "route/" + id_, broker_.log_->uuid()));
+  MILLRACE_TRY(now, broker_.cursors_of(broker_.lives_.at(id_)));
   PartitionOffsets cursors = to;
   for (const auto& [partition, progress] : now) cursors[partition] = progress.cursor();
   moves.progress = now;
@@ -118,12 +118,12 @@ Result<RouteSteer::Offsets> RouteSteer::parked_offsets() const {
 Result<RouteSteer::Moves> RouteSteer::skip_record() {
   Moves moves;
   const Partition partition = partition_of(request_.record);
-  MILLRACE_TRY(now, read_cursors(*broker_.state_, "route/" + id_, broker_.log_->uuid()));
+  MILLRACE_TRY(now, broker_.cursors_of(broker_.lives_.at(id_)));
   PartitionOffsets to{};
   PartitionOffsets from{};
   route::Progress& progress = now.at(partition);
   from[partition] = progress.cursor();
-  to[partition] = broker_.log_->ends(Journal::events)[partition];
+  to[partition] = broker_.log_->ends(stream())[partition];
   std::vector<Offset> settled;
   const auto each = [&](const LogRecord& record) -> Result<void> {
     if (progress.was_settled(record.offset)) return {};

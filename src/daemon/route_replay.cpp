@@ -102,6 +102,7 @@ Result<void> RouteReplay::resolve_record() {
 
 Result<void> RouteReplay::set_range() {
   EventLog& log = *broker_.log_;
+  const LogStream stream = broker_.stream_of(broker_.lives_.at(id_));
   order_->live.fill(0);
   for (const auto& unit : broker_.units_) {
     auto ask = [this, &unit = *unit]() -> Awaitable<Result<void>> {
@@ -122,11 +123,11 @@ Result<void> RouteReplay::set_range() {
   }
   PartitionOffsets nowhere;
   nowhere.fill(kSkipPartition);
-  MILLRACE_TRY(from,
-               named_position(log, request_.from.empty() ? "beginning" : request_.from, nowhere));
+  MILLRACE_TRY(from, named_position(log, stream,
+                                    request_.from.empty() ? "beginning" : request_.from, nowhere));
   PartitionOffsets to = order_->live;
   if (!request_.to.empty()) {
-    MILLRACE_TRY(named, named_position(log, request_.to, order_->live));
+    MILLRACE_TRY(named, named_position(log, stream, request_.to, order_->live));
     to = named;
   }
   for (Partition p = 0; p < kPartitionCount; ++p) {
@@ -250,13 +251,14 @@ Result<void> RouteReplay::begin(const Count& count) {
   order_->about = count.counts.sent;
   Batch batch;
   MILLRACE_CHECK_OK(broker_.erase_replay_rows(id_, batch));
+  const std::string stream_id = broker_.log_->id_of(broker_.stream_of(broker_.lives_.at(id_)));
   deliver::ReplayPartitions partitions;
   for (Partition p = 0; p < kPartitionCount; ++p) {
     if (order_->from[p] == kSkipPartition) continue;
     auto& part = partitions[p];
     part.progress = route::Progress(order_->from[p]);
     batch.put(Table::cursors, row_key(deliver::replay_owner(id_), fmt::format("{:02x}", p)),
-              encode(part, broker_.log_->uuid()));
+              encode(part, stream_id));
   }
   RouteLife changed = life->second;
   changed.replay = order_;

@@ -56,7 +56,7 @@ Result<Json> RouteSteer::drain() {
   MILLRACE_TRY(running, find());
   if (running->drain) return fail(Errc::conflict, "it drains already");
   RouteLife life = broker_.lives_.at(id_);
-  life.drain = RouteLife::Drain{broker_.log_->ends(Journal::events), false, request_.reason,
+  life.drain = RouteLife::Drain{broker_.log_->ends(stream()), false, request_.reason,
                                 broker_.clock_.wall_now()};
   return set_drain(std::move(life), "draining");
 }
@@ -100,7 +100,7 @@ Result<Json> RouteSteer::seek() {
   }
   if (request_.yes) MILLRACE_CHECK_OK(quiesce());
   auto done = [this]() -> Result<Json> {
-    MILLRACE_TRY(now, read_cursors(*broker_.state_, "route/" + id_, broker_.log_->uuid()));
+    MILLRACE_TRY(now, broker_.cursors_of(broker_.lives_.at(id_)));
     MILLRACE_TRY(to, position(now));
     MILLRACE_TRY(moves, move_to(to));
     if (request_.yes) MILLRACE_CHECK_OK(carry_out(moves, "sought past"));
@@ -126,7 +126,7 @@ Result<Json> RouteSteer::skip() {
   auto done = [this]() -> Result<Json> {
     Moves moves;
     if (request_.record.empty()) {
-      MILLRACE_TRY(now, read_cursors(*broker_.state_, "route/" + id_, broker_.log_->uuid()));
+      MILLRACE_TRY(now, broker_.cursors_of(broker_.lives_.at(id_)));
       MILLRACE_TRY(to, position(now));
       // A skip never goes back.
       for (const auto& [partition, progress] : now) {
@@ -168,8 +168,8 @@ Result<Json> RouteSteer::drop() {
     }
   }
   Moves moves;
-  MILLRACE_TRY(cursors, read_cursors(*broker_.state_, "route/" + id_, broker_.log_->uuid()));
-  PartitionOffsets from = broker_.log_->ends(Journal::events);
+  MILLRACE_TRY(cursors, broker_.cursors_of(broker_.lives_.at(id_)));
+  PartitionOffsets from = broker_.log_->ends(stream());
   for (const auto& [partition, progress] : cursors) from[partition] = progress.cursor();
   moves.progress = std::move(cursors);
   const auto& life = broker_.lives_.at(id_);
@@ -235,7 +235,7 @@ void RouteSteer::wake() {
 Result<void> RouteSteer::carry_out(Moves& moves, std::string_view what) {
   for (auto& [partition, progress] : moves.progress) {
     moves.writes.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
-                     progress.encode(broker_.log_->uuid()));
+                     progress.encode(broker_.log_->id_of(stream())));
   }
   broker_.audit(moves.writes, fmt::format("route {}", what), request_.route,
                 fmt::format("{} (to {}{}; {} let go, {} again, {} parked{}{})", request_.reason,

@@ -53,6 +53,8 @@ class RouteSteer {
   Result<void> no_replay(const RunningRoute& running) const;
   Result<Json> set_drain(RouteLife life, std::string_view state);
   Result<Json> answer(const Moves& moves, std::string what, std::string command);
+  /// Of the log, that the route's events lie in.
+  LogStream stream() const { return broker_.stream_of(broker_.lives_.at(id_)); }
   Result<PartitionOffsets> position(const std::map<Partition, route::Progress>& now);
   Result<Moves> move_to(const PartitionOffsets& to);
   Result<Moves> skip_record();

@@ -48,7 +48,9 @@ Result<void> RouteSwap::prepare() {
     }
     const auto from = [this, &route] {
       const auto at = frozen_.find(route.id());
-      return at != frozen_.end() ? at->second : broker_.log_->ends(Journal::events);
+      return at != frozen_.end()
+                 ? at->second
+                 : broker_.log_->ends(broker_.log_->stream_of(Journal::events, route.entity));
     };
     broker_.adopt_route(lives_, *wanted_, route, from, batch);
   }

@@ -18,22 +18,25 @@
 
 namespace millrace::daemon {
 
+/// How a shard follows one stream of the log.
+struct StreamTail {
+  std::unique_ptr<TailDispatcher> dispatcher;
+  std::shared_ptr<TailFeed> feed;
+  PartitionOffsets saved{};  ///< as the tail's rows have it; events only, as is what follows
+  PartitionOffsets seen{};   ///< the tail, a round ago
+  PartitionOffsets projected_saved{};  ///< as written here into the rows of `projected`
+};
+
 struct ShardUnit {
   explicit ShardUnit(Shard& owner) : shard(owner) {}
 
   Shard& shard;
   std::unique_ptr<watch::TrailWriter> trail;
-  std::unique_ptr<TailDispatcher> inbox_tail;
-  std::unique_ptr<TailDispatcher> events_tail;
-  std::shared_ptr<TailFeed> inbox_feed;
-  std::shared_ptr<TailFeed> events_feed;
+  std::map<LogStream, StreamTail> tails;  ///< which streams there are is settled before the start
   std::unique_ptr<canon::Projector> projector;
   std::unique_ptr<canon::Collector> collector;
   std::unique_ptr<canon::InboxPump> pump;
-  PartitionOffsets tail_saved{};       ///< as the tail's rows have it
-  bool tail_under_way = false;         ///< a commit of them is
-  PartitionOffsets projected_seen{};   ///< the tail, a round ago
-  PartitionOffsets projected_saved{};  ///< as written here into the rows of `projected`
+  bool tail_under_way = false;  ///< a commit of the tails' rows is
   std::shared_ptr<std::atomic<std::size_t>> taken_bytes =
       std::make_shared<std::atomic<std::size_t>>(0);            ///< by the lanes
   std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route id

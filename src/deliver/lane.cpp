@@ -40,7 +40,7 @@ Awaitable<Result<void>> Lane::start() {
   MILLRACE_CO_CHECK_OK(std::move(loaded));
   auto delivered = co_await load_delivered();
   MILLRACE_CO_CHECK_OK(std::move(delivered));
-  ends_at_start_ = context_.log.ends(Journal::events);
+  ends_at_start_ = context_.log.ends(context_.stream);
   follow();
   if (start_replay_) begin_replay(*std::exchange(start_replay_, std::nullopt));
   co_return Result<void>{};
@@ -368,7 +368,7 @@ LaneStatus Lane::status() const {
   status.undecided =
       parked_.count(ParkedState::unknown) + parked_.count(ParkedState::needs_decision);
   if (follower_) {
-    const PartitionOffsets ends = context_.log.ends(Journal::events);
+    const PartitionOffsets ends = context_.log.ends(context_.stream);
     const PartitionOffsets next = follower_->next_offsets();
     for (const auto& [partition, progress] : progress_) {
       const Offset end = until_ ? std::min(ends[partition], (*until_)[partition]) : ends[partition];

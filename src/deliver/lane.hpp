@@ -45,7 +45,8 @@ struct LaneContext {
   Clock& clock;
   Trail& trail;
   TailDispatcher& dispatcher;
-  std::string log_uuid;
+  LogStream stream = Journal::events;  ///< that the route's events lie in, and the dispatcher's
+  std::string stream_id;               ///< what its cursors carry
   std::string installation_uuid;
   std::size_t shard_count = 1;
   std::shared_ptr<std::atomic<std::size_t>> taken_bytes;  ///< of all lanes of the shard
@@ -158,6 +159,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void drain(std::optional<PartitionOffsets> until);
   /// A lane that drains has delivered all it had, and nobody has to decide anything.
   bool done();
+  /// Of the log, that its events lie in.
+  const LogStream& stream() const { return context_.stream; }
   void pause(std::string reason);
   void resume();
   void reference_bound(const std::string& key);

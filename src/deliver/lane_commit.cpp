@@ -104,7 +104,7 @@ std::vector<Partition> Lane::join_tail(const PartitionOffsets& tail, Batch& batc
       continue;
     }
     batch.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
-              progress.encode(context_.log_uuid, wanted));
+              progress.encode(context_.stream_id, wanted));
     changed.push_back(partition);
   }
   if (!dirty_.empty()) commit_soon(false);
@@ -119,7 +119,7 @@ void Lane::commit_now() {
   if (retired_ || (!has_writes() && finished_.empty())) return;
   for (const Partition partition : dirty_) {
     writes_.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
-                progress_.at(partition).encode(context_.log_uuid));
+                progress_.at(partition).encode(context_.stream_id));
   }
   dirty_.clear();
   put_replay_rows();

@@ -165,7 +165,7 @@ void Lane::row_committed(const ItemPtr& item) {
 // A decided row says that its event is not taken up once more, whoever goes back; it goes with the
 // event.
 void Lane::forget_decided() {
-  const PartitionOffsets begins = context_.log.begins(Journal::events);
+  const PartitionOffsets begins = context_.log.begins(context_.stream);
   if (std::exchange(begins_, begins) == begins || stopping_) return;
   for (std::string& key : parked_.take_decided(begins)) {
     writes_.erase(Table::parked, std::move(key));

@@ -55,7 +55,7 @@ void Lane::follow_replay() {
   replay_->follower = std::make_unique<Follower>(
       FollowerContext{.dispatcher = context_.dispatcher,
                       .log = context_.log,
-                      .journal = Journal::events,
+                      .stream = context_.stream,
                       .shard = context_.shard,
                       .reader = context_.readers.next()},
       replay_->next(),
@@ -189,7 +189,7 @@ void Lane::put_replay_rows() {
   if (!replay_) return;
   for (const Partition partition : replay_->take_dirty()) {
     writes_.put(Table::cursors, row_key(replay_owner(id_), fmt::format("{:02x}", partition)),
-                encode(replay_->partitions().at(partition), context_.log_uuid));
+                encode(replay_->partitions().at(partition), context_.stream_id));
   }
 }
 

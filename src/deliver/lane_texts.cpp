@@ -24,7 +24,7 @@ void Lane::follow() {
   follower_ = std::make_unique<Follower>(
       FollowerContext{.dispatcher = context_.dispatcher,
                       .log = context_.log,
-                      .journal = Journal::events,
+                      .stream = context_.stream,
                       .shard = context_.shard,
                       .reader = context_.readers.next()},
       from,

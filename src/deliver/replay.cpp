@@ -113,7 +113,7 @@ Result<bool> ReplayScan::step() {
   const auto skipped = [](Offset from) { return from == kSkipPartition; };
   if (std::ranges::all_of(from_, skipped)) return true;
   if (!reader_) {
-    MILLRACE_TRY(opened, log_.open_reader(Journal::events, from_));
+    MILLRACE_TRY(opened, log_.open_reader(log_.stream_of(Journal::events, order_->entity), from_));
     reader_ = std::move(opened);
   }
   MILLRACE_TRY(batch, reader_->next(kRecordsPerRead, kBytesPerRead));

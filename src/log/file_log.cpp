@@ -57,19 +57,26 @@ class FileLog final : public EventLog {
     writer(journal).append(std::move(group), home, std::move(done));
   }
   void set_tail_listener(Journal journal, TailListener listener) override {
-    writer(journal).set_tail_listener(std::move(listener));
+    writer(journal).set_tail_listener(
+        [listener = std::move(listener), stream = LogStream(journal)](const RecordBatchPtr& batch) {
+          listener(stream, batch);
+        });
   }
-  Result<std::unique_ptr<LogReader>> open_reader(Journal journal,
+  Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override {
     auto reader =
-        log::JournalReader::open(options_.disk, writer(journal).catalog(), from, troubles_);
+        log::JournalReader::open(options_.disk, writer(stream.journal).catalog(), from, troubles_);
     if (!reader) {
-      reader.error().message = fmt::format("{}: {}", to_string(journal), reader.error().message);
+      reader.error().message = fmt::format("{}: {}", to_string(stream), reader.error().message);
     }
     return reader;
   }
-  PartitionOffsets ends(Journal journal) const override { return catalog(journal).ends(); }
-  PartitionOffsets begins(Journal journal) const override { return catalog(journal).begins(); }
+  PartitionOffsets ends(const LogStream& stream) const override {
+    return catalog(stream.journal).ends();
+  }
+  PartitionOffsets begins(const LogStream& stream) const override {
+    return catalog(stream.journal).begins();
+  }
   Result<std::vector<bool>> known_ids(Journal journal, std::span<const RecordId> ids,
                                       WallTime since) override {
     if (!keeper_) return std::vector<bool>(ids.size());
@@ -85,10 +92,10 @@ class FileLog final : public EventLog {
   bool empty() const override;
   Usage usage() const override;
   Result<std::vector<StoredFile>> stored_files() const override;
-  std::vector<SealedPart> sealed_parts(Journal journal) const override {
-    return catalog(journal).sealed_parts();
+  std::vector<SealedPart> sealed_parts(const LogStream& stream) const override {
+    return catalog(stream.journal).sealed_parts();
   }
-  Result<void> trim(Journal journal, WallTime older_than,
+  Result<void> trim(const LogStream& stream, WallTime older_than,
                     const PartitionOffsets& keep_from) override;
   void close() override {
     for (auto& writer : writers_) {
@@ -270,8 +277,9 @@ EventLog::Usage FileLog::usage() const {
   return usage;
 }
 
-Result<void> FileLog::trim(Journal journal, WallTime older_than,
+Result<void> FileLog::trim(const LogStream& stream, WallTime older_than,
                            const PartitionOffsets& keep_from) {
+  const Journal journal = stream.journal;
   std::size_t removed = 0;
   const auto may_drop = [&](std::uint64_t base) {
     return !keeper_ || keeper_->may_drop(journal, base);

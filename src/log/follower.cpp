@@ -18,7 +18,7 @@ bool reaches(const PartitionOffsets& position, const PartitionOffsets& goal) {
 /// What travels to the reader thread and back; the reader stays open in between.
 struct Read {
   EventLog* log = nullptr;
-  Journal journal = Journal::events;
+  LogStream stream = Journal::events;
   PartitionOffsets from{};
   std::size_t records_max = 0;
   std::size_t bytes_max = 0;
@@ -27,7 +27,7 @@ struct Read {
 
   void run() {
     if (!reader) {
-      auto opened = log->open_reader(journal, from);
+      auto opened = log->open_reader(stream, from);
       if (!opened) {
         batch = std::unexpected(std::move(opened).error());
         return;
@@ -187,7 +187,7 @@ void Follower::State::read_on() {
   reading_ = true;
   auto read = std::make_shared<Read>(Read{
       .log = &context_.log,
-      .journal = context_.journal,
+      .stream = context_.stream,
       .from = position_,
       .records_max = std::max<std::size_t>(1, options_.records_max / 2),
       .bytes_max = std::min(options_.read_bytes, std::max<std::size_t>(1, options_.bytes_max / 2)),

@@ -1,4 +1,4 @@
-// Follower: what consumers on a shard read a journal with. It hands out, in log order per
+// Follower: what consumers on a shard read a stream with. It hands out, in log order per
 // partition, every record of the shard's partitions with one of its topics: none skipped, none
 // twice. From memory while the consumer keeps up; from the log, read on a reader thread, when it
 // does not. Runs on the shard's thread, without locks. The queue is bounded in records and bytes.
@@ -28,7 +28,7 @@ struct FollowerOptions {
 struct FollowerContext {
   TailDispatcher& dispatcher;
   EventLog& log;
-  Journal journal = Journal::events;
+  LogStream stream = Journal::events;
   Executor& shard;   ///< the dispatcher's and the consumer's
   Executor& reader;  ///< may block: reads run there
 };

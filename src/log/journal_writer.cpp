@@ -79,7 +79,7 @@ void JournalWriter::append(std::vector<LogEntry> entries, Executor& home,
   changed_.notify_one();
 }
 
-void JournalWriter::set_tail_listener(EventLog::TailListener listener) {
+void JournalWriter::set_tail_listener(TailListener listener) {
   std::lock_guard guard(mutex_);
   listener_ = std::move(listener);
 }
@@ -153,7 +153,7 @@ Result<void> JournalWriter::append_all(std::vector<Pending>& taken) {
 }
 
 Result<void> JournalWriter::append_batch(std::span<Pending> batch, std::span<Group* const> groups) {
-  EventLog::TailListener listener;
+  TailListener listener;
   {
     std::lock_guard guard(mutex_);
     listener = listener_;

@@ -27,13 +27,15 @@ struct WriterOptions {
 
 class JournalWriter {
  public:
+  using TailListener = std::function<void(const RecordBatchPtr&)>;
+
   JournalWriter(std::unique_ptr<JournalAppender> appender, WriterOptions options);
   ~JournalWriter() { close(); }
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
 
   void append(std::vector<LogEntry> entries, Executor& home, EventLog::AppendDone done);
-  void set_tail_listener(EventLog::TailListener listener);
+  void set_tail_listener(TailListener listener);
   const std::shared_ptr<SegmentCatalog>& catalog() const { return appender_->catalog(); }
   /// Appends what is queued, marks, syncs and joins the thread.
   void close();
@@ -65,7 +67,7 @@ class JournalWriter {
   std::condition_variable changed_;
   std::vector<Pending> queue_;
   std::size_t queued_bytes_ = 0;
-  EventLog::TailListener listener_;
+  TailListener listener_;
   bool closing_ = false;
   bool failed_ = false;
 

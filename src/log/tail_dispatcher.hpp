@@ -1,4 +1,4 @@
-// Hands the durable batches of one journal to the followers of one shard, each record only to those
+// Hands the durable batches of one stream to the followers of one shard, each record only to those
 // that take its topic: a follower without a matching topic costs nothing. Runs on the shard's
 // thread.
 #pragma once
@@ -28,7 +28,7 @@ class TailSubscriber {
 class TailDispatcher {
  public:
   /// `next` holds, per partition of the shard, the offset the first batch begins with (the
-  /// journal's ends when the tail listener was set), and kSkipPartition for the partitions of other
+  /// stream's ends when the tail listener was set), and kSkipPartition for the partitions of other
   /// shards.
   explicit TailDispatcher(const PartitionOffsets& next) : next_(next) {}
   TailDispatcher(const TailDispatcher&) = delete;

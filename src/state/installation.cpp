@@ -124,9 +124,9 @@ bool reached(const PartitionOffsets& position, const PartitionOffsets& from,
   return true;
 }
 
-Result<void> read_incarnations(EventLog& log, const PartitionOffsets& from,
+Result<void> read_incarnations(EventLog& log, const LogStream& stream, const PartitionOffsets& from,
                                const PartitionOffsets& ends, Incarnations& highest) {
-  MILLRACE_TRY(reader, log.open_reader(Journal::events, from));
+  MILLRACE_TRY(reader, log.open_reader(stream, from));
   while (!reached(reader->position(), from, ends)) {
     MILLRACE_TRY(batch, reader->next(kReadRecordsMax, kReadBytesMax));
     if (batch->records.empty()) return {};
@@ -144,9 +144,9 @@ Result<void> read_incarnations(EventLog& log, const PartitionOffsets& from,
 }
 
 /// Revs never go down within a partition, so the newest event that has one tells its highest.
-Result<std::uint64_t> newest_incarnation(EventLog& log) {
-  const auto begins = log.begins(Journal::events);
-  const auto ends = log.ends(Journal::events);
+Result<std::uint64_t> newest_incarnation(EventLog& log, const LogStream& stream) {
+  const auto begins = log.begins(stream);
+  const auto ends = log.ends(stream);
   Incarnations highest{};
   for (Offset tail = kTailOffsets;; tail *= kTailGrowth) {
     PartitionOffsets from;
@@ -158,7 +158,7 @@ Result<std::uint64_t> newest_incarnation(EventLog& log) {
     }
     const bool nothing_left =
         std::all_of(from.begin(), from.end(), [](Offset at) { return at == kSkipPartition; });
-    if (!nothing_left) MILLRACE_CHECK_OK(read_incarnations(log, from, ends, highest));
+    if (!nothing_left) MILLRACE_CHECK_OK(read_incarnations(log, stream, from, ends, highest));
     if (whole) break;
   }
   return *std::max_element(highest.begin(), highest.end());
@@ -222,7 +222,11 @@ Result<Installation> adopt(StateStore& store, EventLog& log, std::string_view en
                            Adoption adoption, const Clock& clock) {
   MILLRACE_CHECK_OK(check_environment_name(environment));
   MILLRACE_CHECK_OK(check_adoption(store, adoption));
-  MILLRACE_TRY(newest, newest_incarnation(log));
+  std::uint64_t newest = 0;
+  for (const LogStream& stream : log.streams(Journal::events)) {
+    MILLRACE_TRY(of_stream, newest_incarnation(log, stream));
+    newest = std::max(newest, of_stream);
+  }
   // There was a store before this one, so the first incarnation is taken even if no event shows it.
   const auto incarnation = std::max<std::uint64_t>(newest, 1) + 1;
   if (incarnation > kIncarnationMax)

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 
 namespace millrace::watch {
 namespace {
@@ -15,11 +17,11 @@ bool covers(const PartitionOffsets& ends, const PartitionOffsets& next) {
   return std::ranges::equal(ends, next, std::less_equal<>());
 }
 
-PartitionOffsets keep_from(const EventLog& log, Journal journal,
+PartitionOffsets keep_from(const EventLog& log, const LogStream& stream,
                            const std::vector<OwnerOffsets>& owners) {
-  PartitionOffsets keep = log.ends(journal);
+  PartitionOffsets keep = log.ends(stream);
   for (const OwnerOffsets& owner : owners) {
-    if (owner.journal != journal) continue;
+    if (owner.stream != stream) continue;
     for (Partition p = 0; p < kPartitionCount; ++p) keep[p] = std::min(keep[p], owner.next[p]);
   }
   return keep;
@@ -36,8 +38,8 @@ std::uint64_t budget_of(const EventLog::Usage& usage, double size_fraction) {
 }
 
 std::optional<DiskHolder> holding(const EventLog& log, const OwnerOffsets& owner) {
-  DiskHolder holder{.owner = owner.owner, .journal = owner.journal, .bytes = 0, .since = {}};
-  for (const EventLog::SealedPart& part : log.sealed_parts(owner.journal)) {
+  DiskHolder holder{.owner = owner.owner, .stream = owner.stream, .bytes = 0, .since = {}};
+  for (const EventLog::SealedPart& part : log.sealed_parts(owner.stream)) {
     if (covers(part.ends, owner.next)) continue;
     if (holder.bytes == 0) holder.since = part.last_at;
     holder.bytes += part.bytes;
@@ -45,15 +47,22 @@ std::optional<DiskHolder> holding(const EventLog& log, const OwnerOffsets& owner
   return holder.bytes == 0 ? std::nullopt : std::optional(holder);
 }
 
-/// Of the journals whose oldest sealed segment nobody needs, the one where it is the oldest.
-std::optional<std::pair<Journal, WallTime>> oldest_free(const EventLog& log,
-                                                        const std::vector<OwnerOffsets>& owners) {
-  std::optional<std::pair<Journal, WallTime>> oldest;
-  for (const Journal journal : kJournals) {
-    const auto parts = log.sealed_parts(journal);
-    if (parts.empty() || !covers(parts.front().ends, keep_from(log, journal, owners))) continue;
+std::vector<LogStream> all_streams(const EventLog& log) {
+  std::vector<LogStream> all;
+  for (const Journal journal : kJournals)
+    std::ranges::move(log.streams(journal), back_inserter(all));
+  return all;
+}
+
+/// Of the streams whose oldest sealed part nobody needs, the one where it is the oldest.
+std::optional<std::pair<LogStream, WallTime>> oldest_free(const EventLog& log,
+                                                          const std::vector<OwnerOffsets>& owners) {
+  std::optional<std::pair<LogStream, WallTime>> oldest;
+  for (const LogStream& stream : all_streams(log)) {
+    const auto parts = log.sealed_parts(stream);
+    if (parts.empty() || !covers(parts.front().ends, keep_from(log, stream, owners))) continue;
     const WallTime at = parts.front().last_at;
-    if (!oldest || at < oldest->second) oldest = {journal, at};
+    if (!oldest || at < oldest->second) oldest = {stream, at};
   }
   return oldest;
 }
@@ -80,21 +89,22 @@ DiskReport measure_disk(const EventLog& log, double size_fraction,
 Result<void> trim_log(EventLog& log, const config::Retention& retention,
                       const std::vector<OwnerOffsets>& owners, WallTime now) {
   const std::array ages{retention.inbox, retention.events, retention.trail};
-  for (std::size_t i = 0; i < kJournals.size(); ++i) {
-    MILLRACE_CHECK_OK(log.trim(kJournals[i], now - ages[i], keep_from(log, kJournals[i], owners)));
+  for (const LogStream& stream : all_streams(log)) {
+    const auto age = ages.at(std::to_underlying(stream.journal));
+    MILLRACE_CHECK_OK(log.trim(stream, now - age, keep_from(log, stream, owners)));
   }
   for (;;) {
     const EventLog::Usage usage = log.usage();
     if (usage.disk_size == 0 || usage.bytes <= budget_of(usage, retention.size_fraction)) return {};
     const auto oldest = oldest_free(log, owners);
     if (!oldest) return {};
-    const auto [journal, at] = *oldest;
-    const std::size_t before = log.sealed_parts(journal).size();
-    MILLRACE_CHECK_OK(log.trim(journal, at + microseconds(1), keep_from(log, journal, owners)));
+    const auto& [stream, at] = *oldest;
+    const std::size_t before = log.sealed_parts(stream).size();
+    MILLRACE_CHECK_OK(log.trim(stream, at + microseconds(1), keep_from(log, stream, owners)));
     // Its side file is not made yet: next time.
-    if (log.sealed_parts(journal).size() == before) return {};
-    spdlog::info("the log is beyond its share of the disk, the oldest was dropped journal={}",
-                 to_string(journal));
+    if (log.sealed_parts(stream).size() == before) return {};
+    spdlog::info("the log is beyond its share of the disk, the oldest was dropped stream={}",
+                 to_string(stream));
   }
 }
 

@@ -13,16 +13,16 @@
 
 namespace millrace::watch {
 
-/// How far one reader of a journal has come: nothing at or behind it is dropped.
+/// How far one reader of a stream has come: nothing at or behind it is dropped.
 struct OwnerOffsets {
   std::string owner;  ///< as in Table::cursors: "inbox", "projected", "route/<id>"
-  Journal journal = Journal::events;
+  LogStream stream = Journal::events;
   PartitionOffsets next{};
 };
 
 struct DiskHolder {
   std::string owner;
-  Journal journal = Journal::events;
+  LogStream stream = Journal::events;
   std::uint64_t bytes = 0;  ///< of sealed segments it has not read to their end
   WallTime since;           ///< the last record of the oldest of them
 };

@@ -148,7 +148,7 @@ TEST_P(EventLogSuite, AReaderAtTheEndGoesOnWhenMoreIsDurable) {
 TEST_P(EventLogSuite, HandsEveryDurableBatchToTheListenerBeforeItsCompletions) {
   std::mutex mutex;
   std::vector<RecordBatchPtr> batches;
-  log_->set_tail_listener(Journal::events, [&](const RecordBatchPtr& batch) {
+  log_->set_tail_listener(Journal::events, [&](const LogStream&, const RecordBatchPtr& batch) {
     std::lock_guard guard(mutex);
     batches.push_back(batch);
   });

@@ -151,7 +151,7 @@ void CanonWorld::start(std::size_t shards) {
     units_.back()->tail = std::make_unique<TailDispatcher>(ends);
     units_.back()->feed = TailFeed::make(units_.back()->shard, *units_.back()->tail);
   }
-  log_->set_tail_listener(Journal::inbox, [this](const RecordBatchPtr& batch) {
+  log_->set_tail_listener(Journal::inbox, [this](const LogStream&, const RecordBatchPtr& batch) {
     for (const auto& unit : units_) unit->feed->deliver(batch);
   });
   shards_->start();

@@ -118,7 +118,7 @@ void LaneWorld::start() {
                       .clock = clock_,
                       .trail = trail_,
                       .dispatcher = tail_,
-                      .log_uuid = "log",
+                      .stream_id = "log",
                       .installation_uuid = "installation",
                       .shard_count = 1,
                       .taken_bytes = std::make_shared<std::atomic<std::size_t>>(0),

@@ -100,17 +100,18 @@ class FakeLog final : public EventLog {
   }
 
   void set_tail_listener(Journal, TailListener) override {}
-  Result<std::unique_ptr<LogReader>> open_reader(Journal, const PartitionOffsets&) override {
+  Result<std::unique_ptr<LogReader>> open_reader(const LogStream&,
+                                                 const PartitionOffsets&) override {
     return fail(Errc::not_supported, "not in this test");
   }
-  PartitionOffsets ends(Journal) const override { return {}; }
-  PartitionOffsets begins(Journal) const override { return {}; }
+  PartitionOffsets ends(const LogStream&) const override { return {}; }
+  PartitionOffsets begins(const LogStream&) const override { return {}; }
   std::string durable_ends() const override { return "{}"; }
   Result<void> verify_ends(std::string_view) const override { return {}; }
   std::string uuid() const override { return "test"; }
   bool empty() const override { return true; }
   Usage usage() const override { return {}; }
-  Result<void> trim(Journal, WallTime, const PartitionOffsets&) override { return {}; }
+  Result<void> trim(const LogStream&, WallTime, const PartitionOffsets&) override { return {}; }
   void close() override {}
 
  private:

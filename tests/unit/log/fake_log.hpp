@@ -43,7 +43,8 @@ class FakeLog final : public EventLog {
 
   void append(Journal, std::vector<LogEntry>, Executor&, AppendDone) override { std::abort(); }
   void set_tail_listener(Journal, TailListener) override { std::abort(); }
-  Result<std::unique_ptr<LogReader>> open_reader(Journal, const PartitionOffsets& from) override {
+  Result<std::unique_ptr<LogReader>> open_reader(const LogStream&,
+                                                 const PartitionOffsets& from) override {
     ++opened;
     for (Partition partition = 0; partition < kPartitionCount; ++partition) {
       if (from[partition] != kSkipPartition && from[partition] < begins_[partition]) {
@@ -52,14 +53,14 @@ class FakeLog final : public EventLog {
     }
     return std::make_unique<Reader>(*this, from);
   }
-  PartitionOffsets ends(Journal) const override { return ends_; }
-  PartitionOffsets begins(Journal) const override { return begins_; }
+  PartitionOffsets ends(const LogStream&) const override { return ends_; }
+  PartitionOffsets begins(const LogStream&) const override { return begins_; }
   std::string durable_ends() const override { return {}; }
   Result<void> verify_ends(std::string_view) const override { return {}; }
   std::string uuid() const override { return {}; }
   bool empty() const override { return records_.empty(); }
   Usage usage() const override { return {}; }
-  Result<void> trim(Journal, WallTime, const PartitionOffsets&) override { return {}; }
+  Result<void> trim(const LogStream&, WallTime, const PartitionOffsets&) override { return {}; }
   void close() override {}
 
  private:

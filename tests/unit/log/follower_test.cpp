@@ -237,8 +237,9 @@ TEST(FollowerOnFiles, GetsEveryEventOnceWhileTheyAreAppended) {
   std::thread reader([&] { reading.run_until([&] { return stopping.load(); }); });
   TailDispatcher dispatcher(shard_offsets(log.ends(Journal::events)));
   auto feed = TailFeed::make(shard, dispatcher, 2000);
-  log.set_tail_listener(Journal::events,
-                        [feed](const RecordBatchPtr& batch) { feed->deliver(batch); });
+  log.set_tail_listener(Journal::events, [feed](const LogStream&, const RecordBatchPtr& batch) {
+    feed->deliver(batch);
+  });
   FollowerOptions small{.topics = {"topic"}};
   small.records_max = 10;
   Follower follower({dispatcher, log, Journal::events, shard, reading}, {}, small);

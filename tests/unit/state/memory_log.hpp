@@ -33,16 +33,17 @@ class MemoryLog final : public EventLog {
 
   void append(Journal, std::vector<LogEntry>, Executor&, AppendDone) override {}
   void set_tail_listener(Journal, TailListener) override {}
-  Result<std::unique_ptr<LogReader>> open_reader(Journal journal,
+  Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override {
     for (std::size_t p = 0; p < kPartitionCount; ++p)
       if (from[p] < begins_[p]) return fail(Errc::not_found, "trimmed");
-    return std::make_unique<Reader>(*this, entries_.at(static_cast<std::size_t>(journal)), from);
+    return std::make_unique<Reader>(*this, entries_.at(static_cast<std::size_t>(stream.journal)),
+                                    from);
   }
-  PartitionOffsets ends(Journal journal) const override {
-    return ends_.at(static_cast<std::size_t>(journal));
+  PartitionOffsets ends(const LogStream& stream) const override {
+    return ends_.at(static_cast<std::size_t>(stream.journal));
   }
-  PartitionOffsets begins(Journal) const override { return begins_; }
+  PartitionOffsets begins(const LogStream&) const override { return begins_; }
   std::string durable_ends() const override { return "{}"; }
   Result<void> verify_ends(std::string_view stored) const override {
     if (cut_) return fail(Errc::corrupt, "the log ends before " + std::string(stored));
@@ -53,7 +54,7 @@ class MemoryLog final : public EventLog {
     return std::all_of(entries_.begin(), entries_.end(), [](const auto& e) { return e.empty(); });
   }
   Usage usage() const override { return {}; }
-  Result<void> trim(Journal, WallTime, const PartitionOffsets&) override { return {}; }
+  Result<void> trim(const LogStream&, WallTime, const PartitionOffsets&) override { return {}; }
   void close() override {}
 
  private:

@@ -27,7 +27,7 @@ class DiskBudget : public ::testing::Test {
     }
   }
   OwnerOffsets at(std::string owner, Journal journal, Offset next) {
-    OwnerOffsets made{.owner = std::move(owner), .journal = journal, .next = {}};
+    OwnerOffsets made{.owner = std::move(owner), .stream = journal, .next = {}};
     made.next.fill(~Offset{1});
     made.next[1] = next;
     return made;
