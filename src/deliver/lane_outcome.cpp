@@ -21,13 +21,17 @@ std::mt19937_64& random_source() {
   return source;
 }
 
+// `missing:` of a request is about identities; a table says itself what a missing row means.
+bool is_skipped(const config::RouteRequest& request, const std::string& wanted) {
+  return request.missing == config::Missing::skip && !wanted.empty();
+}
+
 }  // namespace
 
 void Lane::on_unrendered(const ItemPtr& item, const Error& error, const std::string& wanted) {
   if (error.code == Errc::needs_lookup) {
     context_.shard.spawn("xref", fetch_reference(shared_from_this(), item, wanted));
-  } else if (error.code == Errc::missing_reference &&
-             item->request->missing != config::Missing::skip) {
+  } else if (error.code == Errc::missing_reference && !is_skipped(*item->request, wanted)) {
     park(item, ParkedState::waiting_reference, error.message, "missing_reference",
          route().retry.max_interval, wanted);
   } else {
