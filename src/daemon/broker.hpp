@@ -172,7 +172,11 @@ class Broker {
   Awaitable<Result<Outcome>> check_connection(std::string name, Shard& home);
   Result<void> start_admin();
   void wake_announcer();
+  // announcer.cpp
   Awaitable<void> announce_dead();
+  Result<std::set<std::string>> announced_already() const;
+  Awaitable<void> commit_outbox(Batch batch);
+  Awaitable<bool> append_announcements(std::vector<LogEntry> group);
   Awaitable<void> watch_disk();
   using ChangedRows =
       std::vector<std::pair<std::shared_ptr<deliver::Lane>, std::vector<Partition>>>;

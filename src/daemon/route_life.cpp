@@ -7,33 +7,12 @@
 #include <set>
 
 #include "millrace/json.hpp"
+#include "millrace/offsets.hpp"
 
 namespace millrace::daemon {
 namespace {
 
 constexpr std::size_t kRowsMax = 1'000'000;
-
-Json offsets_json(const PartitionOffsets& offsets) {
-  JsonArray list;
-  for (const Offset offset : offsets) list.push_back(static_cast<std::int64_t>(offset));
-  return Json(std::move(list));
-}
-
-Result<PartitionOffsets> offsets_of(const Json& object, std::string_view key) {
-  PartitionOffsets offsets{};
-  const Json* list = find(object, key);
-  const JsonArray* array = list != nullptr ? list->if_array() : nullptr;
-  if (array == nullptr || array->size() != offsets.size()) {
-    return fail(Errc::corrupt, "a route's offsets do not have the documented form");
-  }
-  for (std::size_t p = 0; p < offsets.size(); ++p) {
-    if (!(*array)[p].is_int64()) {
-      return fail(Errc::corrupt, "a route's offsets do not have the documented form");
-    }
-    offsets[p] = static_cast<Offset>((*array)[p].get_int64());
-  }
-  return offsets;
-}
 
 Json replay_json(const deliver::ReplayOrder& order) {
   return JsonObject{{"number", static_cast<std::int64_t>(order.number)},

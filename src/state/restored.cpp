@@ -5,31 +5,13 @@
 #include <algorithm>
 
 #include "millrace/json.hpp"
+#include "millrace/offsets.hpp"
 #include "state/blocking_commit.hpp"
 
 namespace millrace {
 namespace {
 
 constexpr std::string_view kInstallationKey = "installation";
-
-Json offsets_json(const PartitionOffsets& offsets) {
-  JsonArray list;
-  for (const Offset offset : offsets) list.emplace_back(offset);
-  return Json(std::move(list));
-}
-
-Result<PartitionOffsets> offsets_of(const Json& row, std::string_view key) {
-  const Json* list = find(row, key);
-  PartitionOffsets offsets{};
-  if (list == nullptr || !list->is_array() || list->get_array().size() != kPartitionCount) {
-    return fail(Errc::corrupt, fmt::format("meta row restored has no {}", key));
-  }
-  for (std::size_t p = 0; p < kPartitionCount; ++p) {
-    const Json& offset = list->get_array()[p];
-    offsets[p] = offset.is_int64() ? static_cast<Offset>(offset.get_int64()) : 0;
-  }
-  return offsets;
-}
 
 // Two restores of one backup must differ as well, so the minutes since the backup count.
 std::uint64_t next_incarnation(std::uint64_t before, WallTime backup_at, WallTime now) {
