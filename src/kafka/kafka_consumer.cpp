@@ -14,44 +14,9 @@ namespace {
 
 constexpr std::size_t kTakenAtOnce = 256;
 
-struct PartitionsDestroy {
-  void operator()(rd_kafka_topic_partition_list_t* list) const {
-    rd_kafka_topic_partition_list_destroy(list);
-  }
-};
-using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t, PartitionsDestroy>;
-
 struct EventDestroy {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
 };
-
-KafkaProperties consumer_properties(const KafkaConsumerOptions& options) {
-  KafkaProperties properties{
-      // Never joined and never committed to; librdkafka asks for a name.
-      {"group.id", "millrace-assigned"},
-      {"enable.auto.commit", "false"},
-      {"enable.auto.offset.store", "false"},
-      // An offset that is not there is told, not replaced by another one.
-      {"auto.offset.reset", "error"},
-      {"enable.partition.eof", options.tell_ends ? "true" : "false"},
-      {"check.crcs", "true"},
-      {"fetch.wait.max.ms", "500"},
-      {"fetch.error.backoff.ms", "100"},
-      {"queued.min.messages", "1000000"},
-      {"queued.max.messages.kbytes", std::to_string(options.prefetch_bytes / 1024 + 1)},
-      {"max.partition.fetch.bytes", std::to_string(options.fetch_bytes_max)},
-  };
-  properties.insert(properties.end(), options.more.begin(), options.more.end());
-  return properties;
-}
-
-Partitions list_of(const std::vector<KafkaPosition>& positions) {
-  Partitions list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
-  for (const auto& position : positions)
-    rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)
-        ->offset = position.offset;
-  return list;
-}
 
 Result<void> checked(rd_kafka_error_t* error, const char* doing) {
   if (error == nullptr) return {};
@@ -73,6 +38,38 @@ std::string_view view_of(const void* data, std::size_t size) {
 }
 
 }  // namespace
+
+void KafkaPositionsDestroy::operator()(rd_kafka_topic_partition_list_s* list) const {
+  rd_kafka_topic_partition_list_destroy(list);
+}
+
+KafkaProperties consumer_properties(const KafkaConsumerOptions& options) {
+  KafkaProperties properties{
+      // Never joined and never committed to; librdkafka asks for a name.
+      {"group.id", "millrace-assigned"},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      // An offset that is not there is told, not replaced by another one.
+      {"auto.offset.reset", "error"},
+      {"enable.partition.eof", options.tell_ends ? "true" : "false"},
+      {"check.crcs", "true"},
+      {"fetch.wait.max.ms", "500"},
+      {"fetch.error.backoff.ms", "100"},
+      {"queued.min.messages", "1000000"},
+      {"queued.max.messages.kbytes", std::to_string(options.prefetch_bytes / 1024 + 1)},
+      {"max.partition.fetch.bytes", std::to_string(options.fetch_bytes_max)},
+  };
+  properties.insert(properties.end(), options.more.begin(), options.more.end());
+  return properties;
+}
+
+KafkaPositionList list_of(const std::vector<KafkaPosition>& positions) {
+  KafkaPositionList list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+  for (const auto& position : positions)
+    rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)
+        ->offset = position.offset;
+  return list;
+}
 
 std::vector<std::pair<std::string_view, std::string_view>> KafkaRecord::headers() const {
   std::vector<std::pair<std::string_view, std::string_view>> views;
@@ -105,11 +102,35 @@ KafkaBatch& KafkaBatch::operator=(KafkaBatch&& other) noexcept {
   return *this;
 }
 
+void KafkaBatch::add(Message message, KafkaMonitor& monitor) {
+  const rd_kafka_message_t& got = *message;
+  const auto topic = [&] { return got.rkt == nullptr ? "" : rd_kafka_topic_name(got.rkt); };
+  if (got.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    monitor.heard();
+    bytes_ += got.key_len + got.len;
+    records_.push_back({topic(), got.partition, got.offset, time_of(&got),
+                        view_of(got.key, got.key_len), view_of(got.payload, got.len),
+                        got.payload != nullptr, &got});
+    messages_.push_back(std::move(message));
+    return;
+  }
+  if (got.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    monitor.heard();
+    ends_.push_back({topic(), got.partition, got.offset});
+    return;
+  }
+  // An error of a broker or of the group that nobody joined: partitions go on by themselves.
+  if (got.rkt == nullptr) return monitor.failed(rd_kafka_message_errstr(&got));
+  problems_.push_back(
+      {topic(), got.partition,
+       kafka_error(got.err, fmt::format("topic {} partition {} cannot be read: {}", topic(),
+                                        got.partition, rd_kafka_message_errstr(&got)))});
+}
+
 struct KafkaConsumer::State : std::enable_shared_from_this<KafkaConsumer::State> {
   Result<void> start(Shard& home, const KafkaSettings& settings,
                      const KafkaConsumerOptions& options);
   void woken();
-  void add(KafkaBatch& batch, KafkaBatch::Message message);
 
   std::shared_ptr<KafkaClient> client;  // before what comes from it
   rd_kafka_queue_t* events = nullptr;   ///< the wake's, both
@@ -144,31 +165,6 @@ void KafkaConsumer::State::woken() {
     monitor.take(event.get());
   }
   if (on_readable) on_readable();
-}
-
-void KafkaConsumer::State::add(KafkaBatch& batch, KafkaBatch::Message message) {
-  const rd_kafka_message_t& got = *message;
-  const auto topic = [&] { return got.rkt == nullptr ? "" : rd_kafka_topic_name(got.rkt); };
-  if (got.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    monitor.heard();
-    batch.bytes_ += got.key_len + got.len;
-    batch.records_.push_back({topic(), got.partition, got.offset, time_of(&got),
-                              view_of(got.key, got.key_len), view_of(got.payload, got.len),
-                              got.payload != nullptr, &got});
-    batch.messages_.push_back(std::move(message));
-    return;
-  }
-  if (got.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    monitor.heard();
-    batch.ends_.push_back({topic(), got.partition, got.offset});
-    return;
-  }
-  // An error of a broker or of the group that nobody joined: partitions go on by themselves.
-  if (got.rkt == nullptr) return monitor.failed(rd_kafka_message_errstr(&got));
-  batch.problems_.push_back(
-      {topic(), got.partition,
-       kafka_error(got.err, fmt::format("topic {} partition {} cannot be read: {}", topic(),
-                                        got.partition, rd_kafka_message_errstr(&got)))});
 }
 
 KafkaConsumer::KafkaConsumer(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -234,7 +230,7 @@ KafkaBatch KafkaConsumer::take(std::size_t records_max, std::size_t bytes_max) {
     const ssize_t count = rd_kafka_consume_batch_queue(state_->records, 0, taken.data(), wanted);
     if (count <= 0) break;
     for (ssize_t i = 0; i < count; ++i)
-      state_->add(batch, KafkaBatch::Message(taken[static_cast<std::size_t>(i)]));
+      batch.add(KafkaBatch::Message(taken[static_cast<std::size_t>(i)]), state_->monitor);
   }
   return batch;
 }

@@ -15,6 +15,7 @@
 #include "net/shard.hpp"
 
 struct rd_kafka_message_s;
+struct rd_kafka_topic_partition_list_s;
 
 namespace millrace {
 
@@ -69,10 +70,14 @@ class KafkaBatch {
 
  private:
   friend class KafkaConsumer;
+  friend class KafkaReader;
   struct MessageDestroy {
     void operator()(rd_kafka_message_s* message) const;
   };
   using Message = std::unique_ptr<rd_kafka_message_s, MessageDestroy>;
+
+  /// A record, an end or a problem; the monitor hears how the brokers are.
+  void add(Message message, KafkaMonitor& monitor);
 
   std::shared_ptr<KafkaClient> client_;  // before what came from it
   std::vector<Message> messages_;
@@ -89,6 +94,16 @@ struct KafkaConsumerOptions {
   bool tell_ends = false;                              ///< fill KafkaBatch::ends
   KafkaProperties more;                                ///< for tests
 };
+
+/// In librdkafka's words.
+KafkaProperties consumer_properties(const KafkaConsumerOptions& options);
+
+struct KafkaPositionsDestroy {
+  void operator()(rd_kafka_topic_partition_list_s* list) const;
+};
+/// As librdkafka wants them.
+using KafkaPositionList = std::unique_ptr<rd_kafka_topic_partition_list_s, KafkaPositionsDestroy>;
+KafkaPositionList list_of(const std::vector<KafkaPosition>& positions);
 
 /// Lives on one shard: made, called and destroyed on its thread (or while that stands still).
 class KafkaConsumer {

@@ -1,0 +1,498 @@
+#include "log/kafka_log.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <future>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "log/kafka_log_reader.hpp"
+#include "log/kafka_record.hpp"
+#include "millrace/json.hpp"
+#include "net/shard.hpp"
+
+namespace millrace {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kGroupBytesMax = std::size_t{16} << 20;
+constexpr std::string_view kDeadTopic = "dead";
+constexpr milliseconds kCloseWithin = 10s;
+/// How many of the newest records of a partition are looked into for ids at a start.
+constexpr std::int64_t kIdsPerPartition = 16'384;
+constexpr std::size_t kRecordsPerRead = 4096;
+constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
+
+/// A group under way: complete once all its entries have their report.
+struct Group {
+  Journal journal = Journal::inbox;
+  std::vector<LogEntry> entries;
+  std::vector<Offset> offsets;
+  std::size_t left = 0;
+  std::optional<Error> error;
+  Executor* home = nullptr;
+  EventLog::AppendDone done;
+};
+using GroupPtr = std::shared_ptr<Group>;
+
+PartitionOffsets offsets_of(const std::vector<std::int64_t>& given) {
+  PartitionOffsets offsets{};
+  for (Partition p = 0; p < kPartitionCount; ++p) offsets[p] = static_cast<Offset>(given.at(p));
+  return offsets;
+}
+
+/// Where a stream ends and begins, for any thread.
+class StreamBounds {
+ public:
+  void set(const LogStream& stream, const PartitionOffsets& begins, const PartitionOffsets& ends) {
+    const std::lock_guard lock(mutex_);
+    bounds_[stream] = {begins, ends};
+  }
+  void begin_at(const LogStream& stream, const PartitionOffsets& begins) {
+    const std::lock_guard lock(mutex_);
+    bounds_[stream].begins = begins;
+  }
+  void reach(const LogStream& stream, Partition partition, Offset end) {
+    const std::lock_guard lock(mutex_);
+    Offset& known = bounds_[stream].ends[partition];
+    known = std::max(known, end);
+  }
+  PartitionOffsets begins(const LogStream& stream) const { return of(stream).begins; }
+  PartitionOffsets ends(const LogStream& stream) const { return of(stream).ends; }
+
+ private:
+  struct Bounds {
+    PartitionOffsets begins{};
+    PartitionOffsets ends{};
+  };
+  Bounds of(const LogStream& stream) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = bounds_.find(stream);
+    return found == bounds_.end() ? Bounds() : found->second;
+  }
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::map<LogStream, Bounds> bounds_;
+};
+
+class KafkaLog final : public EventLog {
+ public:
+  explicit KafkaLog(KafkaLogOptions options)
+      : options_(std::move(options)),
+        readers_(std::make_shared<log::KafkaReaderPool>(options_.settings)) {}
+  ~KafkaLog() override { close(); }
+
+  Result<void> start();
+
+  void append(Journal journal, std::vector<LogEntry> group, Executor& home,
+              AppendDone done) override;
+  LogStream stream_of(Journal journal, std::string_view topic) const override {
+    return journal == Journal::events ? LogStream(journal, std::string(topic)) : journal;
+  }
+  std::vector<LogStream> streams(Journal journal) const override;
+  void set_tail_listener(Journal journal, TailListener listener) override {
+    const std::lock_guard lock(listeners_mutex_);
+    listeners_[journal] = std::make_shared<TailListener>(std::move(listener));
+  }
+  Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
+                                                 const PartitionOffsets& from) override;
+  PartitionOffsets ends(const LogStream& stream) const override { return bounds_->ends(stream); }
+  PartitionOffsets begins(const LogStream& stream) const override {
+    return bounds_->begins(stream);
+  }
+  // Kafka keeps what it acknowledged; that it is the same log is all there is to check.
+  std::string durable_ends() const override { return fmt::format(R"({{"log":"{}"}})", uuid_); }
+  Result<void> verify_ends(std::string_view stored) const override;
+  std::string uuid() const override { return uuid_; }
+  bool empty() const override;
+  Usage usage() const override { return {}; }
+  Result<void> trim(const LogStream& stream, WallTime older_than,
+                    const PartitionOffsets& keep_from) override;
+  void close() override;
+
+ private:
+  /// A record whose report came, to be handed to the tail.
+  struct Reported {
+    Partition partition = 0;
+    Offset offset = 0;
+    WallTime at;
+    GroupPtr group;
+    std::size_t index = 0;
+  };
+
+  std::string topic_of(const LogStream& stream) const {
+    return kafka_topic_of(options_.prefix, stream);
+  }
+  std::string identity_topic() const { return options_.prefix + ".log"; }
+  std::vector<LogStream> all_streams() const;
+  Result<void> make_topics();
+  Result<void> identify();
+  Result<std::optional<std::string>> read_identity();
+  Result<void> write_identity();
+  Result<void> look_around(const LogStream& stream);
+  Result<void> remember_ids(const LogStream& stream);
+  Result<void> open_producer();
+
+  // On the shard:
+  void send(const GroupPtr& group);
+  void reported(const GroupPtr& group, std::size_t index, WallTime at, Result<KafkaPlace> place);
+  void flush();
+  void tell(const LogStream& stream, const std::vector<Reported>& reports);
+
+  KafkaLogOptions options_;
+  std::shared_ptr<StreamBounds> bounds_ = std::make_shared<StreamBounds>();
+  std::shared_ptr<log::KafkaReaderPool> readers_;
+  std::unique_ptr<KafkaAdmin> admin_;
+  std::string uuid_;
+
+  std::mutex listeners_mutex_;  // guards what follows
+  std::map<Journal, std::shared_ptr<TailListener>> listeners_;
+  std::atomic<bool> closed_ = false;
+
+  Shard shard_{"kafka-log"};
+  std::unique_ptr<KafkaProducer> producer_;  // what follows belongs to the shard
+  std::map<LogStream, std::vector<Reported>> pending_;
+  std::vector<GroupPtr> complete_;
+  bool flushing_ = false;
+  WallTime last_at_;
+};
+
+std::vector<LogStream> KafkaLog::streams(Journal journal) const {
+  if (journal != Journal::events) return {journal};
+  std::vector<LogStream> all;
+  for (const std::string& entity : options_.entities) all.emplace_back(journal, entity);
+  if (std::ranges::find(options_.entities, kDeadTopic) == options_.entities.end()) {
+    all.emplace_back(journal, std::string(kDeadTopic));
+  }
+  return all;
+}
+
+std::vector<LogStream> KafkaLog::all_streams() const {
+  std::vector<LogStream> all{Journal::inbox, Journal::trail};
+  std::ranges::move(streams(Journal::events), std::back_inserter(all));
+  return all;
+}
+
+Result<void> KafkaLog::start() {
+  MILLRACE_TRY(admin, KafkaAdmin::open(options_.settings));
+  admin_ = std::move(admin);
+  MILLRACE_CHECK_OK(make_topics());
+  for (const LogStream& stream : all_streams()) MILLRACE_CHECK_OK(look_around(stream));
+  MILLRACE_CHECK_OK(open_producer());
+  MILLRACE_CHECK_OK(identify());
+  for (const Journal journal : {Journal::inbox, Journal::events}) {
+    if (options_.id_memories.at(std::to_underlying(journal)) == nullptr) continue;
+    for (const LogStream& stream : streams(journal)) MILLRACE_CHECK_OK(remember_ids(stream));
+  }
+  return {};
+}
+
+Result<void> KafkaLog::make_topics() {
+  std::vector<KafkaTopicSpec> specs{{.name = identity_topic(), .partitions = 1}};
+  for (const LogStream& stream : all_streams()) {
+    specs.push_back({.name = topic_of(stream), .partitions = kPartitionCount});
+  }
+  MILLRACE_TRY(topics, admin_->ensure_topics(specs));
+  for (const KafkaTopic& topic : topics) {
+    if (!topic.has_settings || !topic.retention) continue;
+    spdlog::warn(
+        "Kafka drops records of a topic by itself, before all have been delivered if that takes "
+        "longer topic={} after_hours={}",
+        topic.name, *topic.retention / 1h);
+  }
+  return {};
+}
+
+Result<void> KafkaLog::look_around(const LogStream& stream) {
+  const std::string topic = topic_of(stream);
+  MILLRACE_TRY(begins, admin_->begins(topic, kPartitionCount));
+  MILLRACE_TRY(ends, admin_->ends(topic, kPartitionCount));
+  bounds_->set(stream, offsets_of(begins), offsets_of(ends));
+  return {};
+}
+
+Result<void> KafkaLog::open_producer() {
+  shard_.start();
+  std::promise<Result<void>> opened;
+  shard_.post([this, &opened] {
+    auto made = KafkaProducer::open(shard_, options_.settings);
+    if (made) producer_ = *std::move(made);
+    opened.set_value(made ? Result<void>() : std::unexpected(std::move(made).error()));
+  });
+  return opened.get_future().get();
+}
+
+Result<std::optional<std::string>> KafkaLog::read_identity() {
+  MILLRACE_TRY(ends, admin_->ends(identity_topic(), 1));
+  if (ends.at(0) == 0) return std::optional<std::string>();
+  MILLRACE_TRY(reader, readers_->take());
+  MILLRACE_CHECK_OK(reader->assign({{identity_topic(), 0, 0}}));
+  const KafkaBatch got = reader->next(1, 1, options_.answer_within);
+  if (got.records().empty()) {
+    return fail(got.problems().empty() ? Errc::not_connected : Errc::corrupt,
+                fmt::format("{} holds who the log is, and its first record cannot be read: {}",
+                            identity_topic(),
+                            got.problems().empty() ? reader->health().reason
+                                                   : got.problems().front().error.message));
+  }
+  MILLRACE_TRY(json, parse_json(got.records().front().value));
+  const std::string uuid(string_or(json, "log", ""));
+  const auto partitions = int_or(json, "partitions", 0);
+  if (uuid.empty() || partitions != kPartitionCount) {
+    return fail(Errc::newer_format,
+                fmt::format("{} is no identity that this version knows", identity_topic()));
+  }
+  readers_->give_back(std::move(reader));
+  return std::optional(uuid);
+}
+
+// Of two that do so at once the first record counts.
+Result<void> KafkaLog::write_identity() {
+  const std::string text =
+      fmt::format(R"({{"log":"{}","partitions":{},"format":1}})", random_uuid(), kPartitionCount);
+  auto outcome = std::make_shared<std::promise<Result<void>>>();
+  auto written = outcome->get_future();
+  shard_.post([this, text, outcome] {
+    KafkaMessage message{.topic = identity_topic(), .partition = 0, .value = text};
+    auto sent = producer_->send(std::move(message), [outcome](Result<KafkaPlace> place) {
+      outcome->set_value(place ? Result<void>() : std::unexpected(std::move(place).error()));
+    });
+    if (!sent) outcome->set_value(std::move(sent));
+  });
+  if (written.wait_for(options_.answer_within) != std::future_status::ready) {
+    return fail(Errc::not_connected, "Kafka does not acknowledge who the log is");
+  }
+  return written.get();
+}
+
+Result<void> KafkaLog::identify() {
+  MILLRACE_TRY(known, read_identity());
+  if (!known) {
+    MILLRACE_CHECK_OK(write_identity());
+    MILLRACE_TRY(first, read_identity());
+    if (!first) return fail(Errc::internal, "who the log is was written and is not there");
+    known = std::move(first);
+  }
+  uuid_ = *known;
+  return {};
+}
+
+// The ids that senders gave what they sent lately; what lies further back is known by its effects.
+Result<void> KafkaLog::remember_ids(const LogStream& stream) {
+  IdMemory& memory = *options_.id_memories.at(std::to_underlying(stream.journal));
+  const WallTime since = options_.clock.wall_now() - options_.ids_window;
+  MILLRACE_TRY(young, admin_->offsets_at(topic_of(stream), kPartitionCount, since));
+  const PartitionOffsets ends = bounds_->ends(stream);
+  PartitionOffsets from{};
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    const auto newest = static_cast<std::int64_t>(ends[p]) - kIdsPerPartition;
+    from[p] = static_cast<Offset>(std::max(young.at(p), std::max<std::int64_t>(newest, 0)));
+  }
+  MILLRACE_TRY(reader, open_reader(stream, from));
+  std::vector<RecordId> ids;
+  for (;;) {
+    MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
+    if (batch->records.empty()) return {};
+    for (const LogRecord& record : batch->records) {
+      ids.clear();
+      memory.ids_of(record, ids);
+      for (const RecordId& id : ids) memory.remember(id, record.appended_at);
+    }
+  }
+}
+
+void KafkaLog::append(Journal journal, std::vector<LogEntry> entries, Executor& home,
+                      AppendDone done) {
+  auto group = std::make_shared<Group>();
+  group->journal = journal;
+  group->entries = std::move(entries);
+  group->offsets.resize(group->entries.size());
+  group->left = group->entries.size();
+  group->home = &home;
+  group->done = std::move(done);
+  std::size_t bytes = 0;
+  for (const LogEntry& entry : group->entries) bytes += entry.topic.size() + entry.payload.size();
+  if (bytes > kGroupBytesMax) {
+    group->error = Error{Errc::too_large, "the messages of one append exceed 16 MB"};
+  } else if (closed_) {
+    group->error = Error{Errc::stopping, "the log is closed"};
+  }
+  if (group->error || group->entries.empty()) {
+    home.post([group] {
+      if (group->error)
+        group->done(std::unexpected(*group->error));
+      else
+        group->done(std::vector<Offset>());
+    });
+    return;
+  }
+  shard_.post([this, group] { send(group); });
+}
+
+void KafkaLog::send(const GroupPtr& group) {
+  // Within Kafka a group travels together as long as nothing else does: all or none is taken here.
+  std::size_t bytes = 0;
+  for (const LogEntry& entry : group->entries) bytes += entry.payload.size() + 1024;
+  if (!producer_->has_room(group->entries.size(), bytes)) {
+    group->error = Error{Errc::disk_full, "Kafka acknowledges too slowly; send again later"};
+    group->home->post([group] { group->done(std::unexpected(*group->error)); });
+    return;
+  }
+  const WallTime now(std::chrono::floor<milliseconds>(options_.clock.wall_now()));
+  last_at_ = std::max(last_at_, now);
+  const WallTime at = last_at_;
+  for (std::size_t i = 0; i < group->entries.size(); ++i) {
+    const LogEntry& entry = group->entries[i];
+    const std::string to = topic_of(stream_of(group->journal, entry.topic));
+    auto sent = producer_->send(log::to_kafka(group->journal, to, entry, at),
+                                [this, group, i, at](Result<KafkaPlace> place) {
+                                  reported(group, i, at, std::move(place));
+                                });
+    if (!sent) reported(group, i, at, std::unexpected(std::move(sent).error()));
+  }
+}
+
+void KafkaLog::reported(const GroupPtr& group, std::size_t index, WallTime at,
+                        Result<KafkaPlace> place) {
+  const LogEntry& entry = group->entries[index];
+  if (place) {
+    const auto offset = static_cast<Offset>(place->offset);
+    group->offsets[index] = offset;
+    pending_[stream_of(group->journal, entry.topic)].push_back(
+        {entry.partition, offset, at, group, index});
+  } else if (!group->error) {
+    group->error = std::move(place).error();
+  }
+  if (--group->left == 0) complete_.push_back(group);
+  if (std::exchange(flushing_, true)) return;
+  // Reports come by the dozen: the tail gets them together.
+  shard_.post([this] { flush(); });
+}
+
+// What is durable is told to the tail before those who wait for it.
+void KafkaLog::flush() {
+  flushing_ = false;
+  for (auto& [stream, reports] : pending_) {
+    if (reports.empty()) continue;
+    tell(stream, reports);
+    reports.clear();
+  }
+  for (const GroupPtr& group : std::exchange(complete_, {})) {
+    group->home->post([group] {
+      if (group->error)
+        group->done(std::unexpected(*group->error));
+      else
+        group->done(std::move(group->offsets));
+    });
+  }
+}
+
+void KafkaLog::tell(const LogStream& stream, const std::vector<Reported>& reports) {
+  log::KafkaBatchBuilder builder(stream);
+  for (const Reported& report : reports) {
+    bounds_->reach(stream, report.partition, report.offset + 1);
+    builder.add(report.partition, report.offset, report.at, report.group->entries[report.index]);
+  }
+  std::shared_ptr<TailListener> listener;
+  {
+    const std::lock_guard lock(listeners_mutex_);
+    if (const auto found = listeners_.find(stream.journal); found != listeners_.end()) {
+      listener = found->second;
+    }
+  }
+  if (listener) (*listener)(stream, builder.build());
+}
+
+Result<std::unique_ptr<LogReader>> KafkaLog::open_reader(const LogStream& stream,
+                                                         const PartitionOffsets& from) {
+  const PartitionOffsets begins = bounds_->begins(stream);
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (from[p] == kSkipPartition || from[p] >= begins[p]) continue;
+    return fail(Errc::not_found, fmt::format("{}: partition {} begins at {}, {} was dropped",
+                                             to_string(stream), p, begins[p], from[p]));
+  }
+  return std::make_unique<log::KafkaLogReader>(
+      log::KafkaLogReaderOptions{
+          .pool = readers_,
+          .stream = stream,
+          .topic = topic_of(stream),
+          .ends = [bounds = bounds_, stream] { return bounds->ends(stream); },
+          .answer_within = options_.answer_within},
+      from);
+}
+
+Result<void> KafkaLog::verify_ends(std::string_view stored) const {
+  MILLRACE_TRY(json, parse_json(stored));
+  const std::string_view uuid = string_or(json, "log", "");
+  if (uuid == uuid_) return {};
+  return fail(Errc::wrong_environment,
+              fmt::format("the state belongs to log {}, but {}.* on {} is log {}; start with the "
+                          "log and the state that belong together",
+                          uuid, options_.prefix, options_.settings.brokers, uuid_));
+}
+
+bool KafkaLog::empty() const {
+  return std::ranges::all_of(all_streams(), [this](const LogStream& stream) {
+    return std::ranges::all_of(bounds_->ends(stream), [](Offset end) { return end == 0; });
+  });
+}
+
+Result<void> KafkaLog::trim(const LogStream& stream, WallTime older_than,
+                            const PartitionOffsets& keep_from) {
+  const std::string topic = topic_of(stream);
+  MILLRACE_TRY(young, admin_->offsets_at(topic, kPartitionCount, older_than));
+  const PartitionOffsets begins = bounds_->begins(stream);
+  std::vector<KafkaOffset> before;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    const Offset to = std::min(static_cast<Offset>(young.at(p)), keep_from[p]);
+    if (to > begins[p]) before.push_back({p, static_cast<std::int64_t>(to)});
+  }
+  if (before.empty()) return {};
+  MILLRACE_CHECK_OK(admin_->delete_records(topic, before));
+  MILLRACE_TRY(now, admin_->begins(topic, kPartitionCount));
+  bounds_->begin_at(stream, offsets_of(now));
+  spdlog::info("old records were dropped topic={} partitions={}", topic, before.size());
+  return {};
+}
+
+void KafkaLog::close() {
+  if (closed_.exchange(true)) return;
+  auto idle = std::make_shared<std::promise<void>>();
+  auto done = idle->get_future();
+  shard_.post([this, idle] {
+    if (!producer_) return idle->set_value();
+    producer_->when_idle([this, idle] {
+      // Behind the flush of the last reports.
+      shard_.post([idle] { idle->set_value(); });
+    });
+  });
+  if (done.wait_for(kCloseWithin) != std::future_status::ready) {
+    spdlog::warn(
+        "Kafka does not acknowledge what was handed to it last; nobody was told that it is "
+        "durable");
+  }
+  shard_.stop(1s);
+  producer_.reset();
+}
+
+}  // namespace
+
+std::string kafka_topic_of(std::string_view prefix, const LogStream& stream) {
+  std::string topic = fmt::format("{}.{}", prefix, to_string(stream.journal));
+  return stream.topic.empty() ? topic : topic + "." + stream.topic;
+}
+
+Result<std::unique_ptr<EventLog>> open_kafka_log(KafkaLogOptions options) {
+  auto log = std::make_unique<KafkaLog>(std::move(options));
+  MILLRACE_CHECK_OK(log->start());
+  return log;
+}
+
+}  // namespace millrace
