@@ -5,13 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <future>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "log/kafka_bounds.hpp"
+#include "log/kafka_identity.hpp"
 #include "log/kafka_log_reader.hpp"
 #include "log/kafka_record.hpp"
 #include "millrace/json.hpp"
@@ -47,40 +48,6 @@ PartitionOffsets offsets_of(const std::vector<std::int64_t>& given) {
   for (Partition p = 0; p < kPartitionCount; ++p) offsets[p] = static_cast<Offset>(given.at(p));
   return offsets;
 }
-
-/// Where a stream ends and begins, for any thread.
-class StreamBounds {
- public:
-  void set(const LogStream& stream, const PartitionOffsets& begins, const PartitionOffsets& ends) {
-    const std::lock_guard lock(mutex_);
-    bounds_[stream] = {begins, ends};
-  }
-  void begin_at(const LogStream& stream, const PartitionOffsets& begins) {
-    const std::lock_guard lock(mutex_);
-    bounds_[stream].begins = begins;
-  }
-  void reach(const LogStream& stream, Partition partition, Offset end) {
-    const std::lock_guard lock(mutex_);
-    Offset& known = bounds_[stream].ends[partition];
-    known = std::max(known, end);
-  }
-  PartitionOffsets begins(const LogStream& stream) const { return of(stream).begins; }
-  PartitionOffsets ends(const LogStream& stream) const { return of(stream).ends; }
-
- private:
-  struct Bounds {
-    PartitionOffsets begins{};
-    PartitionOffsets ends{};
-  };
-  Bounds of(const LogStream& stream) const {
-    const std::lock_guard lock(mutex_);
-    const auto found = bounds_.find(stream);
-    return found == bounds_.end() ? Bounds() : found->second;
-  }
-
-  mutable std::mutex mutex_;  // guards what follows
-  std::map<LogStream, Bounds> bounds_;
-};
 
 class KafkaLog final : public EventLog {
  public:
@@ -134,8 +101,7 @@ class KafkaLog final : public EventLog {
   std::vector<LogStream> all_streams() const;
   Result<void> make_topics();
   Result<void> identify();
-  Result<std::optional<std::string>> read_identity();
-  Result<void> write_identity();
+  Result<void> write(const std::string& identity);
   Result<void> look_around(const LogStream& stream);
   Result<void> remember_ids(const LogStream& stream);
   Result<void> open_producer();
@@ -147,7 +113,7 @@ class KafkaLog final : public EventLog {
   void tell(const LogStream& stream, const std::vector<Reported>& reports);
 
   KafkaLogOptions options_;
-  std::shared_ptr<StreamBounds> bounds_ = std::make_shared<StreamBounds>();
+  std::shared_ptr<log::KafkaBounds> bounds_ = std::make_shared<log::KafkaBounds>();
   std::shared_ptr<log::KafkaReaderPool> readers_;
   std::unique_ptr<KafkaAdmin> admin_;
   std::string uuid_;
@@ -229,59 +195,28 @@ Result<void> KafkaLog::open_producer() {
   return opened.get_future().get();
 }
 
-Result<std::optional<std::string>> KafkaLog::read_identity() {
-  MILLRACE_TRY(ends, admin_->ends(identity_topic(), 1));
-  if (ends.at(0) == 0) return std::optional<std::string>();
-  MILLRACE_TRY(reader, readers_->take());
-  MILLRACE_CHECK_OK(reader->assign({{identity_topic(), 0, 0}}));
-  const KafkaBatch got = reader->next(1, 1, options_.answer_within);
-  if (got.records().empty()) {
-    return fail(got.problems().empty() ? Errc::not_connected : Errc::corrupt,
-                fmt::format("{} holds who the log is, and its first record cannot be read: {}",
-                            identity_topic(),
-                            got.problems().empty() ? reader->health().reason
-                                                   : got.problems().front().error.message));
-  }
-  MILLRACE_TRY(json, parse_json(got.records().front().value));
-  const std::string uuid(string_or(json, "log", ""));
-  const auto partitions = int_or(json, "partitions", 0);
-  if (uuid.empty() || partitions != kPartitionCount) {
-    return fail(Errc::newer_format,
-                fmt::format("{} is no identity that this version knows", identity_topic()));
-  }
-  readers_->give_back(std::move(reader));
-  return std::optional(uuid);
+Result<void> KafkaLog::identify() {
+  log::KafkaIdentity identity{.admin = *admin_,
+                              .readers = *readers_,
+                              .topic = identity_topic(),
+                              .answer_within = options_.answer_within};
+  MILLRACE_TRY(uuid, identity.find_or_make([this](std::string text) { return write(text); }));
+  uuid_ = uuid;
+  return {};
 }
 
-// Of two that do so at once the first record counts.
-Result<void> KafkaLog::write_identity() {
-  const std::string text =
-      fmt::format(R"({{"log":"{}","partitions":{},"format":1}})", random_uuid(), kPartitionCount);
+Result<void> KafkaLog::write(const std::string& identity) {
   auto outcome = std::make_shared<std::promise<Result<void>>>();
   auto written = outcome->get_future();
-  shard_.post([this, text, outcome] {
-    KafkaMessage message{.topic = identity_topic(), .partition = 0, .value = text};
+  shard_.post([this, identity, outcome] {
+    KafkaMessage message{.topic = identity_topic(), .partition = 0, .value = identity};
     auto sent = producer_->send(std::move(message), [outcome](Result<KafkaPlace> place) {
       outcome->set_value(place ? Result<void>() : std::unexpected(std::move(place).error()));
     });
     if (!sent) outcome->set_value(std::move(sent));
   });
-  if (written.wait_for(options_.answer_within) != std::future_status::ready) {
-    return fail(Errc::not_connected, "Kafka does not acknowledge who the log is");
-  }
-  return written.get();
-}
-
-Result<void> KafkaLog::identify() {
-  MILLRACE_TRY(known, read_identity());
-  if (!known) {
-    MILLRACE_CHECK_OK(write_identity());
-    MILLRACE_TRY(first, read_identity());
-    if (!first) return fail(Errc::internal, "who the log is was written and is not there");
-    known = std::move(first);
-  }
-  uuid_ = *known;
-  return {};
+  if (written.wait_for(options_.answer_within) == std::future_status::ready) return written.get();
+  return fail(Errc::not_connected, "Kafka does not acknowledge who the log is");
 }
 
 // The ids that senders gave what they sent lately; what lies further back is known by its effects.
