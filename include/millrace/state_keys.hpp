@@ -16,8 +16,8 @@ inline constexpr std::size_t kObjectNameBytesMax = 100;
 /// index takes 2,692.
 inline constexpr std::size_t kStateKeyBytesMax = 2600;
 
-/// True for text that may become part of a record or key: not empty, within the limit, no control
-/// characters (state keys are joined with zero bytes, logs are lines).
+/// True for text that may become part of a record or key: not empty, within the limit, UTF-8, no
+/// control characters (state keys are joined with zero bytes, logs are lines).
 bool is_identifier(std::string_view text);
 
 /// What of a business name stands in the keys of Table::names: its first 512 bytes, before a zero

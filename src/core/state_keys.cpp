@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "millrace/utf8.hpp"
+
 namespace millrace {
 
 namespace {
@@ -12,9 +14,13 @@ constexpr std::size_t kIndexedNameBytesMax = 512;
 
 bool is_identifier(std::string_view text) {
   if (text.empty() || text.size() > kIdentifierBytesMax) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) != 0x7F;
-  });
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const std::size_t length = utf8_length(text, at);
+    if (byte < 0x20 || byte == 0x7F || length == 0) return false;
+    at += length;
+  }
+  return true;
 }
 
 std::string indexed_name(std::string_view name) {

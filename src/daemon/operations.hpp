@@ -57,6 +57,7 @@ class Operations {
   void add_late_problem(JsonArray& list, const config::Route& route, const RouteSum& sum) const;
 
   // operations_metrics.cpp
+  void append_http_metrics(std::string& out) const;
   void append_route_metrics(std::string& out, const std::map<std::string, RouteSum>& sums) const;
 
   // operations_status.cpp

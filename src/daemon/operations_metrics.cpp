@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include "daemon/operations.hpp"
 
@@ -63,6 +64,24 @@ void Operations::append_route_metrics(std::string& out,
   }
 }
 
+// What never reached an endpoint of the data plane.
+void Operations::append_http_metrics(std::string& out) const {
+  if (!broker_.ready_) return;
+  const HttpServer::Counters& counters = broker_.data_server_->counters();
+  const std::pair<std::string_view, std::uint64_t> refused[] = {
+      {"malformed", counters.refused},
+      {"too_large", counters.too_large},
+      {"late", counters.timed_out},
+      {"connections", counters.over_connections}};
+  out +=
+      "# HELP millrace_http_refused_total Requests to the data plane refused before they were "
+      "read.\n# TYPE millrace_http_refused_total counter\n";
+  for (const auto& [outcome, count] : refused) {
+    fmt::format_to(std::back_inserter(out), "millrace_http_refused_total{{outcome=\"{}\"}} {}\n",
+                   outcome, count);
+  }
+}
+
 Awaitable<std::string> Operations::metrics() {
   std::string out;
   ingress::append_metrics(out, *broker_.counters_);
@@ -109,6 +128,7 @@ Awaitable<std::string> Operations::metrics() {
     fmt::format_to(std::back_inserter(out), "millrace_connection_up{{connection=\"{}\"}} {}\n",
                    name, unit.target->status().state == "up" ? 1 : 0);
   }
+  append_http_metrics(out);
   const auto sums = co_await ask_lanes();
   append_route_metrics(out, sums);
   co_return out;

@@ -7,6 +7,7 @@
 #include "deliver/item.hpp"
 #include "deliver/lane.hpp"
 #include "deliver/repeat.hpp"
+#include "millrace/utf8.hpp"
 
 namespace millrace::deliver {
 namespace {
@@ -71,7 +72,7 @@ void Lane::judge(const ItemPtr& item, const DeliveryResult& result) {
   item->answer_body.clear();
   if (result.outcome.answer) {
     item->answer_status = result.outcome.answer->status;
-    item->answer_body = result.outcome.answer->body.substr(0, kParkedAnswerBytesMax);
+    item->answer_body = valid_utf8(result.outcome.answer->body, kParkedAnswerBytesMax);
   }
   const Outcome& outcome = result.outcome;
   switch (outcome.kind) {

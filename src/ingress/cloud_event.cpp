@@ -104,10 +104,11 @@ std::expected<std::string, EventRefusal> required(Attributes& attributes, std::s
     return refuse(400, fmt::format("the attribute {} is missing", name), fmt::format("/{}", name));
   }
   if (!is_identifier(found->second)) {
-    return refuse(400,
-                  fmt::format("the attribute {} is longer than {} bytes or has control characters",
-                              name, kIdentifierBytesMax),
-                  fmt::format("/{}", name));
+    return refuse(
+        400,
+        fmt::format("the attribute {} is longer than {} bytes, no UTF-8, or has control characters",
+                    name, kIdentifierBytesMax),
+        fmt::format("/{}", name));
   }
   return std::move(found->second);
 }

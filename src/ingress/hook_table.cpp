@@ -4,6 +4,7 @@
 #include <array>
 
 #include "millrace/ids.hpp"
+#include "millrace/utf8.hpp"
 #include "net/ascii.hpp"
 
 namespace millrace::ingress {
@@ -36,7 +37,7 @@ HttpHeaders kept_headers(const HookSource& source, const HttpHeaders& headers) {
   for (const auto& [name, value] : headers) {
     if (source.keeps_headers ? !is_secret(ascii_lower(std::string_view(name)), source)
                              : is_kept(name)) {
-      kept.emplace_back(ascii_lower(std::string_view(name)), value);
+      kept.emplace_back(ascii_lower(std::string_view(name)), valid_utf8(value));
     }
   }
   return kept;

@@ -238,9 +238,13 @@ Awaitable<HttpConnection::Next> HttpConnection::serve_one() {
 
 Awaitable<void> HttpConnection::answer_refusal() {
   auto& counters = shared_->counters;
-  (refusal_.status == 408 ? counters.timed_out : counters.refused)
-      .fetch_add(1, std::memory_order_relaxed);
-  co_await write_response(problem(refusal_.status, "", refusal_.reason), false, false);
+  const int status = refusal_.status;
+  const bool too_large = status == 413 || status == 431;
+  auto& counter = status == 408 ? counters.timed_out
+                  : too_large   ? counters.too_large
+                                : counters.refused;
+  counter.fetch_add(1, std::memory_order_relaxed);
+  co_await write_response(problem(status, "", refusal_.reason), false, false);
 }
 
 Awaitable<void> HttpConnection::serve(TlsContextPtr tls) {

@@ -52,7 +52,8 @@ class HttpServer {
   struct Counters {
     std::atomic<std::uint64_t> accepted{0};
     std::atomic<std::uint64_t> requests{0};          ///< handed to the handler
-    std::atomic<std::uint64_t> refused{0};           ///< malformed or beyond a limit
+    std::atomic<std::uint64_t> refused{0};           ///< malformed
+    std::atomic<std::uint64_t> too_large{0};         ///< 413 and 431: beyond a limit
     std::atomic<std::uint64_t> timed_out{0};         ///< 408
     std::atomic<std::uint64_t> over_connections{0};  ///< 503 at connections_max
     std::atomic<std::uint64_t> accept_failures{0};   ///< out of descriptors or memory

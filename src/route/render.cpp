@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "millrace/state_keys.hpp"
+#include "millrace/utf8.hpp"
 
 namespace millrace::route {
 namespace {
@@ -37,16 +38,18 @@ Result<std::string> render_template(const config::Template& text, Place place,
   return out;
 }
 
-// `.` of treat and remember: the event plus `.answer`.
+// `.` of treat and remember: the event plus `.answer`. What comes of it may be kept and sent on, so
+// it is text whatever the target sent.
 Json with_answer(const DecodedEvent& event, const HttpResponse& answer) {
   Json input = event.input;
   JsonObject headers;
-  for (const auto& [name, value] : answer.headers) headers.emplace(name, value);
+  for (const auto& [name, value] : answer.headers)
+    headers.emplace(valid_utf8(name), valid_utf8(value));
   JsonObject object;
   object.emplace("status", answer.status);
   object.emplace("headers", std::move(headers));
   auto body = parse_json(answer.body);
-  object.emplace("body", body ? *std::move(body) : Json(answer.body));
+  object.emplace("body", body ? *std::move(body) : Json(valid_utf8(answer.body)));
   input.as_object().emplace("answer", std::move(object));
   return input;
 }

@@ -116,7 +116,8 @@ def misbehave(fault, reply):
     headers = list(fault.get("headers", {}).items())
     if mode == "status":
         body = fault.get("answer", {"error": f"scripted {fault.get('status', 500)}"})
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        text = body if isinstance(body, str) else json.dumps(body)
+        data = text.encode("utf-8", "surrogateescape")  # "\udcff" is the byte 0xFF
         kind = "text/plain" if isinstance(body, str) else "application/json"
         return Reply(fault.get("status", 500), data, kind, headers)
     if mode == "oversized":

@@ -6,26 +6,10 @@
 #include <charconv>
 #include <ctime>
 
+#include "millrace/utf8.hpp"
+
 namespace millrace::connectors {
 namespace {
-
-/// Length of the valid UTF-8 sequence at `at`, 0 when there is none.
-std::size_t sequence_length(std::string_view bytes, std::size_t at) {
-  const auto first = static_cast<unsigned char>(bytes[at]);
-  std::size_t length = 0;
-  if (first >= 0xC2 && first <= 0xDF) length = 2;
-  if (first >= 0xE0 && first <= 0xEF) length = 3;
-  if (first >= 0xF0 && first <= 0xF4) length = 4;
-  if (length == 0 || at + length > bytes.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(bytes[at + i]) & 0xC0) != 0x80) return 0;
-  }
-  const auto second = static_cast<unsigned char>(bytes[at + 1]);
-  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool surrogate = first == 0xED && second > 0x9F;
-  const bool beyond = first == 0xF4 && second > 0x8F;
-  return overlong || surrogate || beyond ? 0 : length;
-}
 
 /// Seconds since 1970 of an IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT"), the one form in use.
 std::optional<seconds> parse_http_date(const std::string& text) {
@@ -97,7 +81,7 @@ std::string printable(std::string_view bytes, std::size_t max) {
       ++at;
       continue;
     }
-    const std::size_t length = sequence_length(bytes, at);
+    const std::size_t length = utf8_length(bytes, at);
     if (text.size() + std::max<std::size_t>(length, 1) > max) break;
     if (length == 0) {
       text.push_back('?');

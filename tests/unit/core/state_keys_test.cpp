@@ -11,6 +11,8 @@ TEST(StateKeys, AnIdentifierHasAnEndAndNoControlCharacters) {
   EXPECT_FALSE(is_identifier(std::string(kIdentifierBytesMax + 1, 'x')));
   EXPECT_FALSE(is_identifier(std::string_view("a\0b", 3)));
   EXPECT_FALSE(is_identifier("a\nb"));
+  EXPECT_TRUE(is_identifier("caf\u00e9"));
+  EXPECT_FALSE(is_identifier("caf\xE9"));
 }
 
 TEST(StateKeys, ANameIsCutBetweenCharacters) {

@@ -89,6 +89,21 @@ TEST_F(EventsEndpointTest, ReadsBinaryMode) {
   EXPECT_EQ(answer.body, R"({"id":"b 1","duplicate":false})");
 }
 
+// It would be written as an event that nobody can read.
+TEST_F(EventsEndpointTest, TakesNoAttributeThatIsNoText) {
+  for (const char* subject : {"caf%E9", "caf\xE9"}) {
+    EXPECT_EQ(send(R"({"workOrder":"7"})", {{"content-type", "application/json"},
+                                            {"ce-specversion", "1.0"},
+                                            {"ce-id", "1"},
+                                            {"ce-source", "mes-lyon"},
+                                            {"ce-type", "production_report.received"},
+                                            {"ce-subject", subject}})
+                  .status,
+              400);
+  }
+  EXPECT_TRUE(harness.log.entries().empty());
+}
+
 TEST_F(EventsEndpointTest, SaysWhatItDoesNotTake) {
   EXPECT_EQ(send("{}", {{"content-type", "application/json"}}).status, 415);
   EXPECT_EQ(send("<a/>", {{"content-type", "text/xml"}, {"ce-specversion", "1.0"}}).status, 415);
