@@ -1,7 +1,6 @@
 #include "cli/command_line.hpp"
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 
@@ -405,16 +404,16 @@ void Commands::declare_keep() {
   adopt->add_option("--routes-from", v.routes_from, "end, beginning, or an RFC 3339 time")
       ->required();
   adopt->add_option("--reason", v.reason, "Why; kept in the state")->required();
+  auto* restored =
+      command(state, "restored", "With millraced stopped: say that the state is from a backup",
+              [&] { return run_state_restored(session_, v.from, v.reason); });
+  restored->add_option("--backup-at", v.from, "When it was made, an RFC 3339 time")->required();
+  restored->add_option("--reason", v.reason, "Why; kept in the audit")->required();
   CLI::App* log = group("log", "The log");
   command(log, "verify", "Read every frame", [&] { return run_log_verify(session_); });
   auto* quarantine = command(log, "quarantine", "Move the damaged part of a journal aside",
                              [&] { return run_log_quarantine(session_, v.name); });
   quarantine->add_option("JOURNAL", v.name, "inbox, events or trail")->required();
-}
-
-std::string default_config_directory() {
-  const char* named = std::getenv("MILLRACE_CONFIG");
-  return named != nullptr && *named != '\0' ? named : "/etc/millrace";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <ostream>
 
 #include "cli/config_tests.hpp"
@@ -14,6 +15,7 @@
 #include "log/verify.hpp"
 #include "state/installation.hpp"
 #include "state/open_state.hpp"
+#include "state/restored.hpp"
 #include "storage/posix_disk.hpp"
 
 namespace millrace::cli {
@@ -51,8 +53,12 @@ void print_report(std::ostream& out, const log::VerifyReport& report) {
   out << (report.problems.empty() ? "The log is sound.\n" : "The log is damaged.\n");
 }
 
-// The log is opened before the state: its lock tells a running daemon.
-Result<Installation> adopt_offline(const Session& session, Adoption adoption) {
+// Changes a state store whose daemon is stopped. The log is opened before the state: its lock tells
+// a running daemon.
+Result<Installation> change_offline(
+    const Session& session,
+    const std::function<Result<Installation>(StateStore&, EventLog&, const config::Installation&)>&
+        change) {
   MILLRACE_TRY(installation, read_installation(session.config_directory));
   PosixDisk disk;
   MILLRACE_TRY(log, open_file_log({installation.log_directory, disk, system_clock()}));
@@ -60,10 +66,24 @@ Result<Installation> adopt_offline(const Session& session, Adoption adoption) {
   MILLRACE_TRY(state, open_state(choice, [](const Error& cause) {
                  abort_with(cause.message, cause.where);
                }));
-  auto adopted = adopt(*state, *log, installation.environment, std::move(adoption));
+  auto changed = change(*state, *log, installation);
   state->close();
   log->close();
-  return adopted;
+  return changed;
+}
+
+int print_owner(const Session& session, const Result<Installation>& owner,
+                const std::string& said) {
+  if (!owner) return cannot(session, owner.error());
+  if (!session.json) {
+    session.out << said;
+    return kOk;
+  }
+  session.out << write_json(Json{{"uuid", owner->uuid},
+                                 {"log_uuid", owner->log_uuid},
+                                 {"incarnation", owner->incarnation}})
+              << '\n';
+  return kOk;
 }
 
 }  // namespace
@@ -178,19 +198,39 @@ int run_state_verify(const Session& session) {
 
 int run_state_adopt(const Session& session, const std::string& routes_from,
                     const std::string& reason) {
-  const auto adopted = adopt_offline(session, {routes_from, reason, {}});
-  if (!adopted) return cannot(session, adopted.error());
-  if (session.json) {
-    session.out << write_json(Json{{"uuid", adopted->uuid},
-                                   {"log_uuid", adopted->log_uuid},
-                                   {"incarnation", adopted->incarnation}})
-                << '\n';
-  } else {
-    session.out << fmt::format(
-        "The state {} now owns the log {}; routes begin at {}.\nnext: start millraced\n",
-        adopted->uuid, adopted->log_uuid, printable(routes_from));
+  const auto adopted = change_offline(
+      session, [&](StateStore& state, EventLog& log, const config::Installation& installation) {
+        return adopt(state, log, installation.environment, {routes_from, reason, {}});
+      });
+  return print_owner(
+      session, adopted,
+      fmt::format("The new state now owns the log; routes begin at {}.\nnext: start millraced\n",
+                  printable(routes_from)));
+}
+
+int run_state_restored(const Session& session, const std::string& backup_at,
+                       const std::string& reason) {
+  const auto time = parse_rfc3339(backup_at);
+  if (!time || *time > session.now) {
+    return cannot(session, Error(Errc::invalid_argument,
+                                 fmt::format("'{}' is no RFC 3339 time of the past, such as "
+                                             "2026-11-21T22:00:00Z",
+                                             printable(backup_at))));
   }
-  return kOk;
+  const auto restored =
+      change_offline(session,
+                     [&](StateStore& state, EventLog& log,
+                         const config::Installation& installation) -> Result<Installation> {
+                       // The guards of a start: it must be the state of this log and environment.
+                       MILLRACE_TRY(owner, open_installation(state, log, installation.environment));
+                       if (reason.empty())
+                         return fail(Errc::invalid_argument, "say why: --reason TEXT");
+                       return mark_restored(state, *time, session.now, reason);
+                     });
+  return print_owner(session, restored,
+                     "What was sent after the backup is unknown now: it is sent again where that "
+                     "is harmless, probed or asked for elsewhere.\nnext: start millraced, then "
+                     "millrace parked list\n");
 }
 
 }  // namespace millrace::cli

@@ -30,5 +30,8 @@ int run_state_verify(const Session& session);
 /// Makes a new state store the owner of a log that has records.
 int run_state_adopt(const Session& session, const std::string& routes_from,
                     const std::string& reason);
+/// Says that the state store was restored from a backup of that time.
+int run_state_restored(const Session& session, const std::string& backup_at,
+                       const std::string& reason);
 
 }  // namespace millrace::cli

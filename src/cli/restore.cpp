@@ -19,9 +19,9 @@ constexpr const char* kLogManifest = "log.json";
 Result<void> check_place(const config::Installation& installation) {
   if (installation.state.is_postgresql()) {
     return fail(Errc::not_supported,
-                "the state is in PostgreSQL: restore its schema with pg_restore, and the log's "
-                "directory from a copy that is not older than the dump; see docs/how-to/"
-                "use-postgresql.md");
+                "the state is in PostgreSQL: restore its schema with pg_restore, the log's "
+                "directory from a copy that is not older than the dump, and say so: millrace state "
+                "restored --backup-at TIME --reason TEXT; see docs/how-to/use-postgresql.md");
   }
   std::error_code error;
   for (const std::string suffix : {"", "-wal"}) {

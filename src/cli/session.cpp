@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -82,6 +83,11 @@ int exit_code_of(int status) {
 }
 
 }  // namespace
+
+std::string default_config_directory() {
+  const char* named = std::getenv("MILLRACE_CONFIG");
+  return named != nullptr && *named != '\0' ? named : "/etc/millrace";
+}
 
 int cannot(const Session& session, const Error& error) {
   session.err << "millrace: " << printable(error.message) << '\n';

@@ -29,6 +29,9 @@ struct Session {
   WallTime now;
 };
 
+/// MILLRACE_CONFIG, else /etc/millrace.
+std::string default_config_directory();
+
 /// Prints the error and what to do; returns kCannotRun.
 int cannot(const Session& session, const Error& error);
 

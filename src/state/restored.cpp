@@ -63,7 +63,8 @@ Result<std::optional<Restored>> read_restored(StateStore& store) {
   return std::optional<Restored>(std::move(restored));
 }
 
-Result<Installation> mark_restored(StateStore& store, WallTime backup_at, WallTime now) {
+Result<Installation> mark_restored(StateStore& store, WallTime backup_at, WallTime now,
+                                   std::string_view reason) {
   MILLRACE_TRY(installation, read_installation(store));
   if (!installation) return fail(Errc::corrupt, "the backup's state belongs to no log");
   MILLRACE_TRY(text, store.get(Table::meta, kInstallationKey));
@@ -77,7 +78,7 @@ Result<Installation> mark_restored(StateStore& store, WallTime backup_at, WallTi
             write_json(Json(JsonObject{{"at", to_rfc3339(now)},
                                        {"what", "restore"},
                                        {"object", "backup of " + to_rfc3339(backup_at)},
-                                       {"reason", ""}})));
+                                       {"reason", reason}})));
   MILLRACE_CHECK_OK(commit_blocking(store, std::move(batch)));
   return *std::move(installation);
 }

@@ -35,7 +35,8 @@ std::string encode(const Restored& restored);
 Result<std::optional<Restored>> read_restored(StateStore& store);
 
 /// Marks a state that was taken from a backup and raises its incarnation, so that no rev of the
-/// lost instance is given again. Durable when it returns.
-Result<Installation> mark_restored(StateStore& store, WallTime backup_at, WallTime now);
+/// lost instance is given again. Durable when it returns. `reason` goes into the audit.
+Result<Installation> mark_restored(StateStore& store, WallTime backup_at, WallTime now,
+                                   std::string_view reason = {});
 
 }  // namespace millrace
