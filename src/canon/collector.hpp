@@ -95,6 +95,9 @@ class Collector final : public DoorbellSink {
   /// Rows of backfills or checks were written by hand: the watches look at them.
   void look_again();
 
+  /// A person gave a parked row up and erases it: its record is read when its doorbell rings again.
+  void given_up(const ParkedRow& row) { parked_.forget(row); }
+
   void ring(const Doorbell& doorbell, Batch& writes) override;
 
   CollectorStatus status() const;

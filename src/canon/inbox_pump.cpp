@@ -10,16 +10,11 @@ namespace millrace::canon {
 namespace {
 
 constexpr std::size_t kMessagesPerPass = 256;
-constexpr std::size_t kRowsPerScan = 1000;
 
 Json headers_json(const RawMessage& message) {
   JsonObject headers;
   for (const auto& [name, value] : message.headers) headers.emplace(name, value);
   return Json(std::move(headers));
-}
-
-std::string block_key(const SourceChange& change) {
-  return row_key(change.entity->name, change.record);
 }
 
 }  // namespace
@@ -43,8 +38,6 @@ InboxPump::InboxPump(ProjectorContext context, Projector& projector, DoorbellSin
 
 Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffsets from) {
   config_ = std::move(config);
-  auto loaded = co_await load_parked();
-  MILLRACE_CO_CHECK_OK(std::move(loaded));
   follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = dispatcher_,
                                                          .log = context_.log,
                                                          .stream = Journal::inbox,
@@ -56,7 +49,6 @@ Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffs
     spdlog::error("the inbox cannot be read on error={}", error.message);
   });
   follower_->set_ready([this] { ready_.notify(); });
-  release_ = !blocked_.empty();
   context_.shard.spawn("inbox", run());
   co_return Result<void>{};
 }
@@ -81,16 +73,14 @@ std::optional<Follower::Failure> InboxPump::unreadable() const {
   return follower_ ? follower_->failure() : std::nullopt;
 }
 
-std::size_t InboxPump::parked() const {
-  std::size_t rows = 0;
-  for (const auto& [key, count] : blocked_) rows += static_cast<std::size_t>(count);
-  return rows;
-}
-
 Awaitable<void> InboxPump::run() {
   while (!stopping_) {
-    if (std::exchange(release_, false)) co_await release_parked();
+    auto released = co_await release_parked();
     if (stopping_) co_return;
+    if (!released) {
+      spdlog::error("parked messages cannot be read error={}", released.error().message);
+      std::abort();
+    }
     co_await project_batch();
   }
 }
@@ -187,8 +177,8 @@ void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage mes
       change.cause_partition = record.partition;
       change.cause_offset = record.offset;
       change.payload = true;
-      if (blocked_.contains(block_key(change))) {
-        park(pass.writes, change, ParkedState::behind,
+      if (blocked_.contains(row_key(entity.name, change.record))) {
+        park(pass.writes, change,
              Error(Errc::conflict, "an earlier message of this record is parked"));
         continue;
       }
@@ -273,11 +263,7 @@ Batch InboxPump::finish(Pass& pass, const std::vector<SourceChange>& changes,
         break;
       case ProjectResult::Kind::failed:
         ++counters_.failed;
-        park(pass.writes, change,
-             result.error->code == Errc::missing_reference ? ParkedState::waiting_reference
-             : result.error->code == Errc::conflict        ? ParkedState::behind
-                                                           : ParkedState::needs_decision,
-             *result.error);
+        park(pass.writes, change, *result.error);
         break;
       default:
         ++counters_.unchanged;
@@ -289,104 +275,6 @@ Batch InboxPump::finish(Pass& pass, const std::vector<SourceChange>& changes,
                     fmt::format(R"({{"log":"{}","next":{}}})", context_.log_uuid, next));
   }
   return std::exchange(pass.writes, Batch{});
-}
-
-void InboxPump::park(Batch& writes, const SourceChange& change, ParkedState state,
-                     const Error& error) {
-  ParkedRow row;
-  row.stage = "project";
-  row.owner = change.entity->name;
-  row.record = change.record;
-  row.partition = change.cause_partition;
-  row.offset = change.cause_offset;
-  row.state = state;
-  row.reason = error.message;
-  row.cause = to_string(error.code);
-  row.since = row.next_at = context_.clock.wall_now();
-  row.payload = JsonObject{{"connection", change.source->connection},
-                           {"value", change.value},
-                           {"version", change.version}};
-  spdlog::warn("a message cannot be projected entity={} id={} record={} reason=\"{}\"", row.owner,
-               row.id(), row.record, row.reason);
-  context_.trail.note({row.record, "project", row.owner, to_string(state), "", row.reason});
-  writes.put(Table::parked, row.key(), encode(row));
-  ++blocked_[block_key(change)];
-}
-
-Awaitable<Result<void>> InboxPump::load_parked() {
-  for (const auto& [name, entity] : config_->entities) {
-    for (Partition partition = 0; partition < kPartitionCount; ++partition) {
-      if (partition % context_.shard_count != context_.shard.index()) continue;
-      auto read = [&state = context_.state,
-                   prefix = parked_prefix(parked_owner("project", name), partition)] {
-        return state.scan(Table::parked, prefix, "", kRowsPerScan);
-      };
-      auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
-      if (!rows) co_return std::unexpected(rows.error());
-      for (const Row& row : *rows) {
-        const auto parked = decode_parked_row(row.value);
-        if (parked && parked->state != ParkedState::discarded &&
-            find(parked->payload, "value") != nullptr) {
-          ++blocked_[row_key(name, parked->record)];
-        }
-      }
-    }
-  }
-  co_return Result<void>{};
-}
-
-// After a reload: every payload parked at its projection is tried again, in its order.
-Awaitable<void> InboxPump::release_parked() {
-  const config::ConfigPtr config = config_;
-  blocked_.clear();
-  for (const auto& [name, entity] : config->entities) {
-    for (Partition partition = 0; partition < kPartitionCount; ++partition) {
-      if (partition % context_.shard_count != context_.shard.index()) continue;
-      auto read = [&state = context_.state,
-                   prefix = parked_prefix(parked_owner("project", name), partition)] {
-        return state.scan(Table::parked, prefix, "", kRowsPerScan);
-      };
-      auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
-      if (!rows || stopping_) co_return;
-      for (const Row& stored : *rows) {
-        auto row = decode_parked_row(stored.value);
-        if (!row || row->state == ParkedState::discarded) continue;
-        const Json* value = find(row->payload, "value");
-        if (value == nullptr) continue;
-        SourceChange change;
-        change.entity = &entity;
-        for (const config::EntitySource& source : entity.from) {
-          if (source.connection == string_or(row->payload, "connection", "")) {
-            change.source = &source;
-          }
-        }
-        change.record = row->record;
-        change.value = *value;
-        if (const Json* version = find(row->payload, "version")) change.version = *version;
-        change.cause_partition = row->partition;
-        change.cause_offset = row->offset;
-        // The record may have been blocked again by an earlier row of this very round.
-        if (change.source == nullptr || blocked_.contains(row_key(name, row->record))) {
-          ++blocked_[row_key(name, row->record)];
-          continue;
-        }
-        const auto extra = [&](const std::vector<ProjectResult>& results) {
-          Batch writes;
-          if (results.front().kind == ProjectResult::Kind::failed) {
-            row->reason = results.front().error->message;
-            writes.put(Table::parked, stored.key, encode(*row));
-            ++blocked_[row_key(name, row->record)];
-          } else {
-            writes.erase(Table::parked, stored.key);
-          }
-          return writes;
-        };
-        const auto one = std::make_shared<const std::vector<SourceChange>>(1, std::move(change));
-        auto results = co_await projector_.project(config, one, extra);
-        if (!results || stopping_) co_return;
-      }
-    }
-  }
 }
 
 }  // namespace millrace::canon

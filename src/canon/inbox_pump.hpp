@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "canon/projector.hpp"
@@ -55,9 +57,10 @@ class InboxPump {
   void stop();
   /// New texts from now on; payloads parked at their projection are tried again.
   void replace(config::ConfigPtr config);
+  /// A person gave a parked row up and erases it: what waits behind it is tried.
+  void given_up(const ParkedRow& row);
 
   const InboxCounters& counters() const { return counters_; }
-  std::size_t parked() const;
   /// Now and then: after the log could not be read, it is tried again.
   void look_around();
   /// Why nothing is taken from the inbox, while that is so.
@@ -67,8 +70,6 @@ class InboxPump {
   struct Pass;
   Awaitable<void> run();
   Awaitable<void> project_batch();
-  Awaitable<Result<void>> load_parked();
-  Awaitable<void> release_parked();
   void take(Pass& pass, const LogRecord& record);
   void take_payload(Pass& pass, const LogRecord& record, RawMessage message);
   void take_doorbell(Pass& pass, const LogRecord& record, const RawMessage& message);
@@ -76,7 +77,13 @@ class InboxPump {
                     std::string reason);
   Batch finish(Pass& pass, const std::vector<SourceChange>& changes,
                const std::vector<ProjectResult>& results);
-  void park(Batch& writes, const SourceChange& change, ParkedState state, const Error& error);
+
+  // inbox_parked.cpp
+  void park(Batch& writes, const SourceChange& change, const Error& error);
+  Awaitable<Result<void>> release_parked();
+  Awaitable<Result<void>> release_rows(config::ConfigPtr config, std::string entity,
+                                       Partition partition, std::string record);
+  Awaitable<Result<void>> release_row(config::ConfigPtr config, ParkedRow row);
 
   ProjectorContext context_;
   Projector& projector_;
@@ -87,7 +94,9 @@ class InboxPump {
   std::unique_ptr<Follower> follower_;
   Notifier ready_;
   std::unordered_map<std::string, int> blocked_;  ///< "entity\0record" -> parked rows
-  bool release_ = false;
+  bool release_ = true;                           ///< all that is parked; at the start, too
+  std::set<std::pair<std::string, std::string>> release_of_;  ///< of these: entity, record
+  std::set<std::string> given_up_;                            ///< keys, since a release began
   bool stopping_ = false;
   InboxCounters counters_;
 };

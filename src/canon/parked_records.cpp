@@ -9,8 +9,8 @@ constexpr std::size_t kRowsPerScan = 1000;
 
 // The inbox pump's rows hold a payload's `value` or an unreadable body; ours name a record.
 bool is_ours(const ParkedRow& row) {
-  return row.state != ParkedState::discarded && find(row.payload, "value") == nullptr &&
-         int_or(row.payload, "id", 0) != 0 && !string_or(row.payload, "model", "").empty();
+  return find(row.payload, "value") == nullptr && int_or(row.payload, "id", 0) != 0 &&
+         !string_or(row.payload, "model", "").empty();
 }
 
 Result<void> scan_all(StateStore& state, const std::string& prefix, std::vector<ParkedRow>& found) {
@@ -97,6 +97,11 @@ bool ParkedRecords::clear(std::string_view stage, std::string_view owner, const 
   --size_;
   if (entries.empty()) by_record_.erase(found);
   return true;
+}
+
+void ParkedRecords::forget(const ParkedRow& row) {
+  Batch erased;
+  clear(row.stage, row.owner, row.record, erased);
 }
 
 bool ParkedRecords::baseline(const std::string& record) const {

@@ -36,6 +36,8 @@ class ParkedRecords {
   /// The record is read or projected again, or gone: its row of that owner goes. True if there was.
   bool clear(std::string_view stage, std::string_view owner, const std::string& record,
              Batch& writes);
+  /// A person gave the row up, and whoever asked them erases it.
+  void forget(const ParkedRow& row);
   bool any(const std::string& record) const { return by_record_.contains(record); }
   /// Whether a parked row of the record stems from the first full read.
   bool baseline(const std::string& record) const;

@@ -115,11 +115,20 @@ void Projector::save(Batch writes) {
   if (!commit_under_way_) commit();
 }
 
+Awaitable<void> Projector::durable() {
+  if (saved()) co_return;
+  auto start = [this](std::move_only_function<void(bool)> done) {
+    (pending_.writes.empty() ? waiting_committing_ : waiting_).push_back(std::move(done));
+  };
+  co_await await_callback<bool>(context_.shard, std::move(start));
+}
+
 void Projector::commit() {
   if (pending_.writes.empty()) return;
   commit_under_way_ = true;
   committing_ = std::exchange(pending_, Batch{});
   pinned_committing_ = std::exchange(pinned_, {});
+  waiting_committing_ = std::exchange(waiting_, {});
   context_.state.commit(committing_, Urgency::soon, context_.shard,
                         [this](const Result<void>& result) { committed(result); });
 }
@@ -133,7 +142,9 @@ void Projector::committed(const Result<void>& result) {
   for (const auto& entry : std::exchange(pinned_committing_, {})) --entry->unsaved;
   committing_ = {};
   commit_under_way_ = false;
+  Waiting waited = std::exchange(waiting_committing_, {});
   commit();
+  for (auto& done : waited) done(true);
 }
 
 Awaitable<void> Projector::commit_again() {

@@ -108,6 +108,8 @@ class Projector {
   void save(Batch writes);
   /// True when everything handed over is durable.
   bool saved() const { return !commit_under_way_ && pending_.writes.empty(); }
+  /// Returns when everything that was handed over before is durable.
+  Awaitable<void> durable();
   /// Per partition of a stream, the position behind its last events that the rows know or will
   /// know.
   const PartitionOffsets& noted(const LogStream& stream) { return noted_[stream]; }
@@ -145,6 +147,9 @@ class Projector {
   Batch committing_;  ///< kept until it is durable
   std::vector<std::shared_ptr<CachedProjection>> pinned_;
   std::vector<std::shared_ptr<CachedProjection>> pinned_committing_;
+  using Waiting = std::vector<std::move_only_function<void(bool)>>;
+  Waiting waiting_;  ///< for `pending_`
+  Waiting waiting_committing_;
   std::map<LogStream, PartitionOffsets> noted_;
   bool commit_under_way_ = false;
   std::list<std::shared_ptr<CachedProjection>> recent_;  ///< most recently used first

@@ -77,10 +77,10 @@ class Operations {
   Awaitable<Result<Json>> list(Json args, bool dead);
   Awaitable<Result<Json>> show(Json args);
   Awaitable<Result<Json>> decide(Json args, deliver::Decision::Kind kind);
-  Awaitable<Result<Json>> decide_elsewhere(std::string key, deliver::Decision decision);
+  Awaitable<Result<Json>> decide_there(ShardUnit& unit, std::string owner, std::string key,
+                                       deliver::Decision decision);
+  Awaitable<Result<Json>> give_up(ShardUnit& unit, std::string key, deliver::Decision decision);
   Awaitable<Result<Json>> where(Json args);
-  static Awaitable<Result<Json>> decide_there(ShardUnit& unit, std::string owner, std::string key,
-                                              deliver::Decision decision);
 
   // operations_steer.cpp
   Awaitable<Result<Json>> pause(Json args, bool paused);

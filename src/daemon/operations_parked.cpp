@@ -170,19 +170,17 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
   const auto numbers = id.substr(id.find(':') + 1);
   const auto partition =
       static_cast<Partition>(std::strtoul(numbers.c_str(), nullptr, 10) % kPartitionCount);
-  for (const auto& unit : broker_.units_) {
-    if (&broker_.shards_->of(partition) != &unit->shard) continue;
-    std::function<Awaitable<Result<Json>>()> work = [&unit = *unit, owner, key = *key,
-                                                     decision]() -> Awaitable<Result<Json>> {
-      return decide_there(unit, owner, key, decision);
-    };
-    auto decided = co_await ask<Result<Json>>(unit->shard, home_, std::move(work));
-    if (decided) broker_.audit("decide", id, decision.reason);
-    if (decided || decided.error().code != Errc::not_supported) co_return decided;
-  }
-  auto elsewhere = co_await decide_elsewhere(*key, decision);
-  if (elsewhere) broker_.audit("decide", id, decision.reason);
-  co_return elsewhere;
+  const auto unit = std::ranges::find_if(broker_.units_, [&](const auto& each) {
+    return &broker_.shards_->of(partition) == &each->shard;
+  });
+  MILLRACE_INVARIANT(unit != broker_.units_.end());
+  std::function<Awaitable<Result<Json>>()> work = [this, &unit = **unit, owner, key = *key,
+                                                   decision]() -> Awaitable<Result<Json>> {
+    return decide_there(unit, owner, key, decision);
+  };
+  auto decided = co_await ask<Result<Json>>((*unit)->shard, home_, std::move(work));
+  if (decided) broker_.audit("decide", id, decision.reason);
+  co_return decided;
 }
 
 Awaitable<Result<Json>> Operations::decide_there(ShardUnit& unit, std::string owner,
@@ -193,14 +191,16 @@ Awaitable<Result<Json>> Operations::decide_there(ShardUnit& unit, std::string ow
     auto decided = co_await lane->decide(std::move(key), std::move(decision));
     co_return decided;
   }
-  co_return fail(Errc::not_supported, "no lane owns this row");
+  auto given_up = co_await give_up(unit, std::move(key), std::move(decision));
+  co_return given_up;
 }
 
-// Rows of collect and project, and rows of routes that are gone: a person may only give them up, or
-// have them tried again by a reload.
-Awaitable<Result<Json>> Operations::decide_elsewhere(std::string key, deliver::Decision decision) {
+// Rows of collect and project, and rows of routes that are gone. Nobody takes their message up
+// again, so that a row that is given up goes at once.
+Awaitable<Result<Json>> Operations::give_up(ShardUnit& unit, std::string key,
+                                            deliver::Decision decision) {
   auto read = [this, key] { return broker_.state_->get(Table::parked, key); };
-  auto text = co_await offload(broker_.readers_->next(), home_, std::move(read));
+  auto text = co_await offload(broker_.readers_->next(), unit.shard, std::move(read));
   if (!text) co_return std::unexpected(text.error());
   if (!*text) co_return fail(Errc::not_found, "there is no such parked row");
   auto row = decode_parked_row(**text);
@@ -211,16 +211,15 @@ Awaitable<Result<Json>> Operations::decide_elsewhere(std::string key, deliver::D
                    "this row is not a delivery: mend the cause (configuration, table, message) and "
                    "`millrace reload`, or discard it");
   }
-  row->state = ParkedState::discarded;
-  row->reason = "discarded: " + decision.reason;
-  Batch batch;
-  batch.put(Table::parked, key, encode(*row));
-  auto start = [this, batch = std::move(batch)](StateStore::CommitDone done) mutable {
-    broker_.state_->commit(std::move(batch), Urgency::now, home_, std::move(done));
-  };
-  auto committed = co_await await_callback<Result<void>>(home_, std::move(start));
-  if (!committed) co_return std::unexpected(committed.error());
-  co_return Json(JsonObject{{"id", row->id()}, {"state", to_string(row->state)}});
+  const std::string_view state = to_string(ParkedState::discarded);
+  unit.trail->note({row->record, "operator", row->owner, state, "", decision.reason});
+  unit.collector->given_up(*row);
+  unit.pump->given_up(*row);
+  Batch gone;
+  gone.erase(Table::parked, std::move(key));
+  unit.projector->save(std::move(gone));
+  co_await unit.projector->durable();
+  co_return Json(JsonObject{{"id", row->id()}, {"state", state}});
 }
 
 namespace {
