@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <thread>
 
 #include "kafka/kafka_admin_state.hpp"
 
 namespace millrace {
 
 namespace {
+
+constexpr milliseconds kAgainAfter{50};
 
 struct AdminOptionsDestroy {
   void operator()(rd_kafka_AdminOptions_t* options) const {
@@ -53,6 +56,15 @@ Result<const rd_kafka_topic_partition_list_t*> partitions_of_group(
   return list;
 }
 
+Result<void> ask_for_offsets(rd_kafka_t* client, const std::string& topic,
+                             rd_kafka_topic_partition_list_t* list, int timeout_ms) {
+  const std::string doing = "the offsets of Kafka's records cannot be read";
+  const auto error = rd_kafka_offsets_for_times(client, list, timeout_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(kafka_error_while(error, fmt::format("{}, topic {}", doing, topic)));
+  return check_partitions(list, doing);
+}
+
 }  // namespace
 
 Result<KafkaEvent> KafkaAdmin::State::call(rd_kafka_admin_op_t operation, const std::string& doing,
@@ -88,12 +100,18 @@ Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(const std::string& 
   std::vector<KafkaOffset> questions;
   for (std::int32_t partition = 0; partition < partitions; ++partition)
     questions.push_back({partition, asked});
-  const auto list = list_of(topic, questions);
-  const auto error = rd_kafka_offsets_for_times(client->get(), list.get(), timeout_ms());
-  const std::string doing = "the offsets of Kafka's records cannot be read";
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::unexpected(kafka_error_while(error, fmt::format("{}, topic {}", doing, topic)));
-  MILLRACE_CHECK_OK(check_partitions(list.get(), doing));
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  KafkaPartitions list;
+  while (true) {
+    list = list_of(topic, questions);
+    const auto asked_of = ask_for_offsets(client->get(), topic, list.get(), timeout_ms());
+    if (asked_of) break;
+    // A partition that is just now made, or moved to another leader.
+    const bool again = asked_of.error().code == Errc::peer_unavailable;
+    if (!again || std::chrono::steady_clock::now() > until)
+      return std::unexpected(asked_of.error());
+    std::this_thread::sleep_for(kAgainAfter);
+  }
   std::vector<std::int64_t> answers(static_cast<std::size_t>(partitions));
   for (const auto& partition : partitions_of(list.get()))
     answers[static_cast<std::size_t>(partition.partition)] = partition.offset;

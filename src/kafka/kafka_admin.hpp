@@ -55,7 +55,7 @@ class KafkaAdmin {
   /// (what is dropped is dropped by DeleteRecords), min.insync.replicas=2 where there are 3. All of
   /// them as they are then, in the order asked for: a site's own topics may drop records earlier.
   /// Errc::config for a topic that has another number of partitions or is compacted;
-  /// Errc::forbidden without the right to create, with the exact commands to run.
+  /// Errc::forbidden without the right to see or create, with the exact commands to run.
   Result<std::vector<KafkaTopic>> ensure_topics(std::span<const KafkaTopicSpec> topics);
   /// Errc::not_found when there is no such topic. For tests.
   Result<void> delete_topic(const std::string& name);
@@ -85,6 +85,8 @@ class KafkaAdmin {
  private:
   explicit KafkaAdmin(std::unique_ptr<State> state);
   Result<void> create_topics(std::span<const KafkaTopicSpec> missing);
+  Result<KafkaTopic> await_ready(const KafkaTopicSpec& spec);
+  Error without_right(Error error, std::span<const KafkaTopicSpec> missing);
   std::unique_ptr<State> state_;
 };
 

@@ -54,7 +54,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::open(Kind kind, const KafkaSet
     MILLRACE_CHECK_OK(set(configuration.get(), name, value));
   rd_kafka_conf_set_log_cb(configuration.get(), log_line);
   int events = RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS;
-  if (kind == Kind::producer) events |= RD_KAFKA_EVENT_DR;
+  events |= kind == Kind::producer ? RD_KAFKA_EVENT_DR : RD_KAFKA_EVENT_FETCH;
   rd_kafka_conf_set_events(configuration.get(), events);
   std::array<char, kReasonMax> reason{};
   rd_kafka_t* client = rd_kafka_new(kind == Kind::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
@@ -68,6 +68,7 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::open(Kind kind, const KafkaSet
 }
 
 KafkaClient::~KafkaClient() {
+  if (abandoned_) return;
   rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 

@@ -2,6 +2,7 @@
 // eventfd when a queue begins to hold something, and Asio waits for that. No thread polls.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,10 +36,14 @@ class KafkaClient {
   KafkaClient& operator=(const KafkaClient&) = delete;
 
   rd_kafka_s* get() const { return client_; }
+  /// Its end would wait for ever: librdkafka 2.0.2 does not let go of a broker after a topic that
+  /// it read was deleted. It stays, idle, until the process ends.
+  void abandon() { abandoned_ = true; }
 
  private:
   explicit KafkaClient(rd_kafka_s* client) : client_(client) {}
   rd_kafka_s* client_;
+  std::atomic<bool> abandoned_{false};
 };
 
 struct KafkaQueueDestroy {

@@ -4,20 +4,20 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
-#include <array>
-#include <set>
+#include <cstdint>
 #include <utility>
 
 namespace millrace {
 
 namespace {
 
-constexpr std::size_t kTakenAtOnce = 256;
+constexpr std::size_t kDroppedAtOnce = 1'000;
 
-struct EventDestroy {
-  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
+struct PartitionDestroy {
+  void operator()(rd_kafka_topic_partition_t* partition) const {
+    rd_kafka_topic_partition_destroy(partition);
+  }
 };
-
 Result<void> checked(rd_kafka_error_t* error, const char* doing) {
   if (error == nullptr) return {};
   auto made = kafka_error(rd_kafka_error_code(error),
@@ -55,9 +55,13 @@ KafkaProperties consumer_properties(const KafkaConsumerOptions& options) {
       {"check.crcs", "true"},
       {"fetch.wait.max.ms", "500"},
       {"fetch.error.backoff.ms", "100"},
+      {"topic.metadata.refresh.interval.ms", "5000"},
+      {"topic.metadata.propagation.max.ms", "1000"},
       {"queued.min.messages", "1000000"},
       {"queued.max.messages.kbytes", std::to_string(options.prefetch_bytes / 1024 + 1)},
       {"max.partition.fetch.bytes", std::to_string(options.fetch_bytes_max)},
+      {"fetch.max.bytes",
+       std::to_string(std::max(options.prefetch_bytes, options.fetch_bytes_max))},
   };
   properties.insert(properties.end(), options.more.begin(), options.more.end());
   return properties;
@@ -84,17 +88,17 @@ std::vector<std::pair<std::string_view, std::string_view>> KafkaRecord::headers(
   return views;
 }
 
-void KafkaBatch::MessageDestroy::operator()(rd_kafka_message_s* message) const {
-  rd_kafka_message_destroy(message);
+void KafkaBatch::EventDestroy::operator()(rd_kafka_op_s* event) const {
+  rd_kafka_event_destroy(event);
 }
 KafkaBatch::KafkaBatch() = default;
 KafkaBatch::~KafkaBatch() = default;
 KafkaBatch::KafkaBatch(KafkaBatch&&) noexcept = default;
 KafkaBatch& KafkaBatch::operator=(KafkaBatch&& other) noexcept {
-  // Memberwise would let go of the client before the messages that came from it.
+  // Memberwise would let go of the client before the events that came from it.
   KafkaBatch taken(std::move(other));
   std::swap(client_, taken.client_);
-  std::swap(messages_, taken.messages_);
+  std::swap(events_, taken.events_);
   std::swap(records_, taken.records_);
   std::swap(ends_, taken.ends_);
   std::swap(problems_, taken.problems_);
@@ -102,35 +106,52 @@ KafkaBatch& KafkaBatch::operator=(KafkaBatch&& other) noexcept {
   return *this;
 }
 
-void KafkaBatch::add(Message message, KafkaMonitor& monitor) {
-  const rd_kafka_message_t& got = *message;
-  const auto topic = [&] { return got.rkt == nullptr ? "" : rd_kafka_topic_name(got.rkt); };
-  if (got.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    monitor.heard();
-    bytes_ += got.key_len + got.len;
-    records_.push_back({topic(), got.partition, got.offset, time_of(&got),
-                        view_of(got.key, got.key_len), view_of(got.payload, got.len),
-                        got.payload != nullptr, &got});
-    messages_.push_back(std::move(message));
+void KafkaBatch::add(Event event, KafkaMonitor& monitor, std::set<KafkaPartition>& assigned) {
+  if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_ERROR)
+    return add_error(event.get(), monitor, assigned);
+  if (monitor.take(event.get())) return;
+  const rd_kafka_message_t* got = rd_kafka_event_message_next(event.get());
+  if (got == nullptr) return;
+  monitor.heard();
+  bytes_ += got->key_len + got->len;
+  records_.push_back({rd_kafka_topic_name(got->rkt), got->partition, got->offset, time_of(got),
+                      view_of(got->key, got->key_len), view_of(got->payload, got->len),
+                      got->payload != nullptr, got});
+  events_.push_back(std::move(event));
+}
+
+void KafkaBatch::add_error(rd_kafka_op_s* event, KafkaMonitor& monitor,
+                           std::set<KafkaPartition>& assigned) {
+  const auto error = rd_kafka_event_error(event);
+  const std::unique_ptr<rd_kafka_topic_partition_t, PartitionDestroy> of(
+      rd_kafka_event_topic_partition(event));
+  // An error of a broker, or of the group that nobody joined: partitions go on by themselves.
+  if (!of) {
+    monitor.take(event);
     return;
   }
-  if (got.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+  if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     monitor.heard();
-    ends_.push_back({topic(), got.partition, got.offset});
+    ends_.push_back({of->topic, of->partition, of->offset});
     return;
   }
-  // An error of a broker or of the group that nobody joined: partitions go on by themselves.
-  if (got.rkt == nullptr) return monitor.failed(rd_kafka_message_errstr(&got));
+  if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) client_->abandon();
+  // librdkafka repeats some of them, and would go on by itself after others.
+  if (assigned.erase({of->topic, of->partition}) == 0) return;
+  static_cast<void>(checked(
+      rd_kafka_incremental_unassign(client_->get(), list_of({{of->topic, of->partition, 0}}).get()),
+      "a partition cannot be removed"));
   problems_.push_back(
-      {topic(), got.partition,
-       kafka_error(got.err, fmt::format("topic {} partition {} cannot be read: {}", topic(),
-                                        got.partition, rd_kafka_message_errstr(&got)))});
+      {of->topic, of->partition,
+       kafka_error(error, fmt::format("topic {} partition {} cannot be read: {}", of->topic,
+                                      of->partition, rd_kafka_event_error_string(event)))});
 }
 
 struct KafkaConsumer::State : std::enable_shared_from_this<KafkaConsumer::State> {
   Result<void> start(Shard& home, const KafkaSettings& settings,
                      const KafkaConsumerOptions& options);
   void woken();
+  Result<void> unassign(const std::vector<KafkaPosition>& positions);
 
   std::shared_ptr<KafkaClient> client;  // before what comes from it
   rd_kafka_queue_t* events = nullptr;   ///< the wake's, both
@@ -160,11 +181,16 @@ Result<void> KafkaConsumer::State::start(Shard& home, const KafkaSettings& setti
 
 void KafkaConsumer::State::woken() {
   while (true) {
-    const std::unique_ptr<rd_kafka_event_t, EventDestroy> event(rd_kafka_queue_poll(events, 0));
+    const KafkaBatch::Event event(rd_kafka_queue_poll(events, 0));
     if (!event) break;
     monitor.take(event.get());
   }
   if (on_readable) on_readable();
+}
+
+Result<void> KafkaConsumer::State::unassign(const std::vector<KafkaPosition>& positions) {
+  return checked(rd_kafka_incremental_unassign(client->get(), list_of(positions).get()),
+                 "partitions cannot be removed");
 }
 
 KafkaConsumer::KafkaConsumer(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -178,6 +204,9 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(Shard& home, KafkaSet
 
 KafkaConsumer::~KafkaConsumer() {
   state_->on_readable = nullptr;
+  // Among what was not taken may be the news that a topic is gone, which the client's end must
+  // know.
+  while (!take(kDroppedAtOnce, SIZE_MAX).empty()) continue;
   state_->wake.reset();
   state_->client.reset();
 }
@@ -212,8 +241,7 @@ Result<void> KafkaConsumer::remove(const std::vector<KafkaPartition>& partitions
     positions.push_back({partition.first, partition.second, 0});
   }
   if (positions.empty()) return {};
-  return checked(rd_kafka_incremental_unassign(state_->client->get(), list_of(positions).get()),
-                 "partitions cannot be removed");
+  return state_->unassign(positions);
 }
 
 void KafkaConsumer::set_on_readable(std::function<void()> on_readable) {
@@ -224,13 +252,10 @@ void KafkaConsumer::set_on_readable(std::function<void()> on_readable) {
 KafkaBatch KafkaConsumer::take(std::size_t records_max, std::size_t bytes_max) {
   KafkaBatch batch;
   batch.client_ = state_->client;
-  std::array<rd_kafka_message_t*, kTakenAtOnce> taken{};
   while (batch.records_.size() < records_max && batch.bytes_ < bytes_max) {
-    const std::size_t wanted = std::min(taken.size(), records_max - batch.records_.size());
-    const ssize_t count = rd_kafka_consume_batch_queue(state_->records, 0, taken.data(), wanted);
-    if (count <= 0) break;
-    for (ssize_t i = 0; i < count; ++i)
-      batch.add(KafkaBatch::Message(taken[static_cast<std::size_t>(i)]), state_->monitor);
+    KafkaBatch::Event event(rd_kafka_queue_poll(state_->records, 0));
+    if (!event) break;
+    batch.add(std::move(event), state_->monitor, state_->assigned);
   }
   return batch;
 }

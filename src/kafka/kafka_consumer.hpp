@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "net/shard.hpp"
 
 struct rd_kafka_message_s;
+struct rd_kafka_op_s;
 struct rd_kafka_topic_partition_list_s;
 
 namespace millrace {
@@ -43,7 +45,7 @@ struct KafkaRecord {
   std::vector<std::pair<std::string_view, std::string_view>> headers() const;
 };
 
-/// Why a partition is not read on until it is assigned again.
+/// Why a partition is not read any more: it is no longer assigned.
 struct KafkaProblem {
   std::string topic;
   std::int32_t partition = 0;
@@ -71,16 +73,18 @@ class KafkaBatch {
  private:
   friend class KafkaConsumer;
   friend class KafkaReader;
-  struct MessageDestroy {
-    void operator()(rd_kafka_message_s* message) const;
+  struct EventDestroy {
+    void operator()(rd_kafka_op_s* event) const;
   };
-  using Message = std::unique_ptr<rd_kafka_message_s, MessageDestroy>;
+  using Event = std::unique_ptr<rd_kafka_op_s, EventDestroy>;
 
-  /// A record, an end or a problem; the monitor hears how the brokers are.
-  void add(Message message, KafkaMonitor& monitor);
+  /// A record, an end, or a problem: then its partition is assigned no more. The monitor hears how
+  /// the brokers are.
+  void add(Event event, KafkaMonitor& monitor, std::set<KafkaPartition>& assigned);
+  void add_error(rd_kafka_op_s* event, KafkaMonitor& monitor, std::set<KafkaPartition>& assigned);
 
   std::shared_ptr<KafkaClient> client_;  // before what came from it
-  std::vector<Message> messages_;
+  std::vector<Event> events_;            ///< what the views point into
   std::vector<KafkaRecord> records_;
   std::vector<KafkaPosition> ends_;
   std::vector<KafkaProblem> problems_;
@@ -89,6 +93,7 @@ class KafkaBatch {
 
 struct KafkaConsumerOptions {
   /// Fetched and not taken yet, over all partitions; fetching stops there until take() makes room.
+  /// An answer that was asked for before may come on top: twice this at most, and a batch.
   std::size_t prefetch_bytes = std::size_t{16} << 20;
   std::size_t fetch_bytes_max = std::size_t{1} << 20;  ///< of one partition in one answer
   bool tell_ends = false;                              ///< fill KafkaBatch::ends

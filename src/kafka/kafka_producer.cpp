@@ -19,6 +19,27 @@ namespace {
 constexpr std::size_t kRecordOverhead = 512;
 constexpr milliseconds kAgainAfter{1'000};
 
+// Kafka says that it has not written the record and never will. Everything else may be about its
+// batch, the producer or the connection, and says nothing of the record.
+bool is_refusal(rd_kafka_resp_err_t error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+      return true;
+    default:
+      return false;
+  }
+}
+
 struct EventDestroy {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
 };
@@ -110,8 +131,9 @@ struct KafkaProducer::State : std::enable_shared_from_this<KafkaProducer::State>
   std::uint64_t next_sequence = 1;
   std::uint64_t next_to_hand_over = 1;
   std::size_t bytes = 0;
-  bool refused = false;   ///< since there was room
-  bool delivers = false;  ///< this client has written something
+  bool refused = false;                      ///< since there was room
+  bool delivers = false;                     ///< this client has written something
+  std::optional<rd_kafka_resp_err_t> doubt;  ///< why this client's work is not known
   std::function<void()> on_room;
   std::vector<std::move_only_function<void()>> idle;
 
@@ -244,7 +266,7 @@ void KafkaProducer::State::drain() {
     for (auto& report : reports) complete(report.sequence, std::move(report.result));
   }
   if (!client) return;
-  if (is_fatal()) return recreate();
+  if (doubt || is_fatal()) return recreate();
   hand_over();
   tell_room();
 }
@@ -252,14 +274,20 @@ void KafkaProducer::State::drain() {
 void KafkaProducer::State::take_report(const rd_kafka_message_t& report,
                                        std::vector<Report>& reports) {
   const auto sequence = reinterpret_cast<std::uint64_t>(report._private);
-  if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+  // librdkafka takes DUPLICATE_SEQUENCE_NUMBER for success, although the broker only says that it
+  // does not know that batch any more: no offset, so no proof that it was ever written.
+  if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR && report.offset >= 0) {
     delivers = true;
     monitor.heard();
     reports.push_back({sequence, KafkaPlace{report.partition, report.offset}});
     return;
   }
   // Whether it was written is not known: it stays, and goes to the next client.
-  if (is_fatal()) return;
+  if (is_fatal() || !is_refusal(report.err)) {
+    doubt = report.err != RD_KAFKA_RESP_ERR_NO_ERROR ? report.err
+                                                     : RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER;
+    return;
+  }
   reports.push_back(
       {sequence, std::unexpected(kafka_error_while(
                      report.err, fmt::format("a record was not written to topic {} partition {}",
@@ -291,18 +319,22 @@ void KafkaProducer::State::tell_room() {
 }
 
 void KafkaProducer::State::recreate() {
-  std::array<char, 512> reason{};
-  rd_kafka_fatal_error(client->get(), reason.data(), reason.size());
+  std::array<char, 512> fatal{};
+  rd_kafka_fatal_error(client->get(), fatal.data(), fatal.size());
+  const std::string reason = fatal.front() != 0
+                                 ? fatal.data()
+                                 : rd_kafka_err2str(doubt.value_or(RD_KAFKA_RESP_ERR__FATAL));
+  doubt.reset();
   stop_client();
   ++counters.recreated;
   counters.resent += entries.size();
   spdlog::warn(
       "a Kafka producer is made anew; what has no report is sent again records={} "
       "error=\"{}\"",
-      entries.size(), reason.data());
+      entries.size(), reason);
   // One that never wrote anything fails for a reason that will be there again.
   if (!std::exchange(delivers, false)) {
-    monitor.failed(reason.data());
+    monitor.failed(reason);
     return start_again_later();
   }
   start_again();

@@ -3,23 +3,29 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
-#include <array>
+#include <chrono>
+#include <cstdint>
 #include <utility>
 
 namespace millrace {
 
 namespace {
-constexpr std::size_t kTakenAtOnce = 256;
+constexpr std::size_t kDroppedAtOnce = 1'000;
 }  // namespace
 
 struct KafkaReader::State {
   std::shared_ptr<KafkaClient> client;  // before what comes from it
   KafkaQueue records;
+  std::set<KafkaPartition> assigned;
   KafkaMonitor monitor;
 };
 
 KafkaReader::KafkaReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
-KafkaReader::~KafkaReader() = default;
+KafkaReader::~KafkaReader() {
+  // Among what was not taken may be the news that a topic is gone, which the client's end must
+  // know.
+  while (!next(kDroppedAtOnce, SIZE_MAX, milliseconds(0)).empty()) continue;
+}
 
 Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const KafkaSettings& settings,
                                                        KafkaConsumerOptions options) {
@@ -35,6 +41,9 @@ Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const KafkaSettings& sett
 }
 
 Result<void> KafkaReader::assign(const std::vector<KafkaPosition>& positions) {
+  state_->assigned.clear();
+  for (const auto& position : positions)
+    state_->assigned.emplace(position.topic, position.partition);
   const auto error = rd_kafka_assign(state_->client->get(), list_of(positions).get());
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
   return std::unexpected(kafka_error_while(error, "partitions cannot be assigned"));
@@ -43,19 +52,15 @@ Result<void> KafkaReader::assign(const std::vector<KafkaPosition>& positions) {
 KafkaBatch KafkaReader::next(std::size_t records_max, std::size_t bytes_max, milliseconds wait) {
   KafkaBatch batch;
   batch.client_ = state_->client;
-  // A batch call waits until it is full: the first comes alone, the others when they are there.
-  rd_kafka_message_t* first =
-      rd_kafka_consumer_poll(state_->client->get(), static_cast<int>(wait.count()));
-  if (first == nullptr) return batch;
-  batch.add(KafkaBatch::Message(first), state_->monitor);
-  std::array<rd_kafka_message_t*, kTakenAtOnce> taken{};
+  const auto until = std::chrono::steady_clock::now() + wait;
   while (batch.records_.size() < records_max && batch.bytes_ < bytes_max) {
-    const std::size_t wanted = std::min(taken.size(), records_max - batch.records_.size());
-    const ssize_t count =
-        rd_kafka_consume_batch_queue(state_->records.get(), 0, taken.data(), wanted);
-    if (count <= 0) break;
-    for (ssize_t i = 0; i < count; ++i)
-      batch.add(KafkaBatch::Message(taken[static_cast<std::size_t>(i)]), state_->monitor);
+    const auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
+    // Only the first is waited for.
+    const auto patience = batch.empty() ? std::max(left, milliseconds(0)) : milliseconds(0);
+    KafkaBatch::Event event(
+        rd_kafka_queue_poll(state_->records.get(), static_cast<int>(patience.count())));
+    if (!event) break;
+    batch.add(std::move(event), state_->monitor, state_->assigned);
   }
   return batch;
 }

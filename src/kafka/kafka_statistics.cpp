@@ -26,7 +26,7 @@ void add_broker(KafkaStatistics& sum, const Json& value) {
   if (!value.is_object()) return;
   const JsonObject& broker = value.get_object();
   if (string_or(value, "state", "") == "UP") ++sum.brokers_up;
-  if (string_or(value, "source", "") == "learned") ++sum.brokers_known;
+  if (int_or(value, "nodeid", -1) >= 0) ++sum.brokers_known;
   sum.request_errors += number(broker, "txerrs");
   sum.request_timeouts += number(broker, "req_timeouts");
   sum.request_retries += number(broker, "txretries");

@@ -12,16 +12,16 @@ namespace millrace {
 struct KafkaStatistics {
   std::uint64_t queued_messages = 0;  ///< with a producer: without a delivery report
   std::uint64_t queued_bytes = 0;
-  std::uint64_t sent_messages = 0;
-  std::uint64_t sent_bytes = 0;  ///< of messages, before compression
+  std::uint64_t sent_messages = 0;  ///< repeats included
+  std::uint64_t sent_bytes = 0;     ///< of messages, before compression
   std::uint64_t received_messages = 0;
   std::uint64_t received_bytes = 0;
   std::uint64_t requests = 0;
   std::uint64_t request_errors = 0;
   std::uint64_t request_timeouts = 0;
   std::uint64_t request_retries = 0;
-  std::uint32_t brokers_known = 0;  ///< those asked first are left out
-  std::uint32_t brokers_up = 0;     ///< of all, those asked first included
+  std::uint32_t brokers_known = 0;  ///< by their ids: brokers told us of them
+  std::uint32_t brokers_up = 0;     ///< connected, those asked first included
   std::uint64_t connects = 0;
   std::uint64_t disconnects = 0;
   std::int64_t round_trip_p99_us = 0;   ///< the slowest broker's, of the last interval

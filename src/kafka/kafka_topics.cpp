@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "kafka/kafka_admin_state.hpp"
@@ -14,6 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr std::int32_t kReplicasMax = 3;
+constexpr milliseconds kAgainAfter{20};
 
 struct MetadataDestroy {
   void operator()(const rd_kafka_metadata_t* metadata) const {
@@ -95,12 +97,8 @@ Result<void> read_settings(const KafkaAdmin::State& admin, KafkaTopic& topic) {
   return {};
 }
 
-std::string commands_for(const KafkaSettings& settings, std::span<const KafkaTopicSpec> missing,
-                         std::int32_t replication) {
-  std::string commands;
-  for (const auto& spec : missing)
-    commands += "\n  " + kafka_topics_command(settings, spec, replication);
-  return commands;
+std::int32_t replication_in(const KafkaCluster& cluster) {
+  return std::clamp(static_cast<std::int32_t>(cluster.brokers.size()), 1, kReplicasMax);
 }
 
 Result<void> check_usable(const KafkaTopic& topic, const KafkaTopicSpec& spec) {
@@ -176,8 +174,7 @@ Result<std::optional<KafkaTopic>> KafkaAdmin::topic(const std::string& name) {
 
 Result<void> KafkaAdmin::create_topics(std::span<const KafkaTopicSpec> missing) {
   MILLRACE_TRY(brokers, cluster());
-  const auto replication =
-      std::clamp(static_cast<std::int32_t>(brokers.brokers.size()), 1, kReplicasMax);
+  const auto replication = replication_in(brokers);
   std::vector<NewTopic> owned;
   std::vector<rd_kafka_NewTopic_t*> topics;
   for (const auto& spec : missing) {
@@ -194,32 +191,55 @@ Result<void> KafkaAdmin::create_topics(std::span<const KafkaTopicSpec> missing) 
   const auto** results =
       rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer.get()), &count);
   // Another instance may have been first.
-  auto checked = check_topics(results, count, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, "created");
-  if (checked || checked.error().code != Errc::forbidden) return checked;
-  return fail(Errc::forbidden,
-              fmt::format("{}; have somebody with the right run{}", checked.error().message,
-                          commands_for(state_->settings, missing, replication)));
+  return check_topics(results, count, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, "created");
+}
+
+Error KafkaAdmin::without_right(Error error, std::span<const KafkaTopicSpec> missing) {
+  if (error.code != Errc::forbidden) return error;
+  std::int32_t replication = 1;
+  if (const auto known = cluster()) replication = replication_in(*known);
+  error.message += "; somebody who has the right must run";
+  for (const auto& spec : missing)
+    error.message += "\n  " + kafka_topics_command(state_->settings, spec, replication);
+  return error;
+}
+
+// A new topic is known to each broker a moment later. A leader that is not ready yet may refuse a
+// batch and take the next one, and so change their order: one that says its ends is ready.
+Result<KafkaTopic> KafkaAdmin::await_ready(const KafkaTopicSpec& spec) {
+  const auto until = std::chrono::steady_clock::now() + state_->timeout;
+  while (true) {
+    MILLRACE_TRY(found, topic(spec.name));
+    if (found) {
+      const auto known = ends(spec.name, spec.partitions);
+      if (known) return *std::move(found);
+      if (known.error().code != Errc::not_found) return std::unexpected(known.error());
+    }
+    if (std::chrono::steady_clock::now() > until)
+      return fail(Errc::unanswered, fmt::format("topic {} does not appear", spec.name));
+    std::this_thread::sleep_for(kAgainAfter);
+  }
 }
 
 Result<std::vector<KafkaTopic>> KafkaAdmin::ensure_topics(std::span<const KafkaTopicSpec> topics) {
   std::vector<KafkaTopicSpec> missing;
   for (const auto& spec : topics) {
-    MILLRACE_TRY(found, topic(spec.name));
-    if (!found) missing.push_back(spec);
-  }
-  if (!missing.empty()) MILLRACE_CHECK_OK(create_topics(missing));
-  std::vector<KafkaTopic> ready;
-  const auto until = std::chrono::steady_clock::now() + state_->timeout;
-  for (const auto& spec : topics) {
-    MILLRACE_TRY(found, topic(spec.name));
-    // A new topic is known to each broker a moment later.
-    while (!found && std::chrono::steady_clock::now() < until) {
-      MILLRACE_TRY(again, topic(spec.name));
-      found = std::move(again);
+    auto found = topic(spec.name);
+    if (!found) return std::unexpected(without_right(std::move(found).error(), topics));
+    if (*found) {
+      MILLRACE_CHECK_OK(check_usable(**found, spec));
+    } else {
+      missing.push_back(spec);
     }
-    if (!found) return fail(Errc::unanswered, fmt::format("topic {} does not appear", spec.name));
-    MILLRACE_CHECK_OK(check_usable(*found, spec));
-    ready.push_back(*std::move(found));
+  }
+  if (!missing.empty()) {
+    auto created = create_topics(missing);
+    if (!created) return std::unexpected(without_right(std::move(created).error(), missing));
+  }
+  std::vector<KafkaTopic> ready;
+  for (const auto& spec : topics) {
+    MILLRACE_TRY(found, await_ready(spec));
+    ready.push_back(std::move(found));
   }
   return ready;
 }
