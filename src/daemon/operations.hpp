@@ -42,10 +42,15 @@ class Operations {
                    const std::map<std::string, RouteSum>& sums) const;
   void add_disk_problems(JsonArray& list, const watch::DiskReport& disk,
                          const Holder& holder) const;
+  /// Rows before any route, of one owner.
+  struct Stuck {
+    std::size_t dead = 0;  ///< messages that nobody can read
+    std::size_t waiting = 0;
+  };
   Json state_json() const;
   JsonArray state_problems() const;
   JsonArray problems(const std::map<std::string, RouteSum>& sums, const watch::DiskReport& disk,
-                     const std::map<std::string, std::size_t>& stuck,
+                     const std::map<std::string, Stuck>& stuck,
                      const std::optional<Follower::Failure>& inbox) const;
   /// What is wrong with the log's files, and who stands still because of it.
   void add_log_problems(JsonArray& list, const std::map<std::string, RouteSum>& sums,
@@ -71,7 +76,7 @@ class Operations {
   Json connections_json() const;
   static Json disk_json(const watch::DiskReport& disk, const Holder& holder);
   Awaitable<std::optional<Follower::Failure>> ask_inbox();
-  Result<std::map<std::string, std::size_t>> count_stuck();
+  Result<std::map<std::string, Stuck>> count_stuck();
 
   // operations_parked.cpp
   Awaitable<Result<Json>> list(Json args, bool dead);

@@ -19,7 +19,7 @@ Json Operations::problem(std::string what, const std::optional<WallTime>& since,
 
 JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
                                const watch::DiskReport& disk,
-                               const std::map<std::string, std::size_t>& stuck,
+                               const std::map<std::string, Stuck>& stuck,
                                const std::optional<Follower::Failure>& inbox) const {
   JsonArray list;
   const auto config = broker_.config();
@@ -99,12 +99,19 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
     list.push_back(problem(watch::describe(*jump), jump->since, "", "clock",
                            "correct the clock, or: millrace clock accept --reason TEXT"));
   }
-  for (const auto& [owner, count] : stuck) {
-    const bool unreadable = owner.starts_with("collect.");
-    list.push_back(problem(
-        unreadable ? fmt::format("{} messages of {} wait for a person", count, owner.substr(8))
-                   : fmt::format("{} records cannot be projected as {}", count, owner.substr(8)),
-        {}, "", owner, unreadable ? "millrace dead list" : "millrace parked list"));
+  for (const auto& [owner, rows] : stuck) {
+    const std::string name = owner.substr(owner.find('.') + 1);
+    const bool collected = owner.starts_with("collect.");
+    if (rows.dead > 0) {
+      list.push_back(problem(fmt::format("{} messages of {} could not be read", rows.dead, name),
+                             {}, "", owner, fmt::format("millrace dead list --route {}", owner)));
+    }
+    if (rows.waiting > 0) {
+      list.push_back(problem(
+          collected ? fmt::format("{} records of {} cannot be read", rows.waiting, name)
+                    : fmt::format("{} records cannot be projected as {}", rows.waiting, name),
+          {}, "", owner, fmt::format("millrace parked list --route {}", owner)));
+    }
   }
   return list;
 }

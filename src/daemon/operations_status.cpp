@@ -205,8 +205,8 @@ Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) 
 }
 
 // Rows before any route: messages that could not be read, records that could not be projected.
-Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
-  std::map<std::string, std::size_t> stuck;
+Result<std::map<std::string, Operations::Stuck>> Operations::count_stuck() {
+  std::map<std::string, Stuck> stuck;
   const auto config = broker_.config();
   std::vector<std::string> owners;
   for (const auto& [name, connection] : config->connections) {
@@ -219,9 +219,7 @@ Result<std::map<std::string, std::size_t>> Operations::count_stuck() {
     MILLRACE_TRY(rows, broker_.state_->scan(Table::parked, owner + '\0', "", kStuckRowsMax));
     for (const Row& stored : rows) {
       MILLRACE_TRY(row, decode_parked_row(stored.value));
-      const bool done =
-          row.state == ParkedState::discarded || row.state == ParkedState::resubmitted;
-      if (!done) ++stuck[owner];
+      ++(row.state == ParkedState::dead ? stuck[owner].dead : stuck[owner].waiting);
     }
   }
   return stuck;

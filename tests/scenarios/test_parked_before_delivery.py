@@ -104,6 +104,8 @@ class ParkedPayloads(Scenario):
         secret = (self.millrace.secrets / "shop_hook").read_text("ascii")
         self.assertEqual(200, self.millrace.post(SHOP_PATH + secret, "no JSON").status)
         letter = eventually(lambda: self.dead_letters(self.millrace), 30, "its dead letter")[0]
+        self.assertIn("1 messages of shop could not be read",
+                      self.millrace.cli("status", expect=None).stdout)
         self.millrace.cli("dead", "discard", str(letter["id"]), "--reason", "the sender is mended")
         self.assertEqual([], self.dead_letters(self.millrace))
         self.assertEqual("", self.millrace.state_values("parked"))
@@ -123,6 +125,9 @@ class ParkedReadings(OdooScenario):
         self.assertEqual(("collect", f"odoo/sale.order/{self.order}"),
                          (row["stage"], row["record"]))
         self.await_settled()
+        told = self.millrace.cli("status", expect=None).stdout
+        self.assertIn("1 records of odoo cannot be read", told)
+        self.assertIn("millrace parked list --route collect.odoo", told)
         return str(row["id"])
 
     def await_created(self):

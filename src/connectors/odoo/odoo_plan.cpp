@@ -166,7 +166,7 @@ Awaitable<Result<OdooPlanPtr>> OdooFields::resolve(std::string model, FieldPlan 
   };
   if (std::any_of(plan.fields.begin(), plan.fields.end(), is_unknown)) {
     // A module may have been installed since; what was learnt before is not asked twice in a row.
-    forget(model);
+    models_.erase(model);
     MILLRACE_CO_TRY(again, co_await fields(model));
     known = again;
   }

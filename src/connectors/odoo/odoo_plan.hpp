@@ -57,8 +57,11 @@ class OdooFields {
   /// Errc::config for an unknown model or field, a nested plan on a plain field, a field whose
   /// value depends on the company, and nesting beyond kDepthMax.
   Awaitable<Result<OdooPlanPtr>> resolve(std::string model, FieldPlan plan, int depth = 0);
-  /// What was known of the model is asked again next time.
-  void forget(const std::string& model) { models_.erase(model); }
+  /// What is known is asked again next time.
+  void forget() {
+    models_.clear();
+    per_company_.clear();
+  }
 
   static constexpr int kDepthMax = 8;
 

@@ -27,12 +27,6 @@ std::vector<std::string> names_of(const OdooPlan& plan) {
   return names;
 }
 
-bool names_missing_field(const OdooRows& rows) {
-  return std::any_of(rows.refused.begin(), rows.refused.end(), [](const auto& entry) {
-    return entry.second.problem.find("Invalid field") != std::string::npos;
-  });
-}
-
 }  // namespace
 
 OdooReader::OdooReader(std::unique_ptr<OdooRpc> rpc) : rpc_(std::move(rpc)), fields_(*rpc_) {}
@@ -43,8 +37,18 @@ Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read(ReadRequest request)
                                                        request.ids.size(), kOdooBatchMax));
   }
   MILLRACE_CO_TRY(plan, co_await fields_.resolve(request.model, request.plan));
+  auto records = co_await read_planned(plan, request.ids);
+  if (records || records.error().code != Errc::config) co_return records;
+  // A module went since the fields were learnt; the plan may do without what was its.
+  fields_.forget();
+  MILLRACE_CO_TRY(again, co_await fields_.resolve(request.model, request.plan));
+  auto read = co_await read_planned(again, request.ids);
+  co_return read;
+}
+
+Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read_planned(OdooPlanPtr plan, Ids ids) {
   Answers answers;
-  Ids pending = request.ids;
+  Ids pending = ids;
   std::sort(pending.begin(), pending.end());
   pending.erase(std::unique(pending.begin(), pending.end()), pending.end());
   for (int reading = 0; reading < kOdooReadingsMax && !pending.empty(); ++reading) {
@@ -56,12 +60,12 @@ Awaitable<Result<std::vector<ReadRecord>>> OdooReader::read(ReadRequest request)
     ReadRecord busy;
     busy.id = id;
     busy.state = ReadRecord::State::failed;
-    busy.problem = changed_all_the_time(request.model, id);
+    busy.problem = changed_all_the_time(plan->model, id);
     answers[id] = std::move(busy);
   }
   std::vector<ReadRecord> ordered;
-  ordered.reserve(request.ids.size());
-  for (const std::int64_t id : request.ids) ordered.push_back(answers.at(id));
+  ordered.reserve(ids.size());
+  for (const std::int64_t id : ids) ordered.push_back(answers.at(id));
   co_return ordered;
 }
 
@@ -95,16 +99,10 @@ Awaitable<Result<OdooReader::Ids>> OdooReader::read_once(OdooPlanPtr plan, Ids i
   co_return moved;
 }
 
-/// Rows of the plan. What a batch did not return is asked for alone before it counts as absent, and
-/// a field that Odoo no longer knows ends the call instead of failing every record.
+/// Rows of the plan. What a batch did not return is asked for alone before it counts as absent.
 Awaitable<Result<OdooRows>> OdooReader::fetch_confirmed(OdooPlanPtr plan, Ids ids) {
   const std::vector<std::string> names = names_of(*plan);
   MILLRACE_CO_TRY(rows, co_await fetch_rows(*rpc_, plan->model, ids, names));
-  if (names_missing_field(rows)) {
-    fields_.forget(plan->model);
-    co_return fail(Errc::config, fmt::format("{} lost a field that `read:` names: {}", plan->model,
-                                             rows.refused.begin()->second.problem));
-  }
   if (ids.size() == 1) co_return rows;
   for (const std::int64_t id : ids) {
     if (rows.found.contains(id) || rows.refused.contains(id)) continue;

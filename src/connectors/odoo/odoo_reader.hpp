@@ -35,6 +35,7 @@ class OdooReader final : public RecordReader {
   using Answers = std::map<std::int64_t, ReadRecord>;
   using Ids = std::vector<std::int64_t>;
 
+  Awaitable<Result<std::vector<ReadRecord>>> read_planned(OdooPlanPtr plan, Ids ids);
   /// Reads `ids` once; those that changed meanwhile are returned to be read again, if it is not the
   /// `last` time.
   Awaitable<Result<Ids>> read_once(OdooPlanPtr plan, Ids ids, Answers& answers, bool last);

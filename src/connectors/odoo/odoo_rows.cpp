@@ -57,6 +57,15 @@ Result<void> take_rows(const std::string& model, Json answer, OdooRows& rows) {
   return {};
 }
 
+/// Whether the refusal is about a field that Odoo no longer has, whatever record is read: halving
+/// the batch would call each of them guilty.
+bool names_lost_field(std::string_view problem, std::string_view model,
+                      const std::vector<std::string>& fields) {
+  return std::ranges::any_of(fields, [&](const std::string& field) {
+    return problem.contains(fmt::format("Invalid field '{}' on model '{}'", field, model));
+  });
+}
+
 std::string_view written(const JsonObject& row) {
   const Json* date = row.if_contains("write_date");
   return date != nullptr && date->is_string() ? std::string_view(date->get_string()) : "";
@@ -86,6 +95,10 @@ Awaitable<Result<OdooRows>> fetch_rows(OdooRpc& rpc, std::string model, Ids ids,
     const bool hidden = fault.kind == OdooFault::Kind::access;
     if (!hidden && fault.kind != OdooFault::Kind::record) {
       co_return std::unexpected(std::move(fault.error));
+    }
+    if (!hidden && names_lost_field(fault.error.message, model, fields)) {
+      co_return fail(Errc::config, fmt::format("{} lost a field that `read:` names: {}", model,
+                                               fault.error.message));
     }
     if (hidden && !explained) {
       auto explanation = co_await explain_refusal(rpc, model);

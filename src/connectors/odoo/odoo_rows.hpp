@@ -31,7 +31,8 @@ struct OdooRows {
 inline constexpr int kOdooReadingsMax = 3;
 
 /// Reads `fields` of `ids` (any number; kOdooBatchMax in one call). The error is of the whole call;
-/// a model that our login may not read at all is Errc::peer_auth, not a set of hidden records.
+/// a model that our login may not read at all is Errc::peer_auth, not a set of hidden records, and
+/// a field that Odoo does not have Errc::config.
 Awaitable<Result<OdooRows>> fetch_rows(OdooRpc& rpc, std::string model,
                                        std::vector<std::int64_t> ids,
                                        std::vector<std::string> fields);
