@@ -56,7 +56,7 @@ struct LogEntry {
 struct LogRecord {
   Partition partition = 0;
   Offset offset = 0;     ///< rises within (stream, partition), from 0; dense on files
-  WallTime appended_at;  ///< never goes down within a stream
+  WallTime appended_at;  ///< never goes down within (stream, partition)
   std::string_view topic;
   std::string_view payload;
   std::shared_ptr<const void> decoded;  ///< as its entry had it; empty when read from the disk

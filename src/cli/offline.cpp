@@ -59,7 +59,7 @@ Result<Installation> change_offline(
     const Session& session,
     const std::function<Result<Installation>(StateStore&, EventLog&, const config::Installation&)>&
         change) {
-  MILLRACE_TRY(installation, read_installation(session.config_directory));
+  MILLRACE_TRY(installation, read_on_files(session.config_directory));
   PosixDisk disk;
   MILLRACE_TRY(log, open_file_log({installation.log_directory, disk, system_clock()}));
   MILLRACE_TRY(choice, read_state_choice(session, installation));
@@ -148,7 +148,7 @@ int run_test(const Session& session, const std::string& directory) {
 }
 
 int run_log_verify(const Session& session) {
-  const auto installation = read_installation(session.config_directory);
+  const auto installation = read_on_files(session.config_directory);
   if (!installation) return cannot(session, installation.error());
   PosixDisk disk;
   const auto report = log::verify(disk, installation->log_directory);
@@ -162,7 +162,7 @@ int run_log_verify(const Session& session) {
 }
 
 int run_log_quarantine(const Session& session, const std::string& journal) {
-  const auto installation = read_installation(session.config_directory);
+  const auto installation = read_on_files(session.config_directory);
   if (!installation) return cannot(session, installation.error());
   PosixDisk disk;
   for (const Journal one : {Journal::inbox, Journal::events, Journal::trail}) {
@@ -178,7 +178,7 @@ int run_log_quarantine(const Session& session, const std::string& journal) {
 }
 
 int run_state_verify(const Session& session) {
-  const auto installation = read_installation(session.config_directory);
+  const auto installation = read_on_files(session.config_directory);
   if (!installation) return cannot(session, installation.error());
   const auto choice = read_state_choice(session, *installation);
   if (!choice) return cannot(session, choice.error());

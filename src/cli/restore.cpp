@@ -124,7 +124,7 @@ Result<Installation> place_state(Disk& disk, const fs::path& backup, const Backu
 }
 
 Result<Installation> restore(const Session& session, const fs::path& backup) {
-  MILLRACE_TRY(installation, read_installation(session.config_directory));
+  MILLRACE_TRY(installation, read_on_files(session.config_directory));
   PosixDisk disk;
   MILLRACE_CHECK_OK(check_place(installation));
   MILLRACE_TRY(manifest, read_backup_manifest(disk, backup));

@@ -38,6 +38,8 @@ config::Installation from_plain_values(const fs::path& directory, const config::
   if (const auto admin = scalar(node, "admin"); !admin.empty()) installation.admin = admin;
   if (const auto text = scalar(node, "environment"); !text.empty()) installation.environment = text;
   installation.log_directory = absolute(scalar(node, "log", "files"));
+  const config::Node* log = node.find("log");
+  if (log != nullptr && log->find("kafka") != nullptr) installation.kafka_log.emplace();
   installation.state.sqlite_path = absolute(scalar(node, "state", "sqlite"));
   installation.state.postgresql = scalar(node, "state", "postgresql");
   installation.data_directory = absolute(scalar(node, "data"));
@@ -107,6 +109,13 @@ Result<config::Installation> read_installation(const std::string& directory) {
   const auto report = config::load({directory, true, connectors, config::process_environment()});
   if (report.config) return report.config->installation;
   return search_plain_values(directory);
+}
+
+Result<config::Installation> read_on_files(const std::string& directory) {
+  MILLRACE_TRY(installation, read_installation(directory));
+  if (!installation.kafka_log) return installation;
+  return fail(Errc::not_supported,
+              "the log lies in Kafka: this command is for a log on files of this machine");
 }
 
 Result<StateChoice> read_state_choice(const Session& session,

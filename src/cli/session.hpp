@@ -38,6 +38,9 @@ int cannot(const Session& session, const Error& error);
 /// The installation document of the configuration directory. When the configuration has problems
 /// its plain values are read all the same: an operator must reach the daemon then as well.
 Result<config::Installation> read_installation(const std::string& directory);
+/// The same for commands that work on the log's own files. Errc::not_supported when the log lies in
+/// Kafka.
+Result<config::Installation> read_on_files(const std::string& directory);
 
 /// Where the state lies, with the secrets that reaching it needs.
 Result<StateChoice> read_state_choice(const Session& session,

@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <ctime>
 #include <filesystem>
@@ -18,9 +20,12 @@ namespace millrace::config {
 namespace {
 
 constexpr std::size_t kSchemaNameMax = 63;  // PostgreSQL cuts longer names off
+// Kafka's topics have at most 249 characters, and an entity's name follows.
+constexpr std::size_t kTopicPrefixMax = 100;
 
 struct LogYaml {
   std::string files;
+  std::optional<KafkaLog> kafka;
 };
 struct StateYaml {
   std::string sqlite;
@@ -74,13 +79,48 @@ SpecCodec<std::uint64_t> count_codec() {
   return made;
 }
 
+const Spec<KafkaLog>& kafka_spec() {
+  static const auto tls =
+      Spec<KafkaTls>("log.kafka.tls", "TLS to the brokers; `{}` trusts the system's authorities.")
+          .option("ca", &KafkaTls::ca,
+                  "PEM file of the authority the brokers' certificates are of.")
+          .example("/etc/millrace/tls/kafka-ca.pem")
+          .option("certificate", &KafkaTls::certificate,
+                  "PEM file of our certificate, where brokers ask for one.")
+          .option("key", &KafkaTls::key, "PEM file of its private key.");
+  static const auto sasl =
+      Spec<KafkaSasl>("log.kafka.sasl", "How we log in to the brokers.")
+          .option("mechanism", &KafkaSasl::mechanism, "How the password is shown to the broker.")
+          .one_of({"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"})
+          .option("user", &KafkaSasl::user, "The user.")
+          .required()
+          .example("millrace")
+          .option("password", &KafkaSasl::password, "Its password.")
+          .required()
+          .secret()
+          .example("\"${secret.kafka_password}\"");
+  static const auto made =
+      Spec<KafkaLog>("log.kafka", "The log on Apache Kafka; the state is then in PostgreSQL.")
+          .option("brokers", &KafkaLog::brokers, "Those asked first, separated by commas.")
+          .required()
+          .example("\"k1:9092,k2:9092\"")
+          .option("prefix", &KafkaLog::prefix,
+                  "What its topics begin with; default: `millrace.` and the installation's name. "
+                  "They are <prefix>.inbox, .trail, .log and .events.<entity>.")
+          .example("millrace.lyon")
+          .option("tls", &KafkaLog::tls, "TLS to the brokers.", tls)
+          .option("sasl", &KafkaLog::sasl, "How we log in.", sasl);
+  return made;
+}
+
 const Spec<InstallationYaml>& spec() {
   using namespace std::chrono_literals;
-  static const auto log = Spec<LogYaml>("log", "Where the log lies.")
-                              .option("files", &LogYaml::files, "Directory of the log's own files.")
-                              .required()
-                              .example("/var/lib/millrace/log")
-                              .not_yet("kafka");
+  static const auto log =
+      Spec<LogYaml>("log", "Where the log lies.")
+          .option("files", &LogYaml::files, "Directory of the log's own files.")
+          .example("/var/lib/millrace/log")
+          .option("kafka", &LogYaml::kafka, "Instead of files: a Kafka cluster.", kafka_spec())
+          .exactly_one_of({"files", "kafka"});
   static const auto state = Spec<StateYaml>("state", "Where the state lies.")
                                 .option("sqlite", &StateYaml::sqlite, "The state's SQLite file.")
                                 .example("/var/lib/millrace/state.db")
@@ -259,6 +299,37 @@ void check_state(Loading& loading, const Document& document, const StateYaml& st
   }
 }
 
+void complete_kafka(const Loading& loading, const std::string& installation, KafkaLog& kafka) {
+  if (kafka.prefix.empty()) kafka.prefix = "millrace." + installation;
+  if (!kafka.tls) return;
+  for (std::string* file : {&kafka.tls->ca, &kafka.tls->certificate, &kafka.tls->key}) {
+    *file = absolute_path(loading, *file);
+  }
+}
+
+void check_kafka(Loading& loading, const Document& document, const Installation& installation) {
+  const Place place = place_of(document, "log");
+  const std::string path = fmt::format("{} / log", title(document));
+  const KafkaLog& kafka = *installation.kafka_log;
+  const auto usable = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+  };
+  if (kafka.prefix.size() > kTopicPrefixMax || !std::ranges::all_of(kafka.prefix, usable)) {
+    loading.error(place, path,
+                  fmt::format("`prefix: {}` is no beginning of a Kafka topic: at most {} letters, "
+                              "digits, dots, dashes and underscores",
+                              kafka.prefix, kTopicPrefixMax));
+  }
+  if (kafka.tls && kafka.tls->certificate.empty() != kafka.tls->key.empty()) {
+    loading.error(place, path, "`tls` has one of `certificate` and `key`: it needs both or none");
+  }
+  if (installation.data_directory.empty()) {
+    loading.error(place, path,
+                  "with the log on Kafka and the state in a database write `data: DIRECTORY`, for "
+                  "the token of the command line and what this instance keeps of its own");
+  }
+}
+
 // Whether they belong together is found out by who uses them.
 void check_tls(Loading& loading, const Document& document, const TlsFiles& files) {
   const auto check = [&](std::string_view key, const Result<std::string>& read) {
@@ -314,6 +385,8 @@ void read_installation(Loading& loading, Document& document) {
   out.dedupe_window = yaml.dedupe.window;
   out.dedupe_ids_max = yaml.dedupe.max_ids;
   out.log_directory = absolute_path(loading, yaml.log.files);
+  out.kafka_log = yaml.log.kafka;
+  if (out.kafka_log) complete_kafka(loading, yaml.name, *out.kafka_log);
   out.state = {.sqlite_path = absolute_path(loading, yaml.state.sqlite),
                .postgresql = yaml.state.postgresql,
                .schema = yaml.state.schema,
@@ -328,6 +401,7 @@ void read_installation(Loading& loading, Document& document) {
                        absolute_path(loading, yaml.tls->key)};
   }
   if (good) check_state(loading, document, yaml.state);
+  if (good && out.kafka_log) check_kafka(loading, document, out);
   if (good) check_addresses(loading, document, yaml);
   if (good && out.tls && !loading.options.without_secrets) check_tls(loading, document, *out.tls);
 }

@@ -63,12 +63,34 @@ struct TlsFiles {
 /// where renewal is by hand, and past the day on which what renews by itself should have.
 inline constexpr std::chrono::hours kCertificateAlarm{14 * 24};
 
+struct KafkaTls {
+  std::string ca;  ///< PEM file; empty: the system's authorities
+  std::string certificate;
+  std::string key;
+  bool operator==(const KafkaTls&) const = default;
+};
+struct KafkaSasl {
+  std::string mechanism = "SCRAM-SHA-512";
+  std::string user;
+  std::string password;
+  bool operator==(const KafkaSasl&) const = default;
+};
+/// log: { kafka: ... }
+struct KafkaLog {
+  std::string brokers;
+  std::string prefix;  ///< of its topics; never empty once it is loaded
+  std::optional<KafkaTls> tls;
+  std::optional<KafkaSasl> sasl;
+  bool operator==(const KafkaLog&) const = default;
+};
+
 struct Installation {
   std::string name;
   std::string environment = "dev";
   std::string listen = "127.0.0.1:8480";
   std::string admin = "127.0.0.1:8481";
-  std::string log_directory;  ///< log: { files: ... }
+  std::string log_directory;  ///< log: { files: ... }; empty: on Kafka
+  std::optional<KafkaLog> kafka_log;
   StateChoice state;
   std::string data_directory;     ///< default: parent of log.files, else of state.sqlite
   std::string secrets_directory;  ///< empty: none

@@ -79,6 +79,11 @@ Awaitable<Result<Json>> Operations::backup(Json args) {
                     "docs/how-to/use-postgresql.md",
                     config->installation.state.schema, config->installation.log_directory));
   }
+  if (config->installation.kafka_log) {
+    co_return fail(Errc::not_supported,
+                   "the log lies in Kafka, whose replicas are its backup; copy the state's file "
+                   "while the daemon is stopped");
+  }
   BackupManifest manifest;
   manifest.made_at = broker_.clock_.wall_now();
   manifest.version = MILLRACE_VERSION;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -11,10 +10,7 @@
 #include "daemon/listener_tls.hpp"
 #include "daemon/operations.hpp"
 #include "daemon/recovery.hpp"
-#include "log/file_log.hpp"
 #include "state/blocking_commit.hpp"
-#include "state/open_state.hpp"
-#include "storage/posix_disk.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -30,14 +26,6 @@ std::shared_ptr<T> living_on(Shard& home, std::unique_ptr<T> made) {
 }
 
 constexpr std::size_t kReaderThreads = 2;
-constexpr int kExitFatal = 70;
-
-// A failed write or sync of log or state is final: whatever is not acknowledged stays that way.
-void die(const char* what, const Error& error) {
-  spdlog::critical("{} failed, the process stops: {}", what, error.message);
-  spdlog::shutdown();
-  std::_Exit(kExitFatal);
-}
 
 }  // namespace
 
@@ -62,59 +50,6 @@ Result<std::unique_ptr<Broker>> Broker::start(BrokerOptions options, config::Con
   MILLRACE_CHECK_OK(broker->start_admin());
   broker->start_ingress();
   return broker;
-}
-
-Result<void> Broker::open_stores() {
-  const config::Installation& installation = config_->installation;
-  std::error_code error;
-  for (const std::string& directory :
-       {installation.data_directory, installation.log_directory,
-        std::filesystem::path(installation.state.sqlite_path).parent_path().string()}) {
-    if (directory.empty()) continue;
-    std::filesystem::create_directories(directory, error);
-    if (error) {
-      return fail(Errc::config, fmt::format("{} cannot be created: {}; create it for the user the "
-                                            "daemon runs as",
-                                            directory, error.message()));
-    }
-  }
-  disk_ = std::make_unique<PosixDisk>();
-  const auto make_ids = [&](Journal journal) {
-    return std::make_unique<ingress::DedupeIndex>(
-        ingress::DedupeIndex::Options{.journal = journal, .window = installation.dedupe_window});
-  };
-  inbox_ids_ = make_ids(Journal::inbox);
-  event_ids_ = make_ids(Journal::events);
-  FileLogOptions log_options{.directory = installation.log_directory,
-                             .disk = *disk_,
-                             .clock = clock_,
-                             .expiry_clock = &clock_watch_,
-                             .stored_ends = [this]() -> Result<std::optional<std::string>> {
-                               MILLRACE_CHECK_OK(open_state());
-                               return read_journal_ends(*state_);
-                             },
-                             .side_files = true,
-                             .ids_window = installation.dedupe_window,
-                             .ids_max = installation.dedupe_ids_max,
-                             .id_memories = {inbox_ids_.get(), event_ids_.get(), nullptr},
-                             .fatal = [](const Error& cause) { die("the log", cause); }};
-  MILLRACE_TRY(log, open_file_log(std::move(log_options)));
-  log_ = std::move(log);
-  MILLRACE_TRY(opened, open_installation(*state_, *log_, installation.environment));
-  installation_ = opened;
-  MILLRACE_CHECK_OK(trust_clock());
-  state_->set_journal_ends([log = log_.get()] { return log->durable_ends(); });
-  return {};
-}
-
-// Once the log is locked and looked at: what it lacks is said before anything of it is changed.
-Result<void> Broker::open_state() {
-  if (state_) return {};
-  MILLRACE_TRY(state, millrace::open_state(config_->installation.state, [](const Error& cause) {
-                 die("the state store", cause);
-               }));
-  state_ = std::move(state);
-  return {};
 }
 
 Result<void> Broker::recover() {

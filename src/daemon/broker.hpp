@@ -96,6 +96,8 @@ class Broker {
 
   Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorRegistry& registry);
   Result<void> open_stores();
+  Result<void> open_files();
+  Result<void> open_kafka();
   Result<void> open_state();
   Result<void> recover();
   Result<void> make_shards();

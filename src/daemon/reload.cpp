@@ -97,6 +97,18 @@ std::string where(const StateChoice& state) {
 
 }  // namespace
 
+namespace {
+
+/// Each entity's events have a topic, and each route its place in one.
+void need_topics(const config::Config& running, const config::Config& wanted,
+                 std::vector<Change>& changes) {
+  for (const auto& [name, entity] : wanted.entities) {
+    if (!running.entities.contains(name)) changes.push_back({name, "entity", "needs a restart"});
+  }
+}
+
+}  // namespace
+
 std::vector<Change> plan(const config::Config& running, const config::Config& wanted) {
   std::vector<Change> changes;
   const auto fixed = [&changes](const char* key, const std::string& old, const std::string& now) {
@@ -109,10 +121,12 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
   fixed("listen", old.listen, now.listen);
   fixed("admin", old.admin, now.admin);
   fixed("log", old.log_directory, now.log_directory);
+  if (old.kafka_log != now.kafka_log) fixed("log.kafka", "", "other");
   fixed("state", where(old.state), where(now.state));
   fixed("data", old.data_directory, now.data_directory);
   compare(running.connections, wanted.connections, "connection", changes);
   compare(running.entities, wanted.entities, "entity", changes);
+  if (now.kafka_log) need_topics(running, wanted, changes);
   const auto files = [](const config::Installation& installation) {
     return installation.tls ? installation.tls->certificate + "\n" + installation.tls->key : "";
   };

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "log/kafka_bounds.hpp"
@@ -26,6 +27,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kGroupBytesMax = std::size_t{16} << 20;
 constexpr std::string_view kDeadTopic = "dead";
 constexpr milliseconds kCloseWithin = 10s;
+constexpr milliseconds kLeaderPause = 50ms;
 /// How many of the newest records of a partition are looked into for ids at a start.
 constexpr std::int64_t kIdsPerPartition = 16'384;
 constexpr std::size_t kRecordsPerRead = 4096;
@@ -178,10 +180,20 @@ Result<void> KafkaLog::make_topics() {
 
 Result<void> KafkaLog::look_around(const LogStream& stream) {
   const std::string topic = topic_of(stream);
-  MILLRACE_TRY(begins, admin_->begins(topic, kPartitionCount));
-  MILLRACE_TRY(ends, admin_->ends(topic, kPartitionCount));
-  bounds_->set(stream, offsets_of(begins), offsets_of(ends));
-  return {};
+  const auto until = std::chrono::steady_clock::now() + options_.answer_within;
+  for (;;) {
+    auto begins = admin_->begins(topic, kPartitionCount);
+    auto ends = begins ? admin_->ends(topic, kPartitionCount) : begins;
+    if (ends) {
+      bounds_->set(stream, offsets_of(*begins), offsets_of(*ends));
+      return {};
+    }
+    // Partitions of a new topic, or of a cluster that starts, have no leader for a moment.
+    if (ends.error().code != Errc::peer_unavailable || std::chrono::steady_clock::now() > until) {
+      return std::unexpected(std::move(ends).error());
+    }
+    std::this_thread::sleep_for(kLeaderPause);
+  }
 }
 
 Result<void> KafkaLog::open_producer() {
@@ -398,11 +410,10 @@ Result<void> KafkaLog::trim(const LogStream& stream, WallTime older_than,
 }
 
 void KafkaLog::close() {
-  if (closed_.exchange(true)) return;
+  if (closed_.exchange(true) || !producer_) return;
   auto idle = std::make_shared<std::promise<void>>();
   auto done = idle->get_future();
   shard_.post([this, idle] {
-    if (!producer_) return idle->set_value();
     producer_->when_idle([this, idle] {
       // Behind the flush of the last reports.
       shard_.post([idle] { idle->set_value(); });

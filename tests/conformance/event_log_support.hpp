@@ -83,10 +83,10 @@ struct ReadRecord {
 };
 
 /// Everything from the given offsets to the durable end.
-inline Result<std::vector<ReadRecord>> read_all(EventLog& log, Journal journal,
+inline Result<std::vector<ReadRecord>> read_all(EventLog& log, const LogStream& stream,
                                                 const PartitionOffsets& from,
                                                 std::size_t records_max = 1000) {
-  MILLRACE_TRY(reader, log.open_reader(journal, from));
+  MILLRACE_TRY(reader, log.open_reader(stream, from));
   std::vector<ReadRecord> records;
   for (;;) {
     MILLRACE_TRY(batch, reader->next(records_max, std::size_t{1} << 20));
