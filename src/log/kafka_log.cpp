@@ -151,6 +151,11 @@ std::vector<LogStream> KafkaLog::all_streams() const {
 Result<void> KafkaLog::start() {
   MILLRACE_TRY(admin, KafkaAdmin::open(options_.settings));
   admin_ = std::move(admin);
+  if (const auto cluster = admin_->cluster(); !cluster) {
+    return fail(cluster.error().code,
+                fmt::format("the log is on Kafka, and {} does not answer: {}",
+                            options_.settings.brokers, cluster.error().message));
+  }
   MILLRACE_CHECK_OK(make_topics());
   for (const LogStream& stream : all_streams()) MILLRACE_CHECK_OK(look_around(stream));
   MILLRACE_CHECK_OK(open_producer());

@@ -8,8 +8,9 @@ name: scenario
 environment: test
 listen: 127.0.0.1:{port}
 admin: 127.0.0.1:{admin_port}
-log: {{ files: {data}/log }}
+log: {log}
 state: {state}
+data: {data}
 secrets: {{ directory: {secrets} }}
 """
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import configurations
 from configurations import MES_TOKEN, SHOP_TOKEN
+from kafka_neighbour import KafkaServer
 from postgresql_neighbour import PostgresServer
 from processes import Broker, SqliteState, Target, free_port
 from waiting import eventually
@@ -46,10 +47,11 @@ class Scenario(unittest.TestCase):
         self.addCleanup(target.close)
         return target
 
-    def broker(self, *documents, name="config", data=None, postgresql=None):
+    def broker(self, *documents, name="config", data=None, postgresql=None, kafka=None):
         """A daemon that is not started yet. Documents are YAML texts; the installation, its ports
         and its secrets are added. Its state lies in SQLite, or in a schema of a server: the one
-        given, or with MILLRACE_STATE=postgresql one that all tests of the program share."""
+        given, or with MILLRACE_STATE=postgresql one that all tests of the program share. Its log
+        lies in files, or likewise in topics of a Kafka (MILLRACE_LOG=kafka)."""
         config = self.directory / name
         data = data or self.directory / f"{name}-data"
         secrets = self.directory / f"{name}-secrets"
@@ -60,8 +62,11 @@ class Scenario(unittest.TestCase):
         if postgresql is None and os.environ.get("MILLRACE_STATE") == "postgresql":
             postgresql = PostgresServer.shared()
         state = SqliteState(data) if postgresql is None else postgresql.state()
+        if kafka is None and os.environ.get("MILLRACE_LOG") == "kafka":
+            kafka = KafkaServer.shared()
+        log = f"{{ files: {data}/log }}" if kafka is None else kafka.log().yaml
         installation = configurations.INSTALLATION.format(
-            data=data, secrets=secrets, state=state.yaml, **ports)
+            data=data, secrets=secrets, state=state.yaml, log=log, **ports)
         (config / "millrace.yaml").write_text(installation, "utf-8")
         (config / "objects.yaml").write_text("---\n".join(documents), "utf-8")
         (config / "schemas" / "order.v1.json").write_text(configurations.ORDER_SCHEMA, "utf-8")
@@ -74,10 +79,10 @@ class Scenario(unittest.TestCase):
         return broker
 
     def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP,
-                     postgresql=None):
+                     postgresql=None, kafka=None):
         """The usual daemon: a shop's orders go to the target. Not started yet."""
         return self.broker(shop, configurations.MES % {"target_port": target.port},
-                           configurations.ORDER, route, postgresql=postgresql)
+                           configurations.ORDER, route, postgresql=postgresql, kafka=kafka)
 
     # -- steps ---------------------------------------------------------------------------------
     def send(self, broker, payload):

@@ -1,5 +1,6 @@
 """A cancellation never overtakes the confirmation it cancels, however long that is retried."""
 # labels: quick
+# logs: kafka
 
 from configurations import RELEASE_AND_WITHDRAW, order
 from millrace_harness import Scenario, eventually, main

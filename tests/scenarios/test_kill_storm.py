@@ -1,5 +1,6 @@
 """kill -9 again and again under load: all that was acknowledged arrives, once and in order."""
 # states: postgresql
+# logs: kafka
 
 import os
 import random

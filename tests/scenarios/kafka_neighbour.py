@@ -1,0 +1,92 @@
+"""A real Kafka beside the daemons: one node, started, killed, frozen and started again."""
+
+import atexit
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from processes import STANDINS, free_port
+from waiting import eventually
+
+START_WITHIN = 120.0
+END_WITHIN = 60.0
+NO_KAFKA = 77
+
+
+class KafkaTopics:
+    """Topics of one installation as a daemon's log."""
+
+    def __init__(self, server, prefix):
+        self.server, self.prefix = server, prefix
+        self.yaml = f'{{ kafka: {{ brokers: "127.0.0.1:{server.port}", prefix: {prefix} }} }}'
+
+
+class KafkaServer:
+    """tests/standin/kafka_server.sh; tests skip, and say so, where there is no Java or no way to
+    Maven Central."""
+
+    _shared = None
+
+    def __init__(self, *properties):
+        self.properties = properties
+        self.directory = Path(tempfile.mkdtemp(prefix="millrace-kafka-"))
+        self.ports = [free_port() for _ in range(5)]
+        self.port = self.ports[0]
+        self.process = None
+        self.logs = 0
+        self.start()
+
+    @classmethod
+    def shared(cls):
+        """One for all tests of the program."""
+        if cls._shared is None:
+            cls._shared = cls()
+            atexit.register(cls._shared.close)
+        return cls._shared
+
+    def start(self, ready=True):
+        said = self.directory / "server.log"
+        said.unlink(missing_ok=True)
+        output = self.directory / "output.log"
+        with open(output, "ab") as log:
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+                [STANDINS / "kafka_server.sh", self.directory, *map(str, self.ports),
+                 *self.properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+        def up():
+            if self.process.poll() == NO_KAFKA:
+                print(output.read_text("utf-8", "replace"), file=sys.stderr)
+                raise unittest.SkipTest("there is no Kafka on this machine")
+            assert self.process.poll() is None, (
+                "Kafka does not run, so nothing was tested:\n"
+                + output.read_text("utf-8", "replace")[-3000:])
+            return said.exists() and "Kafka Server started" in said.read_text("utf-8", "replace")
+        if ready:
+            eventually(up, START_WITHIN, "Kafka answers")
+        return self
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait(END_WITHIN)
+        self.process = None
+
+    def freeze(self):
+        """Its sockets stay open and say nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        if self.process is not None:
+            self.kill9()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log(self):
+        """Topics of a new installation."""
+        self.logs += 1
+        return KafkaTopics(self, f"scenario-{self.logs}")

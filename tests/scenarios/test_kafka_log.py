@@ -1,0 +1,109 @@
+"""The log on a real Kafka: away, frozen, not as it must be; nothing acknowledged is lost and nothing
+is repeated."""
+
+from configurations import SHOP_TOKEN, as_sent, order
+from kafka_neighbour import KafkaServer
+from millrace_harness import Scenario, eventually, main
+
+
+class KafkaLog(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        cls.kafka = KafkaServer()
+        cls.addClassCleanup(cls.kafka.close)
+
+    def setUp(self):
+        self.mes = self.target()
+
+    def post(self, millrace, record, version=1):
+        return millrace.post(f"/hooks/shop/{SHOP_TOKEN}", order(record, quantity=1, version=version),
+                             timeout=60)
+
+    def accept(self, millrace, record):
+        self.assertEqual(200, self.post(millrace, record).status)
+
+    def test_a_kafka_that_dies_and_comes_back(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        self.accept(millrace, 1)
+        self.await_bodies(self.mes, [as_sent(1, 1)])
+        self.kafka.kill9()
+        refused = self.post(millrace, 2)
+        self.assertEqual(503, refused.status, "nothing is acknowledged that Kafka does not have")
+        millrace.cli("status", expect=None)
+        self.assertEqual(200, millrace.admin("GET", "/admin/v1/dead").status)
+        self.kafka.start()
+        eventually(lambda: self.post(millrace, 3).status == 200, within=60, what="it goes on")
+        # What was refused may still arrive; what was acknowledged does, and once.
+        eventually(lambda: as_sent(3, 1) in self.mes.bodies(), within=60, what="deliveries go on")
+        self.assertEqual(1, self.mes.bodies().count(as_sent(3, 1)))
+        millrace.kill9()
+        millrace.start()
+        self.accept(millrace, 4)
+        eventually(lambda: as_sent(4, 1) in self.mes.bodies(), within=60, what="the log is whole")
+        for record in (1, 3, 4):
+            self.assertEqual(1, self.mes.bodies().count(as_sent(record, 1)), record)
+
+    def test_a_frozen_kafka_acknowledges_nothing(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        self.accept(millrace, 1)
+        self.await_bodies(self.mes, [as_sent(1, 1)])
+        self.kafka.freeze()
+        self.addCleanup(self.kafka.thaw)
+        self.assertEqual(503, self.post(millrace, 2).status)
+        self.kafka.thaw()
+        eventually(lambda: self.post(millrace, 2).status == 200, within=60, what="it goes on")
+        eventually(lambda: as_sent(2, 1) in self.mes.bodies(), within=60, what="it is delivered")
+        self.accept(millrace, 3)
+        self.await_bodies(self.mes, [as_sent(number, 1) for number in (1, 2, 3)])
+
+    def test_what_was_not_delivered_is_after_a_restart(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        self.mes.fault(status=503, always=True)
+        for record in range(1, 21):
+            self.accept(millrace, record)
+        millrace.kill9()
+        self.mes.heal()
+        millrace.start()
+        expected = {str(as_sent(record, 1)) for record in range(1, 21)}
+        eventually(lambda: {str(body) for body in self.mes.bodies()} == expected, within=60,
+                   what="everything acknowledged arrives")
+        self.assertEqual(20, len(self.mes.bodies()))
+
+    def test_a_state_of_another_log_is_refused(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        self.accept(millrace, 1)
+        self.await_bodies(self.mes, [as_sent(1, 1)])
+        self.assertEqual(0, millrace.terminate())
+        file = millrace.config / "millrace.yaml"
+        file.write_text(file.read_text("utf-8").replace("prefix: ", "prefix: other-"), "utf-8")
+        self.assertIn("belongs to log", self.refused_start(millrace))
+
+    def test_a_new_entity_needs_a_restart(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        objects = millrace.config / "objects.yaml"
+        objects.write_text(objects.read_text("utf-8")
+                           + "---\nentity: note\nversion: 1\nevents: { written: true }\n", "utf-8")
+        said = millrace.cli("reload", expect=None)
+        self.assertNotEqual(0, said.returncode)
+        self.assertIn("restart", said.stdout + said.stderr)
+
+    def test_a_start_without_kafka_says_so(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        file = millrace.config / "millrace.yaml"
+        file.write_text(file.read_text("utf-8").replace(str(self.kafka.port), "1"), "utf-8")
+        self.assertIn("the log is on Kafka, and 127.0.0.1:1 does not answer",
+                      self.refused_start(millrace))
+
+    def refused_start(self, millrace):
+        millrace.start(ready=False)
+        self.assertNotEqual(0, millrace.wait_exit(60))
+        return millrace.log_tail()
+
+
+if __name__ == "__main__":
+    main()
