@@ -110,7 +110,8 @@ Result<void> Broker::make_shards() {
     for (const Journal journal : {Journal::inbox, Journal::events}) {
       for (const LogStream& stream : log_->streams(journal)) {
         StreamTail& tail = unit->tails[stream];
-        tail.dispatcher = std::make_unique<TailDispatcher>(own_ends(stream, shard));
+        tail.dispatcher =
+            std::make_unique<TailDispatcher>(own_ends(stream, shard), followed_bytes_);
         tail.feed = TailFeed::make(shard, *tail.dispatcher);
       }
     }

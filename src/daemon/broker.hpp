@@ -266,8 +266,10 @@ class Broker {
   bool texts_changed_ = true;  ///< there may be texts that nothing names
   mutable std::mutex audit_mutex_;
   mutable std::int64_t last_audit_ = 0;  ///< the number of the last entry
-  mutable std::mutex disk_mutex_;        ///< guards disk_report_
-  watch::DiskReport disk_report_;        ///< as last measured, without a holder
+  /// Of what the followers of all shards hold.
+  std::shared_ptr<BatchBudget> followed_bytes_ = std::make_shared<BatchBudget>();
+  mutable std::mutex disk_mutex_;  ///< guards disk_report_
+  watch::DiskReport disk_report_;  ///< as last measured, without a holder
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_{false};
   std::atomic<bool> stopping_{false};

@@ -22,6 +22,7 @@ struct Read {
   PartitionOffsets from{};
   std::size_t records_max = 0;
   std::size_t bytes_max = 0;
+  std::shared_ptr<const void> hold;  ///< of these bytes, until the batch is counted
   std::unique_ptr<LogReader> reader;
   Result<RecordBatchPtr> batch = RecordBatchPtr();
 
@@ -92,10 +93,17 @@ class Follower::State final : public TailSubscriber,
   void read_on();
   void take(Read read);
   void take_records(const RecordBatchPtr& batch);
+  BatchBudget& budget() const { return context_.dispatcher.budget(); }
   bool wants_to_read() const {
-    return catching_up_ && !reading_ && !broken_ && !stopped_ &&
-           queue_.size() < (options_.records_max + 1) / 2 &&
+    if (!catching_up_ || reading_ || broken_ || stopped_) return false;
+    // Who holds nothing goes on, in small steps, whatever the others hold.
+    if (budget().spent()) return queue_.empty();
+    return queue_.size() < (options_.records_max + 1) / 2 &&
            queued_bytes_ <= options_.bytes_max / 2;
+  }
+  std::size_t read_bytes() const {
+    if (budget().spent()) return std::min(options_.read_bytes, kLeanReadBytes);
+    return std::min(options_.read_bytes, std::max<std::size_t>(1, options_.bytes_max / 2));
   }
 
   FollowerContext context_;
@@ -122,7 +130,7 @@ void Follower::State::offer(const FollowedRecord& record) {
   const std::size_t cost = memory_of(*record.batch);
   // One record always fits, however large.
   const bool fits =
-      queue_.empty() || (queue_.size() < options_.records_max &&
+      queue_.empty() || (queue_.size() < options_.records_max && !budget().spent() &&
                          queued_bytes_ + (shares_batch ? 0 : cost) <= options_.bytes_max);
   if (fits) return push(record, cost);
   fall_behind();
@@ -185,13 +193,15 @@ void Follower::State::read_on() {
     return;
   }
   reading_ = true;
-  auto read = std::make_shared<Read>(Read{
-      .log = &context_.log,
-      .stream = context_.stream,
-      .from = position_,
-      .records_max = std::max<std::size_t>(1, options_.records_max / 2),
-      .bytes_max = std::min(options_.read_bytes, std::max<std::size_t>(1, options_.bytes_max / 2)),
-      .reader = std::move(reader_)});
+  const std::size_t bytes = read_bytes();
+  auto read =
+      std::make_shared<Read>(Read{.log = &context_.log,
+                                  .stream = context_.stream,
+                                  .from = position_,
+                                  .records_max = std::max<std::size_t>(1, options_.records_max / 2),
+                                  .bytes_max = bytes,
+                                  .hold = budget().hold(bytes),
+                                  .reader = std::move(reader_)});
   // `context_` may be gone when the read returns; the executors are not.
   context_.reader.post([weak = weak_from_this(), read, &shard = context_.shard] {
     read->run();
@@ -235,10 +245,11 @@ void Follower::State::take_records(const RecordBatchPtr& batch) {
   RecordBatchPtr kept = batch;
   if (bytes < batch->bytes.size() / 2) kept = copy_records(matching);
   const bool copied = kept != batch;
+  const std::size_t cost = kept->bytes.size();
+  kept = budget().count(std::move(kept), cost);
   for (std::size_t i = 0; i < matching.size(); ++i) {
     // Decoded only once it is taken out, by who takes it.
-    push({kept, copied ? &kept->records[i] : matching[i], std::make_shared<SharedSlot>()},
-         kept->bytes.size());
+    push({kept, copied ? &kept->records[i] : matching[i], std::make_shared<SharedSlot>()}, cost);
   }
 }
 

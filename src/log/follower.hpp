@@ -1,7 +1,8 @@
 // Follower: what consumers on a shard read a stream with. It hands out, in log order per
 // partition, every record of the shard's partitions with one of its topics: none skipped, none
 // twice. From memory while the consumer keeps up; from the log, read on a reader thread, when it
-// does not. Runs on the shard's thread, without locks. The queue is bounded in records and bytes.
+// does not. Runs on the shard's thread, without locks. The queue is bounded in records and bytes,
+// and all queues of the process together by the dispatchers' budget.
 #pragma once
 
 #include <functional>

@@ -57,6 +57,19 @@ std::vector<TailDispatcher::Match> TailDispatcher::matches_in(const RecordBatchP
   return matches;
 }
 
+// Matches of one batch stand together.
+void TailDispatcher::count(std::vector<Match>& matches) const {
+  const RecordBatch* last = nullptr;
+  RecordBatchPtr counted;
+  for (Match& match : matches) {
+    if (match.batch.get() != last) {
+      last = match.batch.get();
+      counted = budget_->count(std::move(match.batch), memory_of(*last));
+    }
+    match.batch = counted;
+  }
+}
+
 void TailDispatcher::advance(const LogRecord& record) {
   Offset& next = next_[record.partition];
   if (next == kSkipPartition || record.offset < next) return;
@@ -67,7 +80,8 @@ void TailDispatcher::advance(const LogRecord& record) {
 }
 
 void TailDispatcher::dispatch(const RecordBatchPtr& batch) {
-  const std::vector<Match> matches = matches_in(batch);
+  std::vector<Match> matches = matches_in(batch);
+  count(matches);
   auto match = matches.begin();
   // Record by record: a subscriber that falls behind in the middle reads `next()` of that moment.
   for (std::size_t i = 0; i < batch->records.size(); ++i) {

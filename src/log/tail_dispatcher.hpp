@@ -5,10 +5,13 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "log/batch_budget.hpp"
 #include "log/followed_record.hpp"
 
 namespace millrace {
@@ -30,7 +33,9 @@ class TailDispatcher {
   /// `next` holds, per partition of the shard, the offset the first batch begins with (the
   /// stream's ends when the tail listener was set), and kSkipPartition for the partitions of other
   /// shards.
-  explicit TailDispatcher(const PartitionOffsets& next) : next_(next) {}
+  explicit TailDispatcher(const PartitionOffsets& next,
+                          std::shared_ptr<BatchBudget> budget = std::make_shared<BatchBudget>())
+      : next_(next), budget_(std::move(budget)) {}
   TailDispatcher(const TailDispatcher&) = delete;
   TailDispatcher& operator=(const TailDispatcher&) = delete;
 
@@ -42,6 +47,8 @@ class TailDispatcher {
   /// Per partition, the offset of the record that is dispatched next; kSkipPartition for partitions
   /// of other shards.
   const PartitionOffsets& next() const { return next_; }
+  /// Of what its followers hold.
+  BatchBudget& budget() const { return *budget_; }
 
   /// No topics: all of them. The subscriber must not be subscribed yet, and must unsubscribe before
   /// it dies. Neither may be called from within `offer`.
@@ -59,9 +66,11 @@ class TailDispatcher {
   };
 
   std::vector<Match> matches_in(const RecordBatchPtr& batch) const;
+  void count(std::vector<Match>& matches) const;
   void advance(const LogRecord& record);
 
   PartitionOffsets next_;
+  std::shared_ptr<BatchBudget> budget_;
   Subscribers everyone_;
   Subscribers to_all_topics_;
   std::map<std::string, Subscribers, std::less<>> by_topic_;

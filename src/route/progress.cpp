@@ -7,6 +7,11 @@
 #include "millrace/json.hpp"
 
 namespace millrace::route {
+namespace {
+
+constexpr std::size_t kCapacityKept = 16;  // while nothing is open
+
+}  // namespace
 
 void Progress::see(Offset next) {
   seen_ = std::max(seen_, next);
@@ -21,6 +26,7 @@ void Progress::take(Offset offset) {
 void Progress::settle(Offset offset) {
   const auto at = std::ranges::lower_bound(open_, offset);
   if (at != open_.end() && *at == offset) open_.erase(at);
+  if (open_.empty() && open_.capacity() > kCapacityKept) open_ = {};
 }
 
 void Progress::move_to(Offset next, const std::vector<Offset>& settled) {

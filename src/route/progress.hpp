@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,8 +61,9 @@ class Progress {
   static Result<Progress> decode(std::string_view text, std::string_view log_uuid);
 
  private:
-  Offset seen_ = 0;                                ///< everything below was seen
-  std::deque<Offset> open_;                        ///< taken up and not settled, ascending
+  Offset seen_ = 0;  ///< everything below was seen
+  /// Taken up and not settled, ascending. A vector: there are 64 a route, and empty it is nothing.
+  std::vector<Offset> open_;
   std::vector<std::pair<Offset, Offset>> before_;  ///< settled before a restart, inclusive
   Offset taken_before_ = 0;                        ///< taken_through() before a restart
   Offset saved_cursor_ = 0;                        ///< as last encoded

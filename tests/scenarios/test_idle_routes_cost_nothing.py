@@ -5,8 +5,10 @@ import sqlite3
 
 from configurations import EVERY_CHANGE, MES, ORDER, SHOP, as_sent, order
 from millrace_harness import Scenario, eventually, main
+from processes import sanitized
 
 IDLE = 500
+RSS_MB_MAX = 60  # of it 25 without them
 
 NEVER = """\
 route: never-%(number)03d
@@ -49,6 +51,8 @@ class IdleRoutes(Scenario):
                                     *routes)
         self.millrace.start()
         self.send_orders(1, 100)
+        if not sanitized():
+            self.assertLess(self.millrace.rss_mb(), RSS_MB_MAX)
         eventually(lambda: len(self.cursors()["tail"]) > 30, within=40, what="the tail has rows")
         eventually(lambda: sum('"tail":true' in row for row in self.cursors()["idle"].values())
                    > IDLE * 30, within=40, what="idle routes are on it")

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "fake_log.hpp"
 #include "log/tail_feed.hpp"
 #include "log_test_support.hpp"
@@ -97,6 +99,68 @@ TEST_F(FollowerTest, TheQueueIsBoundedInBytesAndTakesOneLargeRecord) {
   EXPECT_TRUE(follower->pop());
   settle();
   EXPECT_EQ(drain(*follower), "small ");
+}
+
+class FollowersOfOneBudget : public FollowerTest {
+ protected:
+  static constexpr std::size_t kBudget = std::size_t{1} << 20;
+  static constexpr std::size_t kFollowers = 40;
+  static constexpr int kRecords = 500;
+  static constexpr std::size_t kRecordBytes = 8 << 10;
+
+  std::unique_ptr<Follower> follow_within() {
+    FollowerContext there{within_, log_, Journal::events, shard_, reader_};
+    return std::make_unique<Follower>(there, PartitionOffsets{}, FollowerOptions{});
+  }
+  void append_much() {
+    for (int i = 0; i < kRecords; ++i) {
+      within_.dispatch(log_.add({{0, "t", std::string(kRecordBytes, 'x')}}));
+    }
+  }
+  /// Offsets that come out until there is no more; `work` lets reads come back.
+  std::vector<Offset> all_of(Follower& follower) {
+    std::vector<Offset> offsets;
+    for (bool more = true; more;) {
+      settle();
+      more = false;
+      while (auto record = follower.pop()) {
+        offsets.push_back(record->record->offset);
+        more = true;
+      }
+    }
+    return offsets;
+  }
+  static std::vector<Offset> every_offset() {
+    std::vector<Offset> offsets(kRecords);
+    std::iota(offsets.begin(), offsets.end(), Offset{0});
+    return offsets;
+  }
+
+  std::shared_ptr<BatchBudget> budget_ = std::make_shared<BatchBudget>(kBudget);
+  TailDispatcher within_{shard_offsets({}), budget_};
+};
+
+TEST_F(FollowersOfOneBudget, ThatLagHoldNoMoreTogetherAndEachGoesOn) {
+  append_much();
+  std::vector<std::unique_ptr<Follower>> followers;
+  for (std::size_t i = 0; i < kFollowers; ++i) followers.push_back(follow_within());
+  settle();
+  // A read that was under way when it was spent, and a small one each.
+  EXPECT_LE(budget_->held(), 2 * kBudget + kFollowers * (kLeanReadBytes + kRecordBytes));
+  EXPECT_GE(budget_->held(), kBudget);
+  EXPECT_EQ(all_of(*followers.back()), every_offset());
+  EXPECT_EQ(all_of(*followers.front()), every_offset());
+  followers.clear();
+  EXPECT_EQ(budget_->held(), 0U);
+}
+
+TEST_F(FollowersOfOneBudget, AtTheTailACommonBatchCountsOnceAndWhoTakesItOutGoesOn) {
+  std::vector<std::unique_ptr<Follower>> followers;
+  for (std::size_t i = 0; i < kFollowers; ++i) followers.push_back(follow_within());
+  append_much();
+  EXPECT_LE(budget_->held(), kBudget + 16 * kRecordBytes);
+  EXPECT_EQ(all_of(*followers.back()), every_offset());
+  EXPECT_LE(budget_->held(), 2 * kBudget);
 }
 
 TEST_F(FollowerTest, KeepsOfALargeBatchOnlyWhatSomeoneTakes) {
