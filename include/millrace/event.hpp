@@ -27,7 +27,7 @@ struct RawMessage {
   std::string connection;
   std::string record;  ///< "connection/value" or "connection/model/id"; empty when unreadable
   std::string id;      ///< the sender's id for dedupe; empty when it gives none
-  std::string origin;  ///< "hook", "sweep", "check", "fetch", "baseline"
+  std::string origin;  ///< "hook", "kafka", "sweep", "check", "fetch", "baseline"
   WallTime received_at;
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, no secrets
   std::string body;                                          ///< raw bytes

@@ -49,6 +49,8 @@ constexpr std::array kOperations{
                   "Connections and their state."},
     OperationSpec{"connections.check", "POST", "/admin/v1/connections/{name}/check", "",
                   "Whether the other side answers; changes nothing there."},
+    OperationSpec{"connections.resume", "POST", "/admin/v1/connections/{name}/resume", "reason",
+                  "A kafka connection that stopped for a person goes on; what is gone is let go."},
     OperationSpec{"fetch", "POST", "/admin/v1/fetch", "connection, model, id",
                   "Rings the doorbell of one record."},
     OperationSpec{"reload", "POST", "/admin/v1/reload", "", "Takes the configuration in."},

@@ -233,16 +233,16 @@ void Commands::declare_parked() {
 
 void Commands::declare_steer() {
   Values& v = values_;
+  const auto with_reason = [this](std::string_view operation) {
+    return call(operation, {{"name", values_.name}, {"reason", values_.reason}}, print_done);
+  };
   CLI::App* routes = group("routes", "Routes");
   command(routes, "list", "Routes and their state",
           [&] { return call("routes.list", {}, print_routes); });
-  auto* pause = command(routes, "pause", "Stop sending; events wait", [&] {
-    return call("routes.pause", {{"name", v.name}, {"reason", v.reason}}, print_done);
-  });
-  pause->add_option("--reason", v.reason, "Why; shown by status")->required();
+  auto* pause = command(routes, "pause", "Stop sending; events wait",
+                        [with_reason] { return with_reason("routes.pause"); });
   auto* resume = command(routes, "resume", "Send again",
                          [&] { return call("routes.resume", {{"name", v.name}}, print_done); });
-  for (CLI::App* one : {pause, resume}) one->add_option("NAME", v.name, "Name")->required();
   declare_moves(*routes);
   declare_replay();
   CLI::App* connections = group("connections", "Connections");
@@ -250,7 +250,10 @@ void Commands::declare_steer() {
           [&] { return call("connections.list", {}, print_connections); });
   auto* check = command(connections, "check", "Does the other side answer? Changes nothing there",
                         [&] { return call("connections.check", {{"name", v.name}}, print_check); });
-  check->add_option("NAME", v.name, "Name")->required();
+  auto* go_on = command(connections, "resume", "A kafka connection goes on without what is gone",
+                        [with_reason] { return with_reason("connections.resume"); });
+  for (auto* one : {pause, go_on}) one->add_option("--reason", v.reason, "Why")->required();
+  for (auto* at : {pause, resume, check, go_on}) at->add_option("NAME", v.name, "Name")->required();
   auto* fetch = command(nullptr, "fetch", "Read one record of a source now", [&] {
     return call("fetch", {{"connection", v.connection}, {"model", v.model}, {"id", v.id}},
                 print_done);

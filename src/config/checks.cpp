@@ -15,7 +15,7 @@ namespace {
 enum class SourceKind : std::uint8_t { none, payload, read_back, unknown };
 
 SourceKind source_kind(std::string_view type) {
-  if (type == "hook") return SourceKind::payload;
+  if (type == "hook" || type == "kafka") return SourceKind::payload;
   if (type == "odoo") return SourceKind::read_back;
   if (type == "http") return SourceKind::none;
   return SourceKind::unknown;
@@ -60,15 +60,18 @@ class Checks {
   // What it takes in would be read by nobody.
   void check_hook_is_read(const Document& document) {
     const auto found = config_.connections.find(document.name);
-    if (found == config_.connections.end() || found->second.type != "hook") return;
+    if (found == config_.connections.end() ||
+        (found->second.type != "hook" && found->second.type != "kafka"))
+      return;
     for (const auto& [name, entity] : config_.entities) {
       for (const EntitySource& source : entity.from) {
         if (source.connection == document.name) return;
       }
     }
-    loading_.warning(found->second.place, title(document),
-                     "no entity reads this hook: its messages are taken in and come to nothing; "
-                     "name it in an entity's `from:`, or remove it");
+    loading_.warning(
+        found->second.place, title(document),
+        "no entity reads this connection: its messages are taken in and come to nothing; "
+        "name it in an entity's `from:`, or remove it");
   }
 
   void check_entity(const Document& document) {
@@ -205,11 +208,11 @@ class Checks {
     const auto connection = config_.connections.find(route.to);
     if (connection == config_.connections.end()) return;
     const std::string& type = connection->second.type;
-    if (type == "hook") {
+    if (type == "hook" || type == "kafka") {
       loading_.error(place, path,
-                     fmt::format("`{}` is of type hook, which only takes in; name a connection of "
+                     fmt::format("`{}` is of type {}, which only takes in; name a connection of "
                                  "type http",
-                                 route.to));
+                                 route.to, type));
     } else if (type == "odoo") {
       loading_.error(
           place, path,

@@ -151,7 +151,7 @@ const Spec<ConnectionYaml>& spec() {
           .example("http")
           .option("system", &ConnectionYaml::system,
                   "Its name in the identity map; default: the connection's.")
-          .option("url", &ConnectionYaml::url, "Address, http or https; not for hooks.")
+          .option("url", &ConnectionYaml::url, "Address, http or https; not for hooks and Kafka.")
           .example("https://mes.example.com")
           .option("hook_tokens", &ConnectionYaml::hook_tokens,
                   "Tokens for `POST /hooks/<connection>/<token>`; two while one is rotated.")
@@ -167,13 +167,15 @@ const Spec<ConnectionYaml>& spec() {
                   "is older.")
           .bounds(1s, 24h * 3660)
           .option("record", &ConnectionYaml::record,
-                  "Hooks: whose news a message is, from its body (`$headers` too); ordering and "
+                  "Hooks and Kafka: whose news a message is, from its body (`$headers` too); "
+                  "ordering and "
                   "identity hang on it.")
-          .option(
-              "version", &ConnectionYaml::version,
-              "Hooks: what grows with each change of the record; a message that is older than the "
-              "last applied is dropped and counted as stale.")
-          .option("id", &ConnectionYaml::id, "Hooks: the message's own id; a repeat is dropped.")
+          .option("version", &ConnectionYaml::version,
+                  "Hooks and Kafka: what grows with each change of the record; a message that is "
+                  "older than the "
+                  "last applied is dropped and counted as stale.")
+          .option("id", &ConnectionYaml::id,
+                  "Hooks and Kafka: the message's own id; a repeat is dropped.")
           .option("companies", &ConnectionYaml::companies,
                   "Sources that are read back: company id to the code used everywhere else.")
           .example("{ 1: lyon, 3: turin }")
@@ -245,6 +247,21 @@ void check_hook(Loading& loading, const Document& document, const Connection& co
   }
 }
 
+void check_kafka(Loading& loading, const Document& document, const Connection& connection) {
+  if (!connection.record) {
+    loading.error(
+        connection.place, title(document),
+        "a kafka connection needs `record:`, the expression that says whose news a record "
+        "is, as `record: $headers.kafka_key`; ordering and identity hang on it");
+  }
+  // A producer that sends again, or a topic that is read again, brings old records after new ones.
+  if (!connection.version) {
+    loading.error(connection.place, title(document),
+                  "a kafka connection needs `version:`, what grows with each change, as `version: "
+                  ".updated_at`: a record that comes again would overwrite a newer one");
+  }
+}
+
 // Keys that mean nothing to a type are refused: accepted and ignored would mislead.
 void check_by_type(Loading& loading, const Document& document, const Connection& connection) {
   const auto refuse = [&](std::string_view key, std::string_view why) {
@@ -258,9 +275,19 @@ void check_by_type(Loading& loading, const Document& document, const Connection&
     refuse("companies", "it belongs to sources that are read back");
     return;
   }
-  for (const std::string_view key : {"record", "version", "id", "verify"}) {
-    refuse(key, "it belongs to type hook");
+  if (connection.type == "kafka") {
+    check_kafka(loading, document, connection);
+    refuse("url", "write `brokers:` and `topic:`");
+    for (const std::string_view key : {"verify", "hook_tokens"}) {
+      refuse(key, "nothing posts to it");
+    }
+    refuse("companies", "it belongs to sources that are read back");
+    return;
   }
+  for (const std::string_view key : {"record", "version", "id"}) {
+    refuse(key, "it belongs to types hook and kafka");
+  }
+  refuse("verify", "it belongs to type hook");
   if (connection.type == "http") {
     refuse("companies", "it belongs to sources that are read back");
     refuse("hook_tokens", "what posts to us is of type hook");

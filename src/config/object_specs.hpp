@@ -34,7 +34,7 @@ inline constexpr std::array<ObjectKind, 6> kObjectKinds{{{"name", installation_s
 inline constexpr std::array<std::string_view, 12> kKindsNotYet{
     "schedule", "flow",    "template", "defaults", "identity", "policy",
     "api",      "silence", "calendar", "promise",  "partner",  "alert"};
-inline constexpr std::array<std::string_view, 8> kTypesNotYet{
-    "kafka", "mqtt", "postgresql", "files", "file", "sftp", "smtp", "amqp"};
+inline constexpr std::array<std::string_view, 7> kTypesNotYet{"mqtt", "postgresql", "files", "file",
+                                                              "sftp", "smtp",       "amqp"};
 
 }  // namespace millrace::config

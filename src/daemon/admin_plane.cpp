@@ -43,6 +43,7 @@ void Broker::replace_connections(std::map<std::string, ConnectionUnit> connectio
   const auto swapped = run_on(shards_->at(0), swap);
   if (!swapped) spdlog::error("connections not replaced error={}", swapped.error().message);
   publish_sources();
+  stop_kafka_sources(connections);
 }
 
 void Broker::audit(std::string_view what, std::string_view object, std::string_view reason) {
@@ -145,6 +146,13 @@ Awaitable<Result<Outcome>> Broker::check_connection(std::string name, Shard& hom
     std::function<Awaitable<Outcome>()> work = [target] { return target->check(); };
     Outcome outcome = co_await ask<Outcome>(target->home(), home, std::move(work));
     co_return outcome;
+  }
+  if (unit->second.kafka) {
+    const auto status = unit->second.kafka->status();
+    co_return Outcome{
+        .kind = status.state == "up" ? Outcome::Kind::delivered : Outcome::Kind::again,
+        .scope = Outcome::Scope::target,
+        .reason = status.state == "up" ? "its topic is read" : status.reason};
   }
   auto checked = co_await check_source(std::move(name), home);
   co_return checked;

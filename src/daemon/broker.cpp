@@ -8,22 +8,13 @@
 
 #include "daemon/gated_client.hpp"
 #include "daemon/listener_tls.hpp"
+#include "daemon/living_on.hpp"
 #include "daemon/operations.hpp"
 #include "daemon/recovery.hpp"
 #include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
 namespace {
-
-// Clients die where they live: their deadlines and sockets belong to the shard's thread, and the
-// last who holds one may be on any.
-template <typename T>
-std::shared_ptr<T> living_on(Shard& home, std::unique_ptr<T> made) {
-  return std::shared_ptr<T>(made.release(), [&home](T* last) {
-    std::unique_ptr<T> owned(last);
-    if (!home.on_thread()) home.post([owned = std::move(owned)] {});
-  });
-}
 
 constexpr std::size_t kReaderThreads = 2;
 

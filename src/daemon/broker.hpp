@@ -22,6 +22,7 @@
 #include "ingress/events_endpoint.hpp"
 #include "ingress/hook_endpoint.hpp"
 #include "ingress/intake.hpp"
+#include "ingress/kafka_source.hpp"
 #include "ingress/key_store.hpp"
 #include "millrace/connector.hpp"
 #include "millrace/event_log.hpp"
@@ -49,6 +50,7 @@ struct ConnectionUnit {
   std::shared_ptr<const EgressGate> gate;
   std::shared_ptr<deliver::Target> target;      ///< nullptr: not a target
   std::shared_ptr<canon::SourceReader> reader;  ///< nullptr: not read back
+  std::shared_ptr<ingress::KafkaSource> kafka;  ///< nullptr: of another type
   Shard* home = nullptr;
 };
 
@@ -152,6 +154,11 @@ class Broker {
   Result<deliver::ReplayCounts> end_replay(const std::string& id, std::string_view how,
                                            std::string_view reason);
 
+  // kafka_sources.cpp
+  Result<void> start_kafka_sources();
+  void stop_kafka_sources(const std::map<std::string, ConnectionUnit>& connections);
+  std::shared_ptr<ingress::KafkaSource> kafka_source(const std::string& connection) const;
+
   Result<void> make_ingress();
   void start_ingress();
   canon::ProjectorContext projector_context(ShardUnit& unit);
@@ -246,6 +253,7 @@ class Broker {
 
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<ReaderPool> readers_;
+  std::unique_ptr<ReaderPool> kafka_waiting_;  ///< for sources, whose calls wait for brokers
   std::map<std::string, ConnectionUnit> connections_;
   std::map<std::string, ConnectionUnit>
       kept_connections_;  ///< gone, but a route still drains there

@@ -38,6 +38,9 @@ Result<void> Broker::make_ingress() {
 
 void Broker::start_ingress() {
   data_server_->start();
+  // Only a stop of the shards could keep them from starting.
+  if (const auto started = start_kafka_sources(); !started)
+    spdlog::error("kafka sources do not start error={}", started.error().message);
   ready_ = true;
   started_ = true;
   spdlog::info("ready listen={} port={} shards={}", config_->installation.listen,

@@ -54,6 +54,7 @@ void Broker::stop(milliseconds deadline) {
   }
   if (shards_ && !units_.empty()) {
     sources_.set({});
+    stop_kafka_sources(connections_);
     for (const auto& unit : units_) {
       unit->shard.post([&unit = *unit] {
         if (unit.pump) unit.pump->stop();
@@ -85,6 +86,7 @@ void Broker::stop(milliseconds deadline) {
   announce_.reset();
   // What they read is posted to shards, so they end first.
   readers_.reset();
+  kafka_waiting_.reset();
   if (intake_) intake_->close();
   shards_.reset();
   spdlog::info("stopped");
@@ -95,7 +97,8 @@ bool Broker::drained() {
   bool all = true;
   for (const auto* connections : {&connections_, &kept_connections_}) {
     for (const auto& [name, connection] : *connections) {
-      all = all && (!connection.target || connection.target->in_flight() == 0);
+      all = all && (!connection.target || connection.target->in_flight() == 0) &&
+            (!connection.kafka || connection.kafka->ended());
     }
   }
   for (const auto& unit : units_) {

@@ -94,6 +94,7 @@ class Operations {
   Awaitable<Result<Json>> replay(Json args);
   Awaitable<Result<Json>> stop_replay(Json args);
   Awaitable<Result<Json>> check(Json args);
+  Awaitable<Result<Json>> resume_source(Json args);
   Awaitable<Result<Json>> fetch(Json args);
   Awaitable<Result<Json>> reload(Json args, bool apply);
   // operations_sources.cpp

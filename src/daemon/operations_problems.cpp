@@ -40,11 +40,15 @@ JsonArray Operations::problems(const std::map<std::string, RouteSum>& sums,
       first_route = route_name;
       break;
     }
+    std::string next = fmt::format("millrace connections check {}", name);
+    if (status.state == "paused" && connection.type == "kafka") {
+      next = fmt::format("millrace connections resume {} --reason TEXT", name);
+    } else if (status.state == "paused") {
+      next = fmt::format("millrace routes resume {}", first_route);
+    }
     list.push_back(
         problem(fmt::format("connection {} is {}: {}", name, status.state, status.reason),
-                status.since, owner, name,
-                status.state == "paused" ? fmt::format("millrace routes resume {}", first_route)
-                                         : fmt::format("millrace connections check {}", name)));
+                status.since, owner, name, std::move(next)));
   }
   const auto running = broker_.running_routes();
   for (const auto& [id, why] : running->broken) {

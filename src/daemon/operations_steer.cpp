@@ -46,6 +46,7 @@ void Operations::add_to(admin::AdminApi& api) {
   add("replay.stop", [this](Json args) { return stop_replay(std::move(args)); });
   add("connections.list", [this](Json args) { return connections(std::move(args)); });
   add("connections.check", [this](Json args) { return check(std::move(args)); });
+  add("connections.resume", [this](Json args) { return resume_source(std::move(args)); });
   add("fetch", [this](Json args) { return fetch(std::move(args)); });
   add("reload", [this](Json args) { return reload(std::move(args), true); });
   add("plan", [this](Json args) { return plan(std::move(args)); });
@@ -162,6 +163,17 @@ Awaitable<Result<Json>> Operations::check(Json args) {
   co_return Json(JsonObject{{"name", name}, {"ok", ok}, {"detail", outcome->reason}});
 }
 
+Awaitable<Result<Json>> Operations::resume_source(Json args) {
+  const std::string name(string_or(args, "name", ""));
+  const std::string reason(string_or(args, "reason", ""));
+  if (reason.empty()) co_return fail(Errc::invalid_argument, "say why: `reason` is empty");
+  const auto source = broker_.kafka_source(name);
+  if (!source) co_return fail(Errc::not_found, fmt::format("'{}' is no kafka connection", name));
+  MILLRACE_CO_CHECK_OK(source->resume());
+  broker_.audit("resume connection", name, reason);
+  co_return Json(JsonObject{{"name", name}, {"resumed", true}});
+}
+
 // Rings the doorbell of one record by hand: the read-back says what is true.
 Awaitable<Result<Json>> Operations::fetch(Json args) {
   RawMessage message;
@@ -174,8 +186,7 @@ Awaitable<Result<Json>> Operations::fetch(Json args) {
   }
   const auto config = broker_.config();
   const auto connection = config->connections.find(message.connection);
-  if (connection == config->connections.end() || connection->second.type == "hook" ||
-      connection->second.type == "http") {
+  if (connection == config->connections.end() || connection->second.type != "odoo") {
     co_return fail(Errc::not_found,
                    fmt::format("'{}' is no connection that is read back", message.connection));
   }

@@ -250,6 +250,7 @@ Result<void> Reload::apply(const config::ConfigPtr& wanted) {
   broker_.hooks_->set_table(std::make_shared<const ingress::HookTable>(*wanted));
   broker_.events_->set_table(std::make_shared<const ingress::EventsTable>(*wanted));
   broker_.intake_->set_min_free(wanted->installation.retention.min_free_fraction);
+  MILLRACE_CHECK_OK(broker_.start_kafka_sources());
   MILLRACE_CHECK_OK(publish_certificate(wanted->installation));
   broker_.note_certificate(tls);
   broker_.data_server_->set_tls(tls);

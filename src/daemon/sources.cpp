@@ -88,6 +88,10 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
 }
 
 deliver::TargetStatus Broker::source_status(const std::string& connection) const {
+  if (const auto kafka = kafka_source(connection)) {
+    const auto status = kafka->status();
+    return {.state = status.state, .reason = status.reason, .since = status.since};
+  }
   const canon::SourceStatus source = sources_.status(connection);
   return {.state = source.state,
           .reason = source.reason,

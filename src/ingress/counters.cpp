@@ -26,6 +26,11 @@ void append_metrics(std::string& out, const Counters& counters) {
   line(kHooks, "model_not_read", counters.hooks_model_not_read);
   line(kHooks, "unknown", counters.hooks_unknown);
   line(kHooks, "unverified", counters.hooks_unverified);
+  constexpr std::string_view kKafka = "millrace_ingress_kafka_total";
+  family(kKafka, "Records read from Kafka topics, by what became of them.");
+  line(kKafka, "accepted", counters.kafka_accepted);
+  line(kKafka, "duplicate", counters.kafka_duplicate);
+  line(kKafka, "unreadable", counters.kafka_unreadable);
   constexpr std::string_view kEvents = "millrace_ingress_events_total";
   family(kEvents, "Events posted to /events, by what became of them.");
   line(kEvents, "accepted", counters.events_accepted);

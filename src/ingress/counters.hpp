@@ -15,6 +15,9 @@ struct Counters {
   Count hooks_model_not_read{0};  ///< answered 200 and dropped: no entity reads the model
   Count hooks_unknown{0};         ///< 404: no such connection or a wrong token
   Count hooks_unverified{0};      ///< 401: signature or age
+  Count kafka_accepted{0};        ///< in the inbox
+  Count kafka_duplicate{0};       ///< their id was in the inbox already
+  Count kafka_unreadable{0};      ///< in the inbox as dead letters to be
   Count events_accepted{0};
   Count events_duplicate{0};
   Count events_refused{0};       ///< 400, 415, 422: not a CloudEvent we can take

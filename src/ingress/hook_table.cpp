@@ -68,13 +68,15 @@ void add_models(const config::Config& config, HookSource& source) {
   }
 }
 
+}  // namespace
+
 HookSource prepare_source(const config::Config& config, const config::Connection& connection) {
   HookSource source;
   source.connection = connection.name;
   source.tokens = connection.hook_tokens;
   source.verify = connection.verify;
   source.body_bytes_max = connection.limits.body_bytes_max;
-  if (connection.type != "hook") {
+  if (connection.type != "hook" && connection.type != "kafka") {
     source.kind = HookSource::Kind::doorbell;
     source.paths = {{"_model"}, {"_id"}};
     add_models(config, source);
@@ -87,6 +89,8 @@ HookSource prepare_source(const config::Config& config, const config::Connection
                          reads_headers(connection.version);
   return source;
 }
+
+namespace {
 
 Result<Json> evaluate(const Expression& expression, const Json& body, const HttpHeaders& headers) {
   JsonObject object;

@@ -40,6 +40,9 @@ struct HookSource {
   bool accepts_token(std::string_view token) const;
 };
 
+/// From what the configuration says.
+HookSource prepare_source(const config::Config& config, const config::Connection& connection);
+
 class HookTable {
  public:
   HookTable() = default;

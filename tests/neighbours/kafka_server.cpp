@@ -117,23 +117,31 @@ void KafkaServer::start(bool wait) {
   }
 }
 
-void KafkaServer::kill9() {
-  ::kill(process_, SIGKILL);
+void KafkaServer::signal(int number) const {
+  // -1 would be every process there is.
+  MILLRACE_INVARIANT(process_ > 0);
+  ::kill(process_, number);
+}
+
+void KafkaServer::end(int number) {
+  signal(number);
   ::waitpid(process_, nullptr, 0);
   process_ = -1;
+}
+
+void KafkaServer::kill9() {
+  end(SIGKILL);
 }
 
 void KafkaServer::stop() {
-  ::kill(process_, SIGTERM);
-  ::waitpid(process_, nullptr, 0);
-  process_ = -1;
+  end(SIGTERM);
 }
 
 void KafkaServer::freeze() {
-  ::kill(process_, SIGSTOP);
+  signal(SIGSTOP);
 }
 void KafkaServer::thaw() {
-  ::kill(process_, SIGCONT);
+  signal(SIGCONT);
 }
 
 KafkaSettings KafkaServer::settings() const {

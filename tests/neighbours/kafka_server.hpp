@@ -49,6 +49,8 @@ class KafkaServer {
  private:
   std::string file(const std::string& name) const { return directory_ + "/" + name; }
   bool says_started() const;
+  void signal(int number) const;
+  void end(int number);
 
   std::vector<std::string> properties_;
   std::string directory_;

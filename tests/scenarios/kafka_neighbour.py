@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from processes import STANDINS, free_port
+from processes import STANDINS, build_directory, free_port
 from waiting import eventually
 
 START_WITHIN = 120.0
@@ -36,6 +36,7 @@ class KafkaServer:
         self.directory = Path(tempfile.mkdtemp(prefix="millrace-kafka-"))
         self.ports = [free_port() for _ in range(5)]
         self.port = self.ports[0]
+        self.brokers = f"127.0.0.1:{self.port}"
         self.process = None
         self.logs = 0
         self.start()
@@ -90,3 +91,25 @@ class KafkaServer:
         """Topics of a new installation."""
         self.logs += 1
         return KafkaTopics(self, f"scenario-{self.logs}")
+
+    # -- what others do there (tests/neighbours/kafka_tool.cpp) ------------------------------------
+    def _tool(self, *words, lines=()):
+        subprocess.run(
+            [build_directory() / "tests" / "neighbours" / "kafka_tool", self.brokers,
+             *map(str, words)], input="".join(f"{line}\n" for line in lines), text=True, check=True,
+            timeout=END_WITHIN)
+
+    def create(self, topic, partitions=3):
+        self._tool("create", topic, partitions)
+
+    def delete(self, topic):
+        self._tool("delete", topic)
+
+    def trim(self, topic, partition, before):
+        """Drops the records below the offset."""
+        self._tool("trim", topic, partition, before)
+
+    def produce(self, topic, records, partition=-1):
+        """Pairs of key and value (text); returns when they are acknowledged."""
+        self._tool("produce", topic, partition,
+                   lines=[f"{key}\t{value}" for key, value in records])

@@ -215,8 +215,8 @@ TEST(Load, RefusesWhatHasNoMeaningForAType) {
   EXPECT_THAT(problems_of("connection: c\ntype: http\n"), HasSubstr("`url:` is missing"));
   EXPECT_THAT(problems_of("connection: c\ntype: http\nurl: http://a\nrecord: .a\n"),
               HasSubstr("`record` has no meaning for type http"));
-  EXPECT_THAT(problems_of("connection: c\ntype: kafka\n"),
-              HasSubstr("`kafka` is not supported yet"));
+  EXPECT_THAT(problems_of("connection: c\ntype: mqtt\n"),
+              HasSubstr("`mqtt` is not supported yet"));
   EXPECT_THAT(problems_of("connection: c\ntype: htp\nurl: http://a\n"),
               HasSubstr("did you mean `http`?"));
   EXPECT_THAT(problems_of("connection: c\ntype: http\nurl: http://a\nauth: { oauth2: {} }\n"),

@@ -29,7 +29,7 @@ constexpr std::string_view kDeleted = "  deleted: { path: /c }\n";
 TEST(Warnings, AHookThatNoEntityReads) {
   EXPECT_THAT(warnings("connection: idle\ntype: hook\nhook_tokens: [ \"${secret.a}\" ]\n"
                        "record: .id\nversion: .v\n"),
-              HasSubstr("more.yaml:1:1: warning: connection idle: no entity reads this hook"));
+              HasSubstr("more.yaml:1:1: warning: connection idle: no entity reads this"));
   EXPECT_THAT(warnings(""), IsEmpty()) << "the shop's is read";
 }
 

@@ -1,0 +1,109 @@
+// Takes in the records of a Kafka topic, each the payload of a connection. A record is in the
+// inbox, durably, before its offset is stored; one that comes again is known by its id. Nothing is
+// skipped: when records are gone before they were read, or the topic is, it stops for a person.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ingress/counters.hpp"
+#include "ingress/dedupe_index.hpp"
+#include "ingress/hook_table.hpp"
+#include "ingress/intake.hpp"
+#include "ingress/kafka_progress.hpp"
+#include "kafka/kafka_consumer.hpp"
+#include "millrace/state_store.hpp"
+#include "net/reader_pool.hpp"
+#include "net/shard.hpp"
+
+namespace millrace {
+class KafkaAdmin;
+}
+
+namespace millrace::ingress {
+
+struct KafkaSourceOptions {
+  HookSource source;  ///< how a record is read
+  KafkaSettings kafka;
+  std::string topic;
+  bool from_beginning = false;  ///< where a partition begins that was never read
+};
+
+/// What it works with; outlives it.
+struct KafkaSourceParts {
+  Intake& intake;
+  DedupeIndex& ids;  ///< of the inbox
+  StateStore& state;
+  ReaderPool& waiting;  ///< for calls that wait for Kafka
+  Counters& counters;
+  Clocks clocks;
+};
+
+struct KafkaSourceStatus {
+  std::string state = "unknown";  ///< up, down (it waits by itself), paused (for a person)
+  std::string reason;
+  std::optional<WallTime> since;
+};
+
+/// Lives on one shard.
+class KafkaSource : public std::enable_shared_from_this<KafkaSource> {
+ public:
+  KafkaSource(Shard& home, KafkaSourceOptions options, KafkaSourceParts parts);
+  ~KafkaSource();
+
+  // The rest from any thread.
+  void start();
+  /// Begins nothing more. See ended().
+  void stop();
+  bool ended() const { return ended_; }
+  KafkaSourceStatus status() const;
+  /// A person says that it goes on, with the oldest record where what came next is gone.
+  /// Errc::conflict when it does not wait for one.
+  Result<void> resume();
+
+ private:
+  /// What Kafka says of the topic; no partitions: it is not there.
+  struct Topic {
+    std::vector<std::int64_t> begins;
+    std::vector<std::int64_t> ends;
+  };
+  struct Taken {
+    RecordId id;
+    LogEntry entry;
+    bool unreadable = false;
+  };
+
+  static Awaitable<void> run(std::shared_ptr<KafkaSource> self);
+  Awaitable<bool> load();
+  Awaitable<bool> begin();
+  Awaitable<Result<Topic>> ask_topic();
+  std::string settle_offsets(const Topic& topic);
+  Awaitable<void> consume();
+  Awaitable<bool> has_grown();
+  Awaitable<void> keep(KafkaBatch batch);
+  Awaitable<bool> append(std::vector<Taken>& taken);
+  Taken take(const KafkaRecord& record) const;
+  Awaitable<bool> save();
+  Awaitable<void> stop_for_person(std::string reason);
+  void tell(std::string_view state, std::string reason);
+
+  Shard& home_;
+  const KafkaSourceOptions options_;
+  KafkaSourceParts parts_;
+  KafkaProgress progress_;
+  std::shared_ptr<KafkaAdmin> admin_;  ///< of the waiting thread
+  std::unique_ptr<KafkaConsumer> consumer_;
+  Notifier wake_;
+  int missing_ = 0;        ///< how often in a row the topic was not there
+  bool accepted_ = false;  ///< a person let go of what is gone
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> ended_{false};
+  mutable std::mutex mutex_;  ///< guards status_
+  KafkaSourceStatus status_;
+};
+
+}  // namespace millrace::ingress

@@ -1,0 +1,83 @@
+// What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC |
+// trim TOPIC PARTITION OFFSET | produce TOPIC PARTITION. `produce` writes a record for each line of
+// stdin, its key before the first tab, and ends when all are acknowledged.
+#include <cstdio>
+#include <future>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "kafka/kafka_admin.hpp"
+#include "kafka/kafka_producer.hpp"
+
+namespace millrace {
+
+namespace {
+
+Result<void> produce(const KafkaSettings& settings, const std::string& topic, int partition) {
+  Shard shard("producer");
+  shard.start();
+  std::promise<Result<void>> ended;
+  std::unique_ptr<KafkaProducer> producer;
+  Result<void> outcome;
+  std::size_t left = 1;
+  const auto settle = [&](Result<void> one) {
+    if (!one) outcome = std::move(one);
+    if (--left == 0) ended.set_value(outcome);
+  };
+  shard.post([&] {
+    auto made = KafkaProducer::open(shard, settings);
+    if (!made) return ended.set_value(std::unexpected(made.error()));
+    producer = *std::move(made);
+    for (std::string line; std::getline(std::cin, line);) {
+      const auto tab = line.find('\t');
+      ++left;
+      auto taken = producer->send({.topic = topic,
+                                   .partition = partition,
+                                   .key = line.substr(0, tab),
+                                   .value = line.substr(tab + 1)},
+                                  [&](const Result<KafkaPlace>& place) {
+                                    settle(place ? Result<void>() : std::unexpected(place.error()));
+                                  });
+      if (!taken) settle(std::move(taken));
+    }
+    settle({});
+  });
+  auto result = ended.get_future().get();
+  std::promise<void> gone;
+  shard.post([&] {
+    producer.reset();
+    gone.set_value();
+  });
+  gone.get_future().wait();
+  shard.stop(seconds(1));
+  return result;
+}
+
+Result<void> run(const std::vector<std::string>& words) {
+  KafkaSettings settings;
+  settings.brokers = words.at(0);
+  const std::string& what = words.at(1);
+  const std::string& topic = words.at(2);
+  if (what == "produce") return produce(settings, topic, std::stoi(words.at(3)));
+  MILLRACE_TRY(admin, KafkaAdmin::open(settings));
+  if (what == "delete") return admin->delete_topic(topic);
+  if (what == "trim") {
+    const KafkaOffset before{std::stoi(words.at(3)), std::stol(words.at(4))};
+    return admin->delete_records(topic, {&before, 1});
+  }
+  const KafkaTopicSpec spec{topic, std::stoi(words.at(3))};
+  MILLRACE_TRY(made, admin->ensure_topics({&spec, 1}));
+  static_cast<void>(made);
+  return {};
+}
+
+}  // namespace
+
+}  // namespace millrace
+
+int main(int count, char** arguments) {
+  const auto done = millrace::run({arguments + 1, arguments + count});
+  if (!done) std::fprintf(stderr, "kafka_tool: %s\n", done.error().message.c_str());
+  return done ? 0 : 1;
+}
