@@ -28,6 +28,7 @@ Lane::Lane(LaneContext context, LaneStart start)
       parked_total_(start.parked_total ? std::move(start.parked_total)
                                        : std::make_shared<std::atomic<std::int64_t>>(0)),
       parked_(route().after_dead_letter == config::AfterDeadLetter::hold, parked_total_),
+      recorded_(context_.shard.context()),
       paused_(start.paused.has_value()),
       pause_reason_(start.paused.value_or("")) {}
 
@@ -68,7 +69,9 @@ void Lane::resume() {
 
 bool Lane::has_room() const {
   if (items_ < kItemsAlways) return true;
-  return items_ < kItemsMax && has_bytes();
+  if (items_ >= kItemsMax) return false;
+  // Lanes whose targets are down may hold all there is for long: who is answered goes on.
+  return has_bytes() || (taken_bytes_ < kTakenBytesAlways && target_->is_up());
 }
 
 bool Lane::has_bytes() const {

@@ -25,6 +25,7 @@
 #include "net/callback.hpp"
 #include "net/patience.hpp"
 #include "net/reader_pool.hpp"
+#include "net/tasks.hpp"
 #include "route/progress.hpp"
 #include "route/render.hpp"
 
@@ -35,6 +36,8 @@ inline constexpr std::size_t kItemsMax = 512;  ///< taken up and not recorded, p
 inline constexpr std::size_t kItemsAlways = 2;
 /// What is taken up may take so much memory, in a lane and in all lanes of a shard.
 inline constexpr std::size_t kTakenBytesMax = std::size_t{16} << 20;
+/// A lane whose target answers takes so much, whatever the others hold.
+inline constexpr std::size_t kTakenBytesAlways = std::size_t{256} << 10;
 inline constexpr std::size_t kTakenBytesOfShardMax = std::size_t{32} << 20;
 
 struct LaneContext {
@@ -348,6 +351,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Batch writes_;
   std::vector<ItemPtr> finished_;  ///< to be unlocked by the next commit
   std::vector<ItemPtr> committing_;
+  Notifier recorded_;                ///< after each commit
   std::size_t references_read_ = 0;  ///< being read from the identity map now
   std::set<std::string> bound_meanwhile_;
   std::vector<std::string> bound_;

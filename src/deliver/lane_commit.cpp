@@ -167,6 +167,7 @@ void Lane::committed(const Result<void>& result) {
   }
   for (const std::string& key : std::exchange(bound_committing_, {})) context_.reference_bound(key);
   if (std::exchange(announce_, false)) context_.announced();
+  recorded_.notify();
   if (!finished_.empty() || has_writes()) commit_now();
   start_ready();
   pump();

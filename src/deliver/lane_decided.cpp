@@ -9,7 +9,6 @@ namespace millrace::deliver {
 namespace {
 
 constexpr milliseconds kRecordedWithin{5000};
-constexpr milliseconds kRecordedPoll{5};
 
 }  // namespace
 
@@ -52,6 +51,14 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
     case Kind::resubmit:
       break;
   }
+  const bool goes_on_by_itself = !was_sent_unanswered && row.state != ParkedState::dead;
+  if (decision.kind == Decision::Kind::resubmit && goes_on_by_itself && !decision.again) {
+    return fail(Errc::conflict,
+                fmt::format("it is {} and goes on by itself, with the key it has: `millrace parked "
+                            "release ID --absent` tries it now; a new key may apply it twice, add "
+                            "--again --reason TEXT where that is harmless",
+                            to_string(row.state)));
+  }
   if (decision.kind == Kind::resubmit && was_sent_unanswered && !decision.again) {
     return fail(
         Errc::conflict,
@@ -59,11 +66,16 @@ Result<Batch> Lane::decided(ParkedRow& row, const Decision& decision) {
         "or resubmit with --again --reason TEXT");
   }
   // The last outcome said "not applied", or a person does: a new key, or the target would answer a
-  // repeat with its old refusal.
+  // repeat with its old refusal. Given up without an answer it keeps its key, by which the target
+  // knows what it may have applied.
+  const bool unanswered = row.attempts > 0 && row.answer_status == 0 && !decision.again &&
+                          decision.kind == Decision::Kind::resubmit;
   ParkedRow fresh = row;
-  row.state = ParkedState::resubmitted;
-  batch.put(Table::parked, row.key(), encode(row));
-  ++fresh.send;
+  if (!unanswered) {
+    row.state = ParkedState::resubmitted;
+    batch.put(Table::parked, row.key(), encode(row));
+    ++fresh.send;
+  }
   fresh.state = ParkedState::retrying;
   fresh.reason = decision.reason.empty() ? "resubmitted" : "resubmitted: " + decision.reason;
   fresh.unanswered = false;
@@ -86,7 +98,7 @@ Awaitable<Result<void>> Lane::await_recorded(std::string key) {
       co_return fail(Errc::overloaded, "its last attempt is being recorded; say it again");
     }
     commit_soon(true);
-    co_await sleep_for(kRecordedPoll);
+    co_await recorded_.wait_for(kRecordedWithin);
   }
   co_return Result<void>{};
 }

@@ -93,6 +93,7 @@ TargetStatus Target::status() const {
 }
 
 void Target::publish() {
+  up_ = breaker_.state() == Breaker::State::closed;
   const bool held = breaker_.state() == Breaker::State::for_person;
   if (std::exchange(held_, held) != held && held_told_) {
     held_told_(held ? std::optional(breaker_.reason()) : std::nullopt);

@@ -87,6 +87,8 @@ class Target : public std::enable_shared_from_this<Target> {
   int in_flight_max() const { return in_flight_max_; }
   int in_flight() const { return in_flight_; }
   bool idempotent() const { return idempotent_; }
+  /// Thread-safe: neither down nor waiting for a person.
+  bool is_up() const { return up_; }
 
  private:
   void enqueue(DeliveryJob job);
@@ -118,6 +120,7 @@ class Target : public std::enable_shared_from_this<Target> {
   std::deque<DeliveryJob> queue_;
   std::set<const void*> recalled_;  ///< owners that went elsewhere
   std::atomic<int> in_flight_{0};
+  std::atomic<bool> up_{true};                   ///< as published
   int parked_in_flight_ = 0;                     ///< of these
   std::unordered_set<std::uint64_t> exclusive_;  ///< of these
   std::uint64_t last_probed_ = 0;

@@ -1,5 +1,7 @@
 #include "deliver/lane.hpp"
 
+#include <fmt/format.h>
+
 #include "lane_world.hpp"
 
 namespace millrace::deliver {
@@ -115,6 +117,54 @@ TEST_F(LaneWorld, ADeadLetterAndItsAnnouncementAreOneCommit) {
   state_.hold(false);
   until([&] { return stored(row.key())->state == ParkedState::dead; }, "it is a dead letter");
   EXPECT_EQ(1U, *state_.count(Table::outbox, "dead:"));
+}
+
+// Lanes of targets that are down hold all the memory there is for the lanes of a shard.
+TEST_F(LaneWorld, WhoIsAnsweredGoesOnWhateverOtherLanesHold) {
+  *taken_bytes_ = kTakenBytesOfShardMax;
+  start();
+  const int places = target_->in_flight_max();
+  ASSERT_GT(places, static_cast<int>(kItemsAlways));
+  for (int i = 0; i < 2 * places; ++i) append(fmt::format("e{}", i), fmt::format("shop/{}", i));
+  until([&] { return static_cast<int>(sink_->on_wire.size()) == places; }, "all places are taken");
+  *taken_bytes_ -= kTakenBytesOfShardMax;
+}
+
+TEST_F(LaneWorld, WhatGoesOnByItselfIsNotSentUnderAnotherKey) {
+  ParkedRow row = parked_row("e1");
+  row.next_at += std::chrono::hours(1);
+  put(row);
+  start();
+  const auto refused = decide(row.key(), {.kind = Decision::Kind::resubmit}).get();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(Errc::conflict, refused.error().code);
+  EXPECT_EQ(ParkedState::retrying, stored(row.key())->state);
+  const auto again = decide(row.key(), {.kind = Decision::Kind::resubmit, .again = true}).get();
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(ParkedState::resubmitted, stored(row.key())->state);
+}
+
+TEST_F(LaneWorld, WhatWasGivenUpUnansweredKeepsItsKey) {
+  ParkedRow row = parked_row("e1");
+  row.state = ParkedState::dead;
+  put(row);
+  start();
+  ASSERT_TRUE(decide(row.key(), {.kind = Decision::Kind::resubmit}).get().has_value());
+  until_on_wire("e1");
+  answer("e1", Outcome{});
+  until([this] { return lane_->recorded() && lane_->status().delivered == 1; }, "it is delivered");
+  EXPECT_FALSE(stored(row.key()).has_value());
+  EXPECT_TRUE(state_.scan(Table::parked, "", "", 10)->empty());
+}
+
+TEST_F(LaneWorld, WhatWasRefusedIsSentUnderAnotherKey) {
+  ParkedRow row = parked_row("e1");
+  row.state = ParkedState::dead;
+  row.answer_status = 422;
+  put(row);
+  start();
+  ASSERT_TRUE(decide(row.key(), {.kind = Decision::Kind::resubmit}).get().has_value());
+  EXPECT_EQ(ParkedState::resubmitted, stored(row.key())->state);
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ void LaneWorld::start() {
                       .stream_id = "log",
                       .installation_uuid = "installation",
                       .shard_count = 1,
-                      .taken_bytes = std::make_shared<std::atomic<std::size_t>>(0),
+                      .taken_bytes = taken_bytes_,
                       .reference_bound = [](const std::string&) {},
                       .announced = [] {}};
   LaneStart start;

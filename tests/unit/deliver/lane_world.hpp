@@ -174,6 +174,9 @@ class LaneWorld : public ::testing::Test {
   HeldSink* sink_ = nullptr;
   std::map<std::string, Outcome> at_once_;  ///< by event; "": all others
   std::shared_ptr<Target> target_;
+  /// By all lanes of the shard.
+  std::shared_ptr<std::atomic<std::size_t>> taken_bytes_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
   std::shared_ptr<Lane> lane_;
 };
 
