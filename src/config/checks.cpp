@@ -128,11 +128,19 @@ class Checks {
   }
 
   void check_companies(const EntitySource& source, const std::string& path) {
-    for (const std::string& field : company_fields(source.model, source.read)) {
-      loading_.error(source.place, path + " / read",
-                     fmt::format("`{}` has another value in each company of an Odoo: which one is "
-                                 "read would be chance; take it out",
-                                 field));
+    for (const CompanyField& field : company_fields(source.model, source.read)) {
+      if (field.known) {
+        loading_.error(source.place, path + " / read",
+                       fmt::format("`{}` has another value in each company of an Odoo: which one "
+                                   "is read would be chance; take it out",
+                                   field.path));
+      } else {
+        loading_.warning(source.place, path + " / read",
+                         fmt::format("`{}` is named like a field with another value in each "
+                                     "company of an Odoo; if it is one, `plan` and `reload` refuse "
+                                     "it",
+                                     field.path));
+      }
     }
   }
 

@@ -11,9 +11,13 @@
 
 namespace millrace::config {
 
-/// "partner_id.credit_limit", one for each field of the plan that is known to depend on the
-/// company. Below a relation the model is not known: there only names that mean one thing
-/// everywhere count.
-std::vector<std::string> company_fields(std::string_view model, const FieldPlan& read);
+struct CompanyField {
+  std::string path;    ///< "partner_id.credit_limit"
+  bool known = false;  ///< false: only its name, `property_…`, looks like one
+};
+
+/// One for each field of the plan that depends on the company, or looks as if it did. Below a
+/// relation the model is not known: there only names that mean one thing everywhere count.
+std::vector<CompanyField> company_fields(std::string_view model, const FieldPlan& read);
 
 }  // namespace millrace::config

@@ -24,10 +24,13 @@ class CompanyDependentFields(OdooScenario):
         self.before = getattr(self, "before", path.read_text("utf-8"))
         path.write_text(self.before + PRODUCT % fields, "utf-8")
 
-    def refused(self, *command):
+    def ends_with(self, code, *command):
         ended = self.millrace.cli(*command, expect=None)
-        self.assertEqual(1, ended.returncode, ended.stdout + ended.stderr)
+        self.assertEqual(code, ended.returncode, ended.stdout + ended.stderr)
         return ended.stdout
+
+    def refused(self, *command):
+        return self.ends_with(1, *command)
 
     def test_standard_ones_need_no_odoo(self):
         self.neighbours()
@@ -35,6 +38,24 @@ class CompanyDependentFields(OdooScenario):
         told = self.refused("lint")
         self.assertIn("`standard_price` has another value in each company", told)
         self.assertIn("`categ_id.property_cost_method` has another value in each company", told)
+
+    def test_a_name_that_only_looks_like_one_is_a_warning(self):
+        self.neighbours()
+        self.odoo.control("field", model="product.product", field="property_colour:char")
+        self.odoo.control("field", model="product.category",
+                          field="property_margin:float!company")
+        self.start()
+        self.read_also("property_colour:")
+        said = "read: `property_colour` is named like a field with another value in each company"
+        self.assertIn(said, self.ends_with(0, "lint"))
+        self.assertIn(said, self.refused("lint", "--strict"))
+        self.assertIn(said, self.ends_with(0, "plan"))
+        self.millrace.cli("reload")
+        # Odoo knows which of them is one.
+        self.read_also("categ_id: { property_margin: }")
+        self.ends_with(0, "lint")
+        self.assertIn("`property_margin` of product.category has another value in each company",
+                      self.refused("reload"))
 
     def test_plan_and_reload_ask_odoo(self):
         self.neighbours()
