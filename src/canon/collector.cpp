@@ -187,16 +187,14 @@ DoorbellRow* Collector::take_up(const Doorbell& doorbell) {
   return &lane.rows.add(std::move(fresh));
 }
 
-void Collector::ring(const Doorbell& doorbell, Batch& writes) {
-  if (plan_->find(doorbell.connection, doorbell.model) == nullptr) {
-    ++counters_.dropped;
-    return;
-  }
+bool Collector::ring(const Doorbell& doorbell, Batch& writes) {
+  if (plan_->find(doorbell.connection, doorbell.model) == nullptr) return false;
   const DoorbellRow* row = take_up(doorbell);
   if (row == nullptr) overflow_ = true;
   writes.put(Table::doorbells, doorbell_key(doorbell),
              encode(row != nullptr ? *row : make_row(doorbell, context_.clock)));
   wake_.notify();
+  return true;
 }
 
 // Their parked rows keep them across a crash, so these doorbells need no rows of their own.

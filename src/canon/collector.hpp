@@ -49,8 +49,7 @@ struct CollectorStatus {
   std::uint64_t phantoms = 0;   ///< doorbells of records that never were
   std::uint64_t deleted = 0;
   std::uint64_t hidden = 0;
-  std::uint64_t failed = 0;   ///< readings the source refused or the entity could not take
-  std::uint64_t dropped = 0;  ///< doorbells of models nobody reads
+  std::uint64_t failed = 0;  ///< readings the source refused or the entity could not take
   std::uint64_t baselined = 0;
   std::uint64_t swept = 0;  ///< doorbells rung by sweeps
   std::size_t parked = 0;
@@ -98,7 +97,7 @@ class Collector final : public DoorbellSink {
   /// A person gave a parked row up and erases it: its record is read when its doorbell rings again.
   void given_up(const ParkedRow& row) { parked_.forget(row); }
 
-  void ring(const Doorbell& doorbell, Batch& writes) override;
+  bool ring(const Doorbell& doorbell, Batch& writes) override;
 
   CollectorStatus status() const;
 

@@ -139,8 +139,10 @@ Awaitable<Result<void>> InboxPump::release_row(config::ConfigPtr config, ParkedR
     ++blocked_[block];
     co_return Result<void>{};
   }
+  const auto one = std::make_shared<const std::vector<SourceChange>>(1, std::move(change));
   const auto extra = [&](const std::vector<ProjectResult>& results) {
     Batch writes;
+    note_stale(one->front(), results.front());
     if (given_up_.contains(row.key())) return writes;
     if (results.front().kind == ProjectResult::Kind::failed) {
       set_failed(row, *results.front().error, context_.clock.wall_now());
@@ -151,7 +153,6 @@ Awaitable<Result<void>> InboxPump::release_row(config::ConfigPtr config, ParkedR
     }
     return writes;
   };
-  const auto one = std::make_shared<const std::vector<SourceChange>>(1, std::move(change));
   auto projected = co_await projector_.project(std::move(config), one, extra);
   if (!projected) co_return std::unexpected(projected.error());
   co_return Result<void>{};

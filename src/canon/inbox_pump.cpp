@@ -28,11 +28,13 @@ struct InboxPump::Pass {
 };
 
 InboxPump::InboxPump(ProjectorContext context, Projector& projector, DoorbellSink& doorbells,
-                     TailDispatcher& dispatcher, std::function<void()> announced)
+                     TailDispatcher& dispatcher, DroppedMessages& dropped,
+                     std::function<void()> announced)
     : context_(std::move(context)),
       projector_(projector),
       doorbells_(doorbells),
       dispatcher_(dispatcher),
+      dropped_(dropped),
       announced_(std::move(announced)),
       ready_(context_.shard.context()) {}
 
@@ -98,7 +100,6 @@ Awaitable<void> InboxPump::project_batch() {
     co_await ready_.wait();
     co_return;
   }
-  counters_.messages += held.size();
   const auto changes =
       std::make_shared<const std::vector<SourceChange>>(std::exchange(pass.changes, {}));
   const auto extra = [this, &pass, changes](const std::vector<ProjectResult>& results) {
@@ -209,12 +210,20 @@ void InboxPump::take_doorbell(Pass& pass, const LogRecord& record, const RawMess
   if (const auto body = parse_json(message.body)) {
     doorbell.write_date = string_or(*body, "write_date", "");
   }
-  doorbells_.ring(doorbell, pass.writes);
+  if (!doorbells_.ring(doorbell, pass.writes)) {
+    dropped_.add(doorbell.connection, &DroppedCounts::model_not_read);
+  }
+}
+
+void InboxPump::note_stale(const SourceChange& change, const ProjectResult& result) {
+  if (result.kind != ProjectResult::Kind::stale) return;
+  dropped_.add(change.source->connection, &DroppedCounts::stale);
+  context_.trail.note({change.record, "project", change.entity->name, "stale", "", ""});
 }
 
 void InboxPump::dead_message(Pass& pass, const LogRecord& record, const RawMessage& message,
                              std::string reason) {
-  ++counters_.unreadable;
+  dropped_.add(message.connection, &DroppedCounts::unreadable);
   ParkedRow row;
   row.stage = "collect";
   row.owner = message.connection;
@@ -248,26 +257,9 @@ void InboxPump::dead_message(Pass& pass, const LogRecord& record, const RawMessa
 Batch InboxPump::finish(Pass& pass, const std::vector<SourceChange>& changes,
                         const std::vector<ProjectResult>& results) {
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const SourceChange& change = changes[i];
-    const ProjectResult& result = results[i];
-    switch (result.kind) {
-      case ProjectResult::Kind::emitted:
-        ++counters_.emitted;
-        break;
-      case ProjectResult::Kind::stale:
-        ++counters_.stale;
-        context_.trail.note({change.record, "project", change.entity->name, "stale", "", ""});
-        break;
-      case ProjectResult::Kind::repeated:
-        ++counters_.repeated;
-        break;
-      case ProjectResult::Kind::failed:
-        ++counters_.failed;
-        park(pass.writes, change, *result.error);
-        break;
-      default:
-        ++counters_.unchanged;
-        break;
+    note_stale(changes[i], results[i]);
+    if (results[i].kind == ProjectResult::Kind::failed) {
+      park(pass.writes, changes[i], *results[i].error);
     }
   }
   for (const auto& [partition, next] : pass.next) {

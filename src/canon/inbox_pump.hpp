@@ -13,6 +13,7 @@
 
 #include "canon/projector.hpp"
 #include "log/follower.hpp"
+#include "millrace/dropped.hpp"
 #include "millrace/parking.hpp"
 
 namespace millrace::canon {
@@ -33,24 +34,15 @@ struct Doorbell {
 class DoorbellSink {
  public:
   virtual ~DoorbellSink() = default;
-  /// Takes the doorbell up and adds the row that keeps it across a crash to `writes`.
-  virtual void ring(const Doorbell& doorbell, Batch& writes) = 0;
-};
-
-struct InboxCounters {
-  std::uint64_t messages = 0;
-  std::uint64_t emitted = 0;
-  std::uint64_t unchanged = 0;
-  std::uint64_t stale = 0;
-  std::uint64_t repeated = 0;
-  std::uint64_t unreadable = 0;
-  std::uint64_t failed = 0;
+  /// Takes the doorbell up and adds the row that keeps it across a crash to `writes`. False: nobody
+  /// reads the model.
+  virtual bool ring(const Doorbell& doorbell, Batch& writes) = 0;
 };
 
 class InboxPump {
  public:
   InboxPump(ProjectorContext context, Projector& projector, DoorbellSink& doorbells,
-            TailDispatcher& dispatcher, std::function<void()> announced);
+            TailDispatcher& dispatcher, DroppedMessages& dropped, std::function<void()> announced);
 
   /// `from`: per partition of the shard the first inbox offset not yet reflected.
   Awaitable<Result<void>> start(config::ConfigPtr config, PartitionOffsets from);
@@ -60,7 +52,6 @@ class InboxPump {
   /// A person gave a parked row up and erases it: what waits behind it is tried.
   void given_up(const ParkedRow& row);
 
-  const InboxCounters& counters() const { return counters_; }
   /// Now and then: after the log could not be read, it is tried again.
   void look_around();
   /// Why nothing is taken from the inbox, while that is so.
@@ -73,6 +64,7 @@ class InboxPump {
   void take(Pass& pass, const LogRecord& record);
   void take_payload(Pass& pass, const LogRecord& record, RawMessage message);
   void take_doorbell(Pass& pass, const LogRecord& record, const RawMessage& message);
+  void note_stale(const SourceChange& change, const ProjectResult& result);
   void dead_message(Pass& pass, const LogRecord& record, const RawMessage& message,
                     std::string reason);
   Batch finish(Pass& pass, const std::vector<SourceChange>& changes,
@@ -89,6 +81,7 @@ class InboxPump {
   Projector& projector_;
   DoorbellSink& doorbells_;
   TailDispatcher& dispatcher_;
+  DroppedMessages& dropped_;
   std::function<void()> announced_;
   config::ConfigPtr config_;
   std::unique_ptr<Follower> follower_;
@@ -98,7 +91,6 @@ class InboxPump {
   std::set<std::pair<std::string, std::string>> release_of_;  ///< of these: entity, record
   std::set<std::string> given_up_;                            ///< keys, since a release began
   bool stopping_ = false;
-  InboxCounters counters_;
 };
 
 }  // namespace millrace::canon

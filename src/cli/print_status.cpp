@@ -74,6 +74,20 @@ TextTable routes_table(const JsonArray& routes, WallTime now) {
   return table;
 }
 
+std::string dropped_text(const Json& connection) {
+  const Json* dropped = find(connection, "dropped");
+  if (dropped == nullptr) return "";
+  std::string text;
+  const auto add = [&](std::string_view reason, std::string_view words) {
+    const auto count = int_or(*dropped, reason, 0);
+    if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, words);
+  };
+  add("stale", "stale");
+  add("unreadable", "unreadable");
+  add("model_not_read", "of models nobody reads");
+  return text;
+}
+
 TextTable connections_table(const JsonArray& connections, WallTime now) {
   TextTable table({"CONNECTION", "TYPE", "STATE", "IN FLIGHT", "WHY"});
   for (const Json& connection : connections) {
@@ -108,6 +122,11 @@ void print_stores(std::ostream& out, const Json& answer, WallTime now) {
     out << "Doorbells: " << text_of(*doorbells, "waiting") << " waiting";
     const std::string oldest = since_text(*doorbells, "oldest_at", now);
     out << (oldest.empty() ? "" : ", the oldest since ") << oldest << '\n';
+  }
+  for (const Json& connection : array_of(answer, "connections")) {
+    const std::string dropped = dropped_text(connection);
+    if (!dropped.empty())
+      out << "Dropped of " << text_of(connection, "name") << ": " << dropped << '\n';
   }
   for (const Json& backfill : array_of(answer, "backfills")) {
     if (text_of(backfill, "state") == "done") continue;

@@ -236,7 +236,7 @@ Awaitable<Result<void>> Broker::start_unit(ShardUnit& unit, PartitionOffsets inb
   MILLRACE_CO_CHECK_OK(std::move(collecting));
   unit.pump = std::make_unique<canon::InboxPump>(
       projector_context(unit), *unit.projector, *unit.collector,
-      *unit.tails.at(Journal::inbox).dispatcher, [this] { wake_announcer(); });
+      *unit.tails.at(Journal::inbox).dispatcher, counters_->dropped, [this] { wake_announcer(); });
   auto started = co_await unit.pump->start(config_, inbox_from);
   co_return started;
 }

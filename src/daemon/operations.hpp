@@ -63,6 +63,7 @@ class Operations {
 
   // operations_metrics.cpp
   void append_http_metrics(std::string& out) const;
+  void append_dropped_metrics(std::string& out) const;
   void append_route_metrics(std::string& out, const std::map<std::string, RouteSum>& sums) const;
 
   // operations_status.cpp

@@ -82,6 +82,26 @@ void Operations::append_http_metrics(std::string& out) const {
   }
 }
 
+void Operations::append_dropped_metrics(std::string& out) const {
+  out +=
+      "# HELP millrace_messages_dropped_total Messages that were acknowledged and came to "
+      "nothing.\n# TYPE millrace_messages_dropped_total counter\n";
+  const auto config = broker_.config();
+  for (const auto& [name, connection] : config->connections) {
+    if (connection.hook_tokens.empty() && !connection.verify) continue;
+    const DroppedCounts counts = broker_.counters_->dropped.of(name);
+    const std::pair<std::string_view, std::uint64_t> reasons[] = {
+        {"stale", counts.stale},
+        {"unreadable", counts.unreadable},
+        {"model_not_read", counts.model_not_read}};
+    for (const auto& [reason, count] : reasons) {
+      fmt::format_to(std::back_inserter(out),
+                     "millrace_messages_dropped_total{{connection=\"{}\",reason=\"{}\"}} {}\n",
+                     name, reason, count);
+    }
+  }
+}
+
 Awaitable<std::string> Operations::metrics() {
   std::string out;
   ingress::append_metrics(out, *broker_.counters_);
@@ -129,6 +149,7 @@ Awaitable<std::string> Operations::metrics() {
                    name, unit.target->status().state == "up" ? 1 : 0);
   }
   append_http_metrics(out);
+  append_dropped_metrics(out);
   const auto sums = co_await ask_lanes();
   append_route_metrics(out, sums);
   co_return out;

@@ -179,6 +179,7 @@ Json Operations::connections_json() const {
     const bool target = unit != broker_.connections_.end() && unit->second.target;
     if (target) status = unit->second.target->status();
     if (!target) status = broker_.source_status(name);
+    const DroppedCounts dropped = broker_.counters_->dropped.of(name);
     list.push_back(
         JsonObject{{"name", name},
                    {"type", connection.type},
@@ -186,7 +187,10 @@ Json Operations::connections_json() const {
                    {"reason", status.reason},
                    {"since", status.since ? Json(to_rfc3339(*status.since)) : Json(nullptr)},
                    {"in_flight", status.in_flight},
-                   {"waiting", status.waiting}});
+                   {"waiting", status.waiting},
+                   {"dropped", JsonObject{{"stale", dropped.stale},
+                                          {"unreadable", dropped.unreadable},
+                                          {"model_not_read", dropped.model_not_read}}}});
   }
   return Json(std::move(list));
 }

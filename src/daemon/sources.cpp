@@ -57,7 +57,6 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
     sum.deleted += part.deleted;
     sum.hidden += part.hidden;
     sum.failed += part.failed;
-    sum.dropped += part.dropped;
     sum.baselined += part.baselined;
     sum.swept += part.swept;
     sum.parked += part.parked;
@@ -79,7 +78,6 @@ Awaitable<Json> Broker::doorbell_status(Shard& home) {
                             {"deleted_total", sum.deleted},
                             {"hidden_total", sum.hidden},
                             {"failed_total", sum.failed},
-                            {"dropped_total", sum.dropped},
                             {"baselined_total", sum.baselined},
                             {"swept_total", sum.swept},
                             {"parked", sum.parked},

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "millrace/dropped.hpp"
+
 namespace millrace::ingress {
 
 struct Counters {
@@ -26,6 +28,7 @@ struct Counters {
   Count overloaded{0};           ///< 503: a bound, a stalled disk, or stopping
   Count disk_full{0};            ///< 503: below min_free, or the append found no space
   Count late{0};                 ///< 503 after 500 ms; the message may still be delivered
+  DroppedMessages dropped;       ///< by connection; what follows the inbox counts here, too
 };
 
 /// Prometheus text: `millrace_ingress_..._total` lines with their HELP and TYPE.

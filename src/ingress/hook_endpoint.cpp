@@ -92,6 +92,7 @@ std::expected<HookEndpoint::Ready, HttpResponse> HookEndpoint::prepare(IncomingR
       read_hook(**source, request.headers, std::move(request.body), clocks_.wall.wall_now());
   if (hook.model_not_read) {
     ++counters_.hooks_model_not_read;
+    counters_.dropped.add((*source)->connection, &DroppedCounts::model_not_read);
     return std::unexpected(accepted_hook());
   }
   Ready ready;

@@ -187,8 +187,8 @@ void CanonWorld::start(std::size_t shards) {
               },
           .wait = [this, &unit](Notifier& wake,
                                 milliseconds limit) { return wait(unit, wake, limit); }});
-      unit.pump =
-          std::make_unique<InboxPump>(context, *unit.projector, *unit.collector, *unit.tail, [] {});
+      unit.pump = std::make_unique<InboxPump>(context, *unit.projector, *unit.collector, *unit.tail,
+                                              dropped_, [] {});
       unit.projector->set_past(past);
       auto collecting = co_await unit.collector->start(config_, past);
       MILLRACE_CO_CHECK_OK(std::move(collecting));
@@ -386,7 +386,6 @@ CollectorStatus CanonWorld::status() {
     sum.deleted += part.deleted;
     sum.hidden += part.hidden;
     sum.failed += part.failed;
-    sum.dropped += part.dropped;
     sum.baselined += part.baselined;
     sum.swept += part.swept;
     sum.parked += part.parked;

@@ -85,6 +85,7 @@ class CanonWorld : public ::testing::Test {
   std::shared_ptr<config::Config> config_;
   FakeSource source_;
   ManualClock clock_;
+  DroppedMessages dropped_;
 
  private:
   struct Unit;

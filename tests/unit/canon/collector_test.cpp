@@ -236,7 +236,7 @@ TEST_F(CollectorTest, ARowOutlivesACrash) {
 TEST_F(CollectorTest, ModelsNobodyReadsAreCountedAndDropped) {
   start();
   ring(7, "", "hook", "res.partner");
-  EXPECT_EQ(status().dropped, 1u);
+  EXPECT_EQ(dropped_.of("erp").model_not_read, 1u);
   EXPECT_EQ(status().waiting, 0u);
   EXPECT_THAT(keys(Table::doorbells), IsEmpty());
 }
