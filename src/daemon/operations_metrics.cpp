@@ -88,7 +88,8 @@ void Operations::append_dropped_metrics(std::string& out) const {
       "nothing.\n# TYPE millrace_messages_dropped_total counter\n";
   const auto config = broker_.config();
   for (const auto& [name, connection] : config->connections) {
-    if (connection.hook_tokens.empty() && !connection.verify) continue;
+    const bool hooks = !connection.hook_tokens.empty() || connection.verify;
+    if (!hooks && connection.type != "kafka") continue;
     const DroppedCounts counts = broker_.counters_->dropped.of(name);
     const std::pair<std::string_view, std::uint64_t> reasons[] = {
         {"stale", counts.stale},
