@@ -67,6 +67,12 @@ Result<std::shared_ptr<KafkaClient>> KafkaClient::open(Kind kind, const KafkaSet
   return std::shared_ptr<KafkaClient>(new KafkaClient(client));
 }
 
+void KafkaClient::abandon() {
+  abandoned_ = true;
+  // Its threads outlive the log.
+  rd_kafka_set_log_level(client_, 0);
+}
+
 KafkaClient::~KafkaClient() {
   if (abandoned_) return;
   rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);

@@ -37,8 +37,8 @@ class KafkaClient {
 
   rd_kafka_s* get() const { return client_; }
   /// Its end would wait for ever: librdkafka 2.0.2 does not let go of a broker after a topic that
-  /// it read was deleted. It stays, idle, until the process ends.
-  void abandon() { abandoned_ = true; }
+  /// it read was deleted. It stays, idle and silent, until the process ends.
+  void abandon();
 
  private:
   explicit KafkaClient(rd_kafka_s* client) : client_(client) {}
