@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <string>
 
+#include "kafka/kafka_admin.hpp"
 #include "millrace/event_log.hpp"
 
 namespace millrace::log {
@@ -12,14 +14,9 @@ namespace millrace::log {
 /// Thread-safe.
 class KafkaBounds {
  public:
-  void set(const LogStream& stream, const PartitionOffsets& begins, const PartitionOffsets& ends) {
-    const std::lock_guard lock(mutex_);
-    bounds_[stream] = {begins, ends};
-  }
-  void begin_at(const LogStream& stream, const PartitionOffsets& begins) {
-    const std::lock_guard lock(mutex_);
-    bounds_[stream].begins = begins;
-  }
+  /// Asks Kafka; blocking. Waits up to `within` for partitions to have a leader.
+  Result<void> look(KafkaAdmin& admin, const LogStream& stream, const std::string& topic,
+                    milliseconds within);
   void reach(const LogStream& stream, Partition partition, Offset end) {
     const std::lock_guard lock(mutex_);
     Offset& known = bounds_[stream].ends[partition];

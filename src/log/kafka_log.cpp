@@ -9,10 +9,10 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "log/kafka_bounds.hpp"
+#include "log/kafka_health.hpp"
 #include "log/kafka_identity.hpp"
 #include "log/kafka_log_reader.hpp"
 #include "log/kafka_record.hpp"
@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kGroupBytesMax = std::size_t{16} << 20;
 constexpr std::string_view kDeadTopic = "dead";
 constexpr milliseconds kCloseWithin = 10s;
-constexpr milliseconds kLeaderPause = 50ms;
+constexpr milliseconds kHealthEvery = 1s;
 /// How many of the newest records of a partition are looked into for ids at a start.
 constexpr std::int64_t kIdsPerPartition = 16'384;
 constexpr std::size_t kRecordsPerRead = 4096;
@@ -44,12 +44,6 @@ struct Group {
   EventLog::AppendDone done;
 };
 using GroupPtr = std::shared_ptr<Group>;
-
-PartitionOffsets offsets_of(const std::vector<std::int64_t>& given) {
-  PartitionOffsets offsets{};
-  for (Partition p = 0; p < kPartitionCount; ++p) offsets[p] = static_cast<Offset>(given.at(p));
-  return offsets;
-}
 
 class KafkaLog final : public EventLog {
  public:
@@ -81,6 +75,9 @@ class KafkaLog final : public EventLog {
   Result<void> verify_ends(std::string_view stored) const override;
   std::string uuid() const override { return uuid_; }
   bool empty() const override;
+  std::vector<Trouble> troubles() const override {
+    return health_.troubles(options_.settings.brokers);
+  }
   Usage usage() const override { return {}; }
   Result<void> trim(const LogStream& stream, WallTime older_than,
                     const PartitionOffsets& keep_from) override;
@@ -104,7 +101,6 @@ class KafkaLog final : public EventLog {
   Result<void> make_topics();
   Result<void> identify();
   Result<void> write(const std::string& identity);
-  Result<void> look_around(const LogStream& stream);
   Result<void> remember_ids(const LogStream& stream);
   Result<void> open_producer();
 
@@ -112,6 +108,7 @@ class KafkaLog final : public EventLog {
   void send(const GroupPtr& group);
   void reported(const GroupPtr& group, std::size_t index, WallTime at, Result<KafkaPlace> place);
   void flush();
+  Awaitable<void> watch();
   void tell(const LogStream& stream, const std::vector<Reported>& reports);
 
   KafkaLogOptions options_;
@@ -120,6 +117,7 @@ class KafkaLog final : public EventLog {
   std::unique_ptr<KafkaAdmin> admin_;
   std::string uuid_;
 
+  log::KafkaLogHealth health_;
   std::mutex listeners_mutex_;  // guards what follows
   std::map<Journal, std::shared_ptr<TailListener>> listeners_;
   std::atomic<bool> closed_ = false;
@@ -157,7 +155,9 @@ Result<void> KafkaLog::start() {
                             options_.settings.brokers, cluster.error().message));
   }
   MILLRACE_CHECK_OK(make_topics());
-  for (const LogStream& stream : all_streams()) MILLRACE_CHECK_OK(look_around(stream));
+  for (const LogStream& stream : all_streams()) {
+    MILLRACE_CHECK_OK(bounds_->look(*admin_, stream, topic_of(stream), options_.answer_within));
+  }
   MILLRACE_CHECK_OK(open_producer());
   MILLRACE_CHECK_OK(identify());
   for (const Journal journal : {Journal::inbox, Journal::events}) {
@@ -183,30 +183,15 @@ Result<void> KafkaLog::make_topics() {
   return {};
 }
 
-Result<void> KafkaLog::look_around(const LogStream& stream) {
-  const std::string topic = topic_of(stream);
-  const auto until = std::chrono::steady_clock::now() + options_.answer_within;
-  for (;;) {
-    auto begins = admin_->begins(topic, kPartitionCount);
-    auto ends = begins ? admin_->ends(topic, kPartitionCount) : begins;
-    if (ends) {
-      bounds_->set(stream, offsets_of(*begins), offsets_of(*ends));
-      return {};
-    }
-    // Partitions of a new topic, or of a cluster that starts, have no leader for a moment.
-    if (ends.error().code != Errc::peer_unavailable || std::chrono::steady_clock::now() > until) {
-      return std::unexpected(std::move(ends).error());
-    }
-    std::this_thread::sleep_for(kLeaderPause);
-  }
-}
-
 Result<void> KafkaLog::open_producer() {
   shard_.start();
   std::promise<Result<void>> opened;
   shard_.post([this, &opened] {
     auto made = KafkaProducer::open(shard_, options_.settings);
-    if (made) producer_ = *std::move(made);
+    if (made) {
+      producer_ = *std::move(made);
+      shard_.spawn("kafka health", watch());
+    }
     opened.set_value(made ? Result<void>() : std::unexpected(std::move(made).error()));
   });
   return opened.get_future().get();
@@ -362,6 +347,13 @@ void KafkaLog::tell(const LogStream& stream, const std::vector<Reported>& report
   if (listener) (*listener)(stream, builder.build());
 }
 
+Awaitable<void> KafkaLog::watch() {
+  for (;;) {
+    health_.look(*producer_, options_.clock.wall_now());
+    co_await sleep_for(kHealthEvery);
+  }
+}
+
 Result<std::unique_ptr<LogReader>> KafkaLog::open_reader(const LogStream& stream,
                                                          const PartitionOffsets& from) {
   const PartitionOffsets begins = bounds_->begins(stream);
@@ -408,8 +400,7 @@ Result<void> KafkaLog::trim(const LogStream& stream, WallTime older_than,
   }
   if (before.empty()) return {};
   MILLRACE_CHECK_OK(admin_->delete_records(topic, before));
-  MILLRACE_TRY(now, admin_->begins(topic, kPartitionCount));
-  bounds_->begin_at(stream, offsets_of(now));
+  MILLRACE_CHECK_OK(bounds_->look(*admin_, stream, topic, options_.answer_within));
   spdlog::info("old records were dropped topic={} partitions={}", topic, before.size());
   return {};
 }

@@ -19,6 +19,10 @@ class KafkaLog(Scenario):
         return millrace.post(f"/hooks/shop/{SHOP_TOKEN}", order(record, quantity=1, version=version),
                              timeout=60)
 
+    def await_trouble(self, millrace):
+        eventually(lambda: "does not acknowledge" in millrace.cli("status", expect=None).stdout,
+                   within=30, what="status says that Kafka is away")
+
     def accept(self, millrace, record):
         self.assertEqual(200, self.post(millrace, record).status)
 
@@ -30,7 +34,7 @@ class KafkaLog(Scenario):
         self.kafka.kill9()
         refused = self.post(millrace, 2)
         self.assertEqual(503, refused.status, "nothing is acknowledged that Kafka does not have")
-        millrace.cli("status", expect=None)
+        self.await_trouble(millrace)
         self.assertEqual(200, millrace.admin("GET", "/admin/v1/dead").status)
         self.kafka.start()
         eventually(lambda: self.post(millrace, 3).status == 200, within=60, what="it goes on")
@@ -52,11 +56,14 @@ class KafkaLog(Scenario):
         self.kafka.freeze()
         self.addCleanup(self.kafka.thaw)
         self.assertEqual(503, self.post(millrace, 2).status)
+        self.await_trouble(millrace)
         self.kafka.thaw()
         eventually(lambda: self.post(millrace, 2).status == 200, within=60, what="it goes on")
         eventually(lambda: as_sent(2, 1) in self.mes.bodies(), within=60, what="it is delivered")
         self.accept(millrace, 3)
         self.await_bodies(self.mes, [as_sent(number, 1) for number in (1, 2, 3)])
+        eventually(lambda: "does not acknowledge" not in
+                   millrace.cli("status", expect=None).stdout, what="all is well again")
 
     def test_what_was_not_delivered_is_after_a_restart(self):
         millrace = self.order_broker(self.mes, kafka=self.kafka)
