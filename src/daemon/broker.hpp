@@ -115,6 +115,7 @@ class Broker {
   // reload_mutex_
   Result<void> start_routes();
   LogStream stream_of(const RouteLife& life) const;
+  Result<void> check_streams(const RouteLives& lives, const config::Config& config) const;
   Result<std::map<Partition, route::Progress>> cursors_of(const RouteLife& life) const;
   Result<void> leave_tail(const std::string& id);
   Result<void> start_lanes(const std::string& id);

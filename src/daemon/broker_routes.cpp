@@ -53,6 +53,20 @@ LogStream Broker::stream_of(const RouteLife& life) const {
   return log_->stream_of(Journal::events, life.entity);
 }
 
+// A route's place is in the stream it began with.
+Result<void> Broker::check_streams(const RouteLives& lives, const config::Config& config) const {
+  for (const auto& [name, route] : config.routes) {
+    const auto life = lives.find(route.id());
+    if (life == lives.end() || life->second.entity.empty()) continue;
+    if (log_->stream_of(Journal::events, route.entity) == stream_of(life->second)) continue;
+    return fail(Errc::config,
+                fmt::format("route {} took from {} and is to take from {}, whose events are "
+                            "counted by themselves on Kafka: give it another name",
+                            name, life->second.entity, route.entity));
+  }
+  return {};
+}
+
 Result<std::map<Partition, route::Progress>> Broker::cursors_of(const RouteLife& life) const {
   return read_cursors(*state_, *log_, "route/" + life.id, stream_of(life));
 }
@@ -105,6 +119,7 @@ void Broker::drain_removed(RouteLives& lives, const config::Config& config, Batc
 Result<void> Broker::start_routes() {
   MILLRACE_TRY(lives, read_route_lives(*state_));
   MILLRACE_CHECK_OK(finish_dropped(lives));
+  MILLRACE_CHECK_OK(check_streams(lives, *config_));
   MILLRACE_TRY(stopped, state_->get(Table::routes, kStoppedKey));
   const bool in_order = stopped.has_value();
   Batch batch;

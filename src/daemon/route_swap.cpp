@@ -39,6 +39,7 @@ void RouteSwap::thaw() {
 }
 
 Result<void> RouteSwap::prepare() {
+  MILLRACE_CHECK_OK(broker_.check_streams(broker_.lives_, *wanted_));
   MILLRACE_CHECK_OK(freeze());
   lives_ = broker_.lives_;
   Batch batch;

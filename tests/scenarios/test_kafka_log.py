@@ -99,6 +99,24 @@ class KafkaLog(Scenario):
         self.assertNotEqual(0, said.returncode)
         self.assertIn("restart", said.stdout + said.stderr)
 
+    def test_a_route_that_takes_from_another_entity_needs_another_name(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        objects = millrace.config / "objects.yaml"
+        text = (objects.read_text("utf-8")
+                + "---\nentity: note\nversion: 1\nevents: { changed: true }\n")
+        objects.write_text(text, "utf-8")
+        millrace.start()
+        self.accept(millrace, 1)
+        self.await_bodies(self.mes, [as_sent(1, 1)])
+        objects.write_text(text.replace("from: order", "from: note"), "utf-8")
+        said = millrace.cli("reload", expect=None)
+        self.assertNotEqual(0, said.returncode)
+        self.assertIn("give it another name", said.stdout + said.stderr)
+        self.accept(millrace, 2)
+        self.await_bodies(self.mes, [as_sent(1, 1), as_sent(2, 1)])
+        millrace.kill9()
+        self.assertIn("give it another name", self.refused_start(millrace))
+
     def test_a_start_without_kafka_says_so(self):
         millrace = self.order_broker(self.mes, kafka=self.kafka)
         file = millrace.config / "millrace.yaml"
