@@ -3,14 +3,17 @@ announcement and the commit that takes it from the outbox."""
 # labels: quick
 
 import json
+import mmap
 import re
 import sqlite3
+import time
 
 from configurations import order
 from millrace_harness import Scenario, eventually, main
 
 LOOKED_AT = 4 << 20  # of the segment: it is much more than is written here
 CYCLES_MAX = 40
+ANNOUNCED = b'"type":"dead.announced"'
 
 
 class DeadLettersAreAnnouncedOnce(Scenario):
@@ -29,6 +32,19 @@ class DeadLettersAreAnnouncedOnce(Scenario):
                            rb'"type":"dead\.announced"', text)
         return [event.decode() for event in found]
 
+    def kill_at_announcement(self):
+        """Kills the daemon once the log shows one more than now: before the commit that follows."""
+        [segment] = (self.millrace.data / "log").glob("events*/*.log")
+        with open(segment, "rb") as file, mmap.mmap(file.fileno(), LOOKED_AT,
+                                                    prot=mmap.PROT_READ) as text:
+            known = text.rfind(ANNOUNCED) + 1
+            self.reject_some(3)
+            # Without a pause: the moment is as short as one sync.
+            until = time.monotonic() + 30
+            while text.find(ANNOUNCED, known) < 0:
+                self.assertLess(time.monotonic(), until, "nothing is announced")
+            self.millrace.kill9()
+
     def outbox(self):
         with sqlite3.connect(f"file:{self.millrace.data}/state.db?mode=ro", uri=True) as state:
             return [json.loads(value)["id"] for key, value
@@ -44,10 +60,7 @@ class DeadLettersAreAnnouncedOnce(Scenario):
     def test_also_when_it_dies_before_it_is_recorded(self):
         hits = 0
         for _ in range(CYCLES_MAX):
-            before = len(self.announced())
-            self.reject_some(3)
-            eventually(lambda: len(self.announced()) > before, what="one is announced")
-            self.millrace.kill9()
+            self.kill_at_announcement()
             hits += bool(set(self.announced()) & set(self.outbox()))
             self.millrace.start()
             if hits == 2:
