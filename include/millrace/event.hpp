@@ -67,6 +67,9 @@ struct Event {
 /// The events payload: CloudEvents structured JSON, one object a line.
 std::string encode(const Event& event);
 Result<Event> decode_event(std::string_view bytes);
+/// The same two without a text in between; `event.data` is not looked at, `data` stands for it.
+Json event_json(const Event& event, Json data);
+Result<Event> event_of(Json json);
 /// The value `.` sees in routes: the event with `rev` a number and `types` an array.
 /// Takes the event's data with it.
 Json to_expression_input(Event& event);

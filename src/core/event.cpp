@@ -65,6 +65,32 @@ void member(std::string& out, std::string_view key, std::string_view value) {
   append_json_string(out, value);
 }
 
+// The attributes behind the id, in the order they are written.
+template <typename Put>
+void each_attribute(const Event& event, const Put& put) {
+  put("source", event.source);
+  put("type", event.type);
+  put("subject", event.subject);
+  put("time", to_rfc3339(event.time));
+  put("datacontenttype", "application/json");
+  put("record", event.record);
+  if (event.rev != 0) put("rev", fmt::format_int(event.rev).c_str());
+  put("entityversion", fmt::format_int(event.entity_version).c_str());
+  std::string types;
+  for (const std::string& type : event.types) {
+    if (!types.empty()) types.push_back(',');
+    types += type;
+  }
+  put("types", types);
+  put("cause", event.cause);
+  put("origin", event.origin);
+  put("correlationid", event.correlation_id);
+  put("traceparent", event.traceparent);
+  put("program", event.program);
+  put("recordversion", event.version);
+  put("request", event.request);
+}
+
 std::string text_of(const Json& object, std::string_view key) {
   return std::string(string_or(object, key, ""));
 }
@@ -137,35 +163,32 @@ std::string encode(const Event& event) {
   out.reserve(768);
   out += R"({"specversion":"1.0","id":)";
   append_json_string(out, event.id);
-  member(out, "source", event.source);
-  member(out, "type", event.type);
-  member(out, "subject", event.subject);
-  member(out, "time", to_rfc3339(event.time));
-  out += R"(,"datacontenttype":"application/json")";
-  member(out, "record", event.record);
-  if (event.rev != 0) member(out, "rev", fmt::format_int(event.rev).c_str());
-  member(out, "entityversion", fmt::format_int(event.entity_version).c_str());
-  std::string types;
-  for (const std::string& type : event.types) {
-    if (!types.empty()) types.push_back(',');
-    types += type;
-  }
-  member(out, "types", types);
-  member(out, "cause", event.cause);
-  member(out, "origin", event.origin);
-  member(out, "correlationid", event.correlation_id);
-  member(out, "traceparent", event.traceparent);
-  member(out, "program", event.program);
-  member(out, "recordversion", event.version);
-  member(out, "request", event.request);
+  each_attribute(event,
+                 [&out](std::string_view key, std::string_view value) { member(out, key, value); });
   out += ",\"data\":";
   append_json(out, event.data);
   out.push_back('}');
   return out;
 }
 
+Json event_json(const Event& event, Json data) {
+  JsonObject json;
+  json.reserve(24);
+  json.emplace("specversion", "1.0");
+  json.emplace("id", event.id);
+  each_attribute(event, [&json](std::string_view key, std::string_view value) {
+    if (!value.empty()) json.emplace(key, value);
+  });
+  json.emplace("data", std::move(data));
+  return Json(std::move(json));
+}
+
 Result<Event> decode_event(std::string_view bytes) {
   MILLRACE_TRY(json, parse_json(bytes));
+  return event_of(std::move(json));
+}
+
+Result<Event> event_of(Json json) {
   if (!json.is_object()) return fail(Errc::malformed, "an event is not a JSON object");
   Event event;
   event.id = text_of(json, "id");

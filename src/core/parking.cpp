@@ -155,7 +155,6 @@ std::string encode(const ParkedRow& row) {
   json.emplace("spent_ms", row.spent.count());
   json.emplace("since", to_rfc3339(row.since));
   json.emplace("next_at", to_rfc3339(row.next_at));
-  json.emplace("payload", row.payload);
   json.emplace("request_name", row.request_name);
   if (row.rendered) {
     json.emplace("request", JsonObject{{"method", row.request.method},
@@ -166,7 +165,13 @@ std::string encode(const ParkedRow& row) {
   if (row.answer_status != 0) {
     json.emplace("answer", JsonObject{{"status", row.answer_status}, {"body", row.answer_body}});
   }
-  return write_json(Json(std::move(json)));
+  // The payload is the most of it, and is not copied for this.
+  std::string text = write_json(Json(std::move(json)));
+  text.back() = ',';
+  text += R"("payload":)";
+  append_json(text, row.payload);
+  text.push_back('}');
+  return text;
 }
 
 Result<ParkedRow> decode_parked_row(std::string_view text) {
@@ -197,7 +202,11 @@ Result<ParkedRow> decode_parked_row(std::string_view text) {
   row.since = since;
   row.next_at = next_at;
   row.request_name = text_of(json, "request_name");
-  if (const Json* payload = find(json, "payload")) row.payload = *payload;
+  if (json.is_object()) {
+    if (Json* payload = json.get_object().if_contains("payload")) {
+      row.payload = std::move(*payload);
+    }
+  }
   if (const Json* request = find(json, "request")) {
     row.rendered = true;
     row.request.method = text_of(*request, "method");

@@ -281,7 +281,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Awaitable<void> retry_row(std::shared_ptr<Lane> self, std::uint64_t record, std::string key);
   Awaitable<void> parked_timer(std::shared_ptr<Lane> self);
   Result<Batch> decided(ParkedRow& row, const Decision& decision);
-  ItemPtr item_of(const ParkedRow& row);
+  ItemPtr item_of(ParkedRow row);
   bool waits_for_decision(const ItemPtr& item, std::function<void()> go_on);
   void decision_over(const std::string& key);
   Awaitable<Result<Json>> decide_row(std::string key, Decision decision);

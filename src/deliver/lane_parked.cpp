@@ -65,11 +65,7 @@ ParkedRow Lane::row_of(const Item& item) const {
   if (item.replay) row.replay = item.replay->order().number;
   row.new_key = item.new_key != 0;
   if (item.request != nullptr) row.request_name = item.request->event;
-  Event whole = event;
-  whole.data = *find(item.event->input, "data");
-  auto payload = parse_json(encode(whole));
-  MILLRACE_INVARIANT(payload.has_value());
-  row.payload = *std::move(payload);
+  row.payload = event_json(event, *find(item.event->input, "data"));
   // `$now` of a request is the event's append time: kept, so that it renders to the same bytes.
   row.payload.as_object().emplace("appendedat", to_rfc3339(item.appended_at));
   return row;
@@ -215,9 +211,10 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
     co_return;
   }
   auto row = decode_parked_row(**text);
-  const ItemPtr item = row ? item_of(*row) : nullptr;
+  const std::string row_id = row ? row->id() : key;
+  const ItemPtr item = row ? item_of(*std::move(row)) : nullptr;
   if (!item) {
-    spdlog::error("a parked row cannot be used route={} id={}", id_, row ? row->id() : key);
+    spdlog::error("a parked row cannot be used route={} id={}", id_, row_id);
     parked_.set_state(record, key, ParkedState::needs_decision);
     co_return;
   }
@@ -230,13 +227,13 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   attempt(item);
 }
 
-Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
-  auto event = route::decode(write_json(row.payload));
+Lane::ItemPtr Lane::item_of(ParkedRow row) {
+  auto event = event_of(row.payload);
   if (!event) return nullptr;
   auto item = std::make_shared<Item>();
   item->config = text_.config;
   item->route = text_.route;
-  item->event = *std::move(event);
+  item->event = make_decoded(*std::move(event));
   item->partition = row.partition;
   item->offset = row.offset;
   item->record = hash64(row.record);
@@ -257,7 +254,7 @@ Lane::ItemPtr Lane::item_of(const ParkedRow& row) {
     item->rendered = true;
     item->bytes = row.request;
   }
-  item->row = row;
+  item->row = std::move(row);
   return item;
 }
 
