@@ -7,6 +7,15 @@
 #include "daemon/operations.hpp"
 
 namespace millrace::daemon {
+namespace {
+
+/// Nobody lets go of what comes back by itself.
+std::string next_when_unreadable(const Follower::Failure& failure, std::string otherwise) {
+  if (!is_retryable(failure.error.code)) return otherwise;
+  return "nothing is lost; it goes on by itself once the log answers";
+}
+
+}  // namespace
 
 Json Operations::problem(std::string what, const std::optional<WallTime>& since,
                          std::string_view owner, std::string_view object, std::string next) {
@@ -149,7 +158,8 @@ void Operations::add_log_problems(JsonArray& list, const std::map<std::string, R
   if (inbox) {
     list.push_back(
         problem(fmt::format("nothing is taken from the inbox any more: {}", inbox->error.message),
-                inbox->since, "", "inbox", "millrace log verify, with the daemon stopped"));
+                inbox->since, "", "inbox",
+                next_when_unreadable(*inbox, "millrace log verify, with the daemon stopped")));
   }
   const auto running = broker_.running_routes();
   for (const auto& [id, sum] : sums) {
@@ -159,9 +169,10 @@ void Operations::add_log_problems(JsonArray& list, const std::map<std::string, R
     list.push_back(problem(
         fmt::format("route {} stands still: {}", route.name, sum.status.unreadable->error.message),
         sum.status.unreadable->since, route.owner, route.name,
-        fmt::format("put the file back, or let go of what cannot be read: "
-                    "millrace routes skip {} --to end",
-                    route.name)));
+        next_when_unreadable(*sum.status.unreadable,
+                             fmt::format("put the file back, or let go of what cannot be read: "
+                                         "millrace routes skip {} --to end",
+                                         route.name))));
   }
 }
 

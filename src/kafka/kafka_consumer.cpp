@@ -75,6 +75,15 @@ KafkaPositionList list_of(const std::vector<KafkaPosition>& positions) {
   return list;
 }
 
+Result<void> assign_only(const KafkaClient& client, const std::vector<KafkaPosition>& positions,
+                         std::set<KafkaPartition>& assigned) {
+  assigned.clear();
+  for (const auto& position : positions) assigned.emplace(position.topic, position.partition);
+  const auto error = rd_kafka_assign(client.get(), list_of(positions).get());
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return std::unexpected(kafka_error_while(error, "partitions cannot be assigned"));
+}
+
 std::vector<std::pair<std::string_view, std::string_view>> KafkaRecord::headers() const {
   std::vector<std::pair<std::string_view, std::string_view>> views;
   rd_kafka_headers_t* headers = nullptr;
@@ -212,12 +221,7 @@ KafkaConsumer::~KafkaConsumer() {
 }
 
 Result<void> KafkaConsumer::assign(const std::vector<KafkaPosition>& positions) {
-  state_->assigned.clear();
-  for (const auto& position : positions)
-    state_->assigned.emplace(position.topic, position.partition);
-  const auto error = rd_kafka_assign(state_->client->get(), list_of(positions).get());
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return std::unexpected(kafka_error_while(error, "partitions cannot be assigned"));
+  return assign_only(*state_->client, positions, state_->assigned);
 }
 
 Result<void> KafkaConsumer::add(const std::vector<KafkaPosition>& positions) {

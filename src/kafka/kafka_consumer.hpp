@@ -109,6 +109,9 @@ struct KafkaPositionsDestroy {
 /// As librdkafka wants them.
 using KafkaPositionList = std::unique_ptr<rd_kafka_topic_partition_list_s, KafkaPositionsDestroy>;
 KafkaPositionList list_of(const std::vector<KafkaPosition>& positions);
+/// The client reads these and no others; `assigned` is what it reads.
+Result<void> assign_only(const KafkaClient& client, const std::vector<KafkaPosition>& positions,
+                         std::set<KafkaPartition>& assigned);
 
 /// Lives on one shard: made, called and destroyed on its thread (or while that stands still).
 class KafkaConsumer {

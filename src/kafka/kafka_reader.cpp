@@ -41,12 +41,7 @@ Result<std::unique_ptr<KafkaReader>> KafkaReader::open(const KafkaSettings& sett
 }
 
 Result<void> KafkaReader::assign(const std::vector<KafkaPosition>& positions) {
-  state_->assigned.clear();
-  for (const auto& position : positions)
-    state_->assigned.emplace(position.topic, position.partition);
-  const auto error = rd_kafka_assign(state_->client->get(), list_of(positions).get());
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return std::unexpected(kafka_error_while(error, "partitions cannot be assigned"));
+  return assign_only(*state_->client, positions, state_->assigned);
 }
 
 KafkaBatch KafkaReader::next(std::size_t records_max, std::size_t bytes_max, milliseconds wait) {

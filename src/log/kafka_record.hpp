@@ -21,7 +21,6 @@ class KafkaBatchBuilder {
   /// Errc::malformed for a record that nobody of us wrote.
   Result<void> add(const KafkaRecord& record);
   void add(Partition partition, Offset offset, WallTime at, const LogEntry& entry);
-  bool empty() const { return places_.empty(); }
   RecordBatchPtr build();
 
  private:
