@@ -16,6 +16,7 @@
 
 #include "millrace/clock.hpp"
 #include "millrace/executor.hpp"
+#include "millrace/group.hpp"
 #include "millrace/result.hpp"
 
 namespace millrace {
@@ -79,6 +80,7 @@ struct StateChoice {
   std::string postgresql;    ///< a connection string of libpq; empty: SQLite
   std::string schema;        ///< in that database
   std::string installation;  ///< its name, for the server's list of sessions
+  std::string instance;      ///< our name among several that share the store; empty: alone
 
   bool operator==(const StateChoice&) const = default;
   bool is_postgresql() const { return !postgresql.empty(); }
@@ -126,6 +128,9 @@ class StateStore : public StateReader {
   /// Called by the writer for each transaction; its text is stored as meta row "journal_ends" in
   /// that same transaction.
   virtual void set_journal_ends(std::function<std::string()> ends) = 0;
+
+  /// Of a store that several instances share; nullptr: alone.
+  virtual Group* group() { return nullptr; }
 
   /// Commits what is queued and stops the writer. Of a store that is away it does not wait: what
   /// is queued is as lost as in a crash, and its completions are destroyed.
