@@ -13,6 +13,7 @@
 #include "millrace/http.hpp"
 #include "millrace/record_reader.hpp"
 #include "millrace/result.hpp"
+#include "millrace/share.hpp"
 #include "millrace/spec.hpp"
 
 namespace millrace {
@@ -60,6 +61,7 @@ struct ConnectionContext {
   std::string url;  ///< empty for connectors without one
   std::vector<std::pair<std::int64_t, std::string>> companies;  ///< id -> code
   int in_flight = 8;
+  SharePtr share = std::make_shared<Share>();  ///< of a pace that the connector keeps itself
   HttpClientFactory http;  ///< clients live on the connection's home shard
 };
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -116,11 +117,18 @@ class EventLog {
   /// the first append.
   virtual void set_tail_listener(Journal journal, TailListener listener) = 0;
 
+  /// Where others append as well: from now on what anybody appends to these partitions reaches the
+  /// tail listener, too; of the others nothing does. Learns the present ends first. Blocking.
+  virtual Result<void> follow(const std::set<Partition>&) { return {}; }
+
   /// A reader that returns records with offset >= from[p] of every partition not kSkipPartition.
   /// Errc::not_found when from[p] lies before the retained records.
   virtual Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                          const PartitionOffsets& from) = 0;
 
+  /// Where others append as well, what they appended counts in `ends` once this was called, or the
+  /// partition is followed. Blocking.
+  virtual Result<void> look(const LogStream&) { return {}; }
   /// Per partition, the offset the next durable record will get.
   virtual PartitionOffsets ends(const LogStream& stream) const = 0;
   /// Per partition, the oldest retained offset.

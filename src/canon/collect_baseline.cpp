@@ -85,8 +85,13 @@ Awaitable<Result<void>> Collector::take_baseline(BaselinePage page) {
   std::vector<RawMessage> doorbells;
   for (const ListedRecord& row : page.rows) {
     const auto created = parse_source_time(row.create_date);
+    const bool news = created && *created > page.mark;
+    if (!is_mine(page.connection, page.model, row.id)) {  // of another instance
+      doorbells.push_back(baseline_doorbell(page, row.id, news ? "check" : "baseline"));
+      continue;
+    }
     const bool rang = lane.rows.find(row.id) != nullptr;
-    if (created && *created > page.mark) {
+    if (news) {
       if (!rang) doorbells.push_back(baseline_doorbell(page, row.id, "check"));
     } else if (!created || !rang || *created < page.mark - model->longest_transaction) {
       ids.push_back(row.id);
@@ -155,6 +160,10 @@ Awaitable<Result<std::vector<std::int64_t>>> Collector::unseen_in(SweepPage page
   std::vector<std::int64_t> ids;
   Lane& lane = this->lane(page.connection, page.model);
   for (const ListedRecord& row : page.rows) {
+    if (!is_mine(page.connection, page.model, row.id)) {
+      ids.push_back(row.id);  // what another instance read last is known there
+      continue;
+    }
     const DoorbellRow* waiting = lane.rows.find(row.id);
     // Its next reading is still to come and shows what the listing showed.
     if (waiting != nullptr && !waiting->reading) continue;

@@ -17,6 +17,7 @@ constexpr std::size_t kRowsPerScan = 1000;
 constexpr std::size_t kBatchMax = 200;
 constexpr std::size_t kSuspectsMax = 20;
 constexpr milliseconds kIdle{60'000};
+constexpr milliseconds kHoldPoll{10};
 
 std::string doorbell_key(const Doorbell& doorbell) {
   return row_key(doorbell.connection, doorbell.model, fmt::format("{}", doorbell.id));
@@ -38,8 +39,9 @@ Collector::Collector(CollectorContext context)
 
 Collector::~Collector() = default;
 
-bool Collector::is_mine(Partition partition) const {
-  return partition % context_.shard_count == context_.shard.index();
+bool Collector::is_mine(const std::string& connection, const std::string& model,
+                        std::int64_t id) const {
+  return is_mine(partition_of(record_name(connection, model, id)));
 }
 
 Collector::Lane& Collector::lane(std::string_view connection, std::string_view model) {
@@ -66,6 +68,43 @@ void Collector::stop() {
   stopping_ = true;
   wake_.notify();
   watch_->stop();
+}
+
+Awaitable<void> Collector::hold() {
+  held_ = true;
+  watch_->hold();
+  while (!stopping_ && (working_ > 0 || !watch_->idle())) co_await sleep_for(kHoldPoll);
+}
+
+// What others read meanwhile is not known here any more.
+Awaitable<Result<void>> Collector::resume() {
+  for (auto& [key, lane] : lanes_) lane.rows = {};
+  rows_ = 0;
+  parked_ = {};
+  seen_ = {};
+  auto marks = co_await load_marks();
+  MILLRACE_CO_CHECK_OK(std::move(marks));
+  auto parked = co_await load_parked();
+  MILLRACE_CO_CHECK_OK(std::move(parked));
+  auto rows = co_await load_rows();
+  MILLRACE_CO_CHECK_OK(std::move(rows));
+  held_ = false;
+  watch_->resume(plan_);
+  wake_.notify();
+  co_return Result<void>{};
+}
+
+void Collector::look_around() {
+  if (context_.shared && !held_ && !stopping_) watch_->look_again();
+  const auto closed = [this](const auto& model) { return !lanes_[model.first].open; };
+  if (held_ || stopping_ || std::ranges::none_of(plan_->models, closed)) return;
+  context_.shard.spawn("full reads", load_marks_again());
+}
+
+Awaitable<void> Collector::load_marks_again() {
+  const auto loaded = co_await load_marks();
+  if (!loaded) spdlog::warn("full reads are not known error={}", loaded.error().message);
+  wake_.notify();
 }
 
 void Collector::look_again() {
@@ -226,6 +265,7 @@ Awaitable<void> Collector::run() {
 // Starts what is due; returns when something will be.
 std::optional<BootTime> Collector::start_batches() {
   std::optional<BootTime> next;
+  if (held_) return next;
   for (const auto& [key, model] : plan_->models) {
     Lane& lane = lanes_[key];
     if (!lane.open) continue;

@@ -35,6 +35,8 @@ struct CollectorContext {
   Trail& trail;
   Projector& projector;
   std::size_t shard_count = 1;
+  bool shared = false;        ///< other instances may own partitions, too
+  const PartitionSet& owned;  ///< of the shard; changes only while its work is held
   /// Runs the function with the collector of another shard, on that shard.
   std::function<void(std::size_t shard, std::move_only_function<void(Collector&)>)> on_peer;
   /// Waits until notified, or for about that long. Tests let time pass here.
@@ -89,6 +91,12 @@ class Collector final : public DoorbellSink {
   /// Full reads and sweeps begin; call when the collectors of all shards have started.
   void begin_watching();
   void stop();
+  /// Other partitions are the shard's from resume() on: nothing more is read, and nothing is being
+  /// read when it returns. Doorbells that ring meanwhile wait in their rows.
+  Awaitable<void> hold();
+  Awaitable<Result<void>> resume();
+  /// Now and then: another instance may have ended a full read.
+  void look_around();
   /// New texts from now on; parked records are read again.
   void replace(config::ConfigPtr config, const PastPrograms& past = nullptr);
   /// Rows of backfills or checks were written by hand: the watches look at them.
@@ -139,8 +147,10 @@ class Collector final : public DoorbellSink {
   Awaitable<Result<void>> load_rows();
   Awaitable<Result<void>> load_parked();
   Awaitable<Result<void>> load_marks();
+  Awaitable<void> load_marks_again();
   void open_lanes();
-  bool is_mine(Partition partition) const;
+  bool is_mine(Partition partition) const { return context_.owned.contains(partition); }
+  bool is_mine(const std::string& connection, const std::string& model, std::int64_t id) const;
   Lane& lane(std::string_view connection, std::string_view model);
   DoorbellRow* take_up(const Doorbell& doorbell);
   void release_parked();
@@ -184,6 +194,7 @@ class Collector final : public DoorbellSink {
   std::size_t working_ = 0;  ///< batches in flight
   bool overflow_ = false;    ///< some rows are in the store only
   bool waiting_ = false;
+  bool held_ = false;
   bool stopping_ = false;
   std::minstd_rand jitter_;
 };

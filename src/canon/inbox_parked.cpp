@@ -98,7 +98,7 @@ Awaitable<Result<void>> InboxPump::release_parked() {
   for (const auto& [name, entity] : config->entities) {
     if (!all || !takes_payloads(entity)) continue;
     for (Partition partition = 0; partition < kPartitionCount; ++partition) {
-      if (partition % context_.shard_count != context_.shard.index()) continue;
+      if (!context_.owned.contains(partition)) continue;
       auto released = co_await release_rows(config, name, partition, "");
       MILLRACE_CO_CHECK_OK(std::move(released));
     }

@@ -10,6 +10,7 @@ namespace millrace::canon {
 namespace {
 
 constexpr std::size_t kMessagesPerPass = 256;
+constexpr milliseconds kHoldPoll{10};
 
 Json headers_json(const RawMessage& message) {
   JsonObject headers;
@@ -40,6 +41,12 @@ InboxPump::InboxPump(ProjectorContext context, Projector& projector, DoorbellSin
 
 Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffsets from) {
   config_ = std::move(config);
+  follow(from);
+  context_.shard.spawn("inbox", run());
+  co_return Result<void>{};
+}
+
+void InboxPump::follow(const PartitionOffsets& from) {
   follower_ = std::make_unique<Follower>(FollowerContext{.dispatcher = dispatcher_,
                                                          .log = context_.log,
                                                          .stream = Journal::inbox,
@@ -51,8 +58,21 @@ Awaitable<Result<void>> InboxPump::start(config::ConfigPtr config, PartitionOffs
     spdlog::error("the inbox cannot be read on error={}", error.message);
   });
   follower_->set_ready([this] { ready_.notify(); });
-  context_.shard.spawn("inbox", run());
-  co_return Result<void>{};
+}
+
+Awaitable<void> InboxPump::hold() {
+  held_ = true;
+  while (working_ && !stopping_) co_await sleep_for(kHoldPoll);
+  follower_.reset();
+  co_await projector_.durable();
+}
+
+void InboxPump::resume(PartitionOffsets from) {
+  if (stopping_) return;
+  follow(from);
+  held_ = false;
+  release_ = true;
+  ready_.notify();
 }
 
 void InboxPump::stop() {
@@ -77,17 +97,24 @@ std::optional<Follower::Failure> InboxPump::unreadable() const {
 
 Awaitable<void> InboxPump::run() {
   while (!stopping_) {
+    if (held_) {
+      co_await ready_.wait();
+      continue;
+    }
+    working_ = true;
     auto released = co_await release_parked();
     if (stopping_) co_return;
     if (!released) {
       spdlog::error("parked messages cannot be read error={}", released.error().message);
       std::abort();
     }
-    co_await project_batch();
+    const bool took = !held_ && co_await project_batch();
+    working_ = false;
+    if (!took && !stopping_) co_await ready_.wait();
   }
 }
 
-Awaitable<void> InboxPump::project_batch() {
+Awaitable<bool> InboxPump::project_batch() {
   Pass pass;
   std::vector<FollowedRecord> held;  // keeps the bytes alive until the pass is over
   while (held.size() < kMessagesPerPass) {
@@ -96,10 +123,7 @@ Awaitable<void> InboxPump::project_batch() {
     take(pass, *followed->record);
     held.push_back(*std::move(followed));
   }
-  if (held.empty()) {
-    co_await ready_.wait();
-    co_return;
-  }
+  if (held.empty()) co_return false;
   const auto changes =
       std::make_shared<const std::vector<SourceChange>>(std::exchange(pass.changes, {}));
   const auto extra = [this, &pass, changes](const std::vector<ProjectResult>& results) {
@@ -111,6 +135,7 @@ Awaitable<void> InboxPump::project_batch() {
     std::abort();
   }
   if (pass.announce) announced_();
+  co_return true;
 }
 
 void InboxPump::take(Pass& pass, const LogRecord& record) {

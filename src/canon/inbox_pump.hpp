@@ -47,6 +47,11 @@ class InboxPump {
   /// `from`: per partition of the shard the first inbox offset not yet reflected.
   Awaitable<Result<void>> start(config::ConfigPtr config, PartitionOffsets from);
   void stop();
+  /// Other partitions are the shard's from resume() on: nothing more is taken, and what was taken is
+  /// durable when it returns.
+  Awaitable<void> hold();
+  /// As start() does.
+  void resume(PartitionOffsets from);
   /// New texts from now on; payloads parked at their projection are tried again.
   void replace(config::ConfigPtr config);
   /// A person gave a parked row up and erases it: what waits behind it is tried.
@@ -59,8 +64,10 @@ class InboxPump {
 
  private:
   struct Pass;
+  void follow(const PartitionOffsets& from);
   Awaitable<void> run();
-  Awaitable<void> project_batch();
+  /// False: there was nothing to take.
+  Awaitable<bool> project_batch();
   void take(Pass& pass, const LogRecord& record);
   void take_payload(Pass& pass, const LogRecord& record, RawMessage message);
   void take_doorbell(Pass& pass, const LogRecord& record, const RawMessage& message);
@@ -90,6 +97,8 @@ class InboxPump {
   bool release_ = true;                           ///< all that is parked; at the start, too
   std::set<std::pair<std::string, std::string>> release_of_;  ///< of these: entity, record
   std::set<std::string> given_up_;                            ///< keys, since a release began
+  bool held_ = false;
+  bool working_ = false;  ///< messages were taken and are not projected yet
   bool stopping_ = false;
 };
 

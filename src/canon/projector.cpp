@@ -174,6 +174,12 @@ Awaitable<Result<void>> Projector::load(std::vector<std::string> keys) {
   co_return Result<void>{};
 }
 
+void Projector::forget() {
+  MILLRACE_INVARIANT(saved());
+  cache_.clear();
+  recent_.clear();
+}
+
 std::shared_ptr<CachedProjection> Projector::cached(const std::string& key) {
   const auto found = cache_.find(key);
   MILLRACE_INVARIANT(found != cache_.end());

@@ -19,6 +19,7 @@
 #include "config/schema.hpp"
 #include "millrace/event.hpp"
 #include "millrace/event_log.hpp"
+#include "millrace/partition_set.hpp"
 #include "millrace/state_store.hpp"
 #include "millrace/trail.hpp"
 #include "net/callback.hpp"
@@ -84,7 +85,7 @@ struct ProjectorContext {
   std::string log_uuid;
   std::string installation;  ///< name, for `source`
   std::uint64_t incarnation = 1;
-  std::size_t shard_count = 1;
+  const PartitionSet& owned;  ///< of the shard; changes only while its work is held
 };
 
 class Projector {
@@ -110,6 +111,8 @@ class Projector {
   bool saved() const { return !commit_under_way_ && pending_.writes.empty(); }
   /// Returns when everything that was handed over before is durable.
   Awaitable<void> durable();
+  /// Others may write projections from now on. When everything is durable and nothing under way.
+  void forget();
   /// Per partition of a stream, the position behind its last events that the rows know or will
   /// know.
   const PartitionOffsets& noted(const LogStream& stream) { return noted_[stream]; }

@@ -8,12 +8,13 @@
 namespace millrace::canon {
 
 SourceReader::SourceReader(Shard& home, std::string name, std::unique_ptr<RecordReader> reader,
-                           int in_flight_max, Clock& clock)
+                           int in_flight_max, Clock& clock, SharePtr share)
     : home_(home),
       name_(std::move(name)),
       reader_(std::move(reader)),
       in_flight_max_(std::max(1, in_flight_max)),
       clock_(clock),
+      share_(std::move(share)),
       free_(home.context()) {}
 
 /// An answer that is always sent: a call that a stop destroys ends with Errc::stopping.
@@ -54,7 +55,7 @@ template <typename T>
 Awaitable<void> SourceReader::run(std::shared_ptr<SourceReader> self, Work<T> work,
                                   Reply<T> reply) {
   self->count(0, 1);
-  while (!self->retired_ && self->in_flight_ >= self->in_flight_max_) co_await self->free_.wait();
+  while (!self->retired_ && self->in_flight_ >= self->share_->of(self->in_flight_max_)) co_await self->free_.wait();
   self->count(0, -1);
   if (self->retired_) {
     reply.send(fail(Errc::stopping, fmt::format("connection {} was replaced", self->name_)));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "millrace/record_reader.hpp"
+#include "millrace/share.hpp"
 #include "net/shard.hpp"
 #include "net/tasks.hpp"
 
@@ -42,7 +43,7 @@ class SourceReader : public std::enable_shared_from_this<SourceReader> {
  public:
   /// `reader` was made on `home`, which outlives this.
   SourceReader(Shard& home, std::string name, std::unique_ptr<RecordReader> reader,
-               int in_flight_max, Clock& clock);
+               int in_flight_max, Clock& clock, SharePtr share = std::make_shared<Share>());
 
   /// Thread-safe.
   SourceStatus status() const;
@@ -70,6 +71,7 @@ class SourceReader : public std::enable_shared_from_this<SourceReader> {
   std::unique_ptr<RecordReader> reader_;
   const int in_flight_max_;
   Clock& clock_;
+  const SharePtr share_;
   int in_flight_ = 0;
   bool retired_ = false;
   Notifier free_;

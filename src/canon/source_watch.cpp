@@ -21,12 +21,11 @@ constexpr milliseconds kProgressPoll{50};
 }  // namespace
 
 bool SourceWatch::watches(const std::string& key) const {
-  const CollectorContext& context = collector_.context_;
-  return murmur2(key) % context.shard_count == context.shard.index();
+  return collector_.is_mine(partition_of(key));
 }
 
 bool SourceWatch::outdated(const CollectPlanPtr& plan) const {
-  return stopping_ || plan != collector_.plan_;
+  return stopping_ || held_ || plan != collector_.plan_;
 }
 
 void SourceWatch::replace(const CollectPlanPtr& plan) {
@@ -45,6 +44,15 @@ void SourceWatch::stop() {
   for (const auto& [key, watch] : watches_) watch->wake.notify();
 }
 
+void SourceWatch::hold() {
+  held_ = true;
+}
+
+void SourceWatch::resume(const CollectPlanPtr& plan) {
+  held_ = false;
+  replace(plan);
+}
+
 bool SourceWatch::idle() const {
   return std::ranges::all_of(watches_, [](const auto& entry) { return entry.second->waiting; });
 }
@@ -54,7 +62,8 @@ Awaitable<void> SourceWatch::run(WatchPtr watch) {
     const CollectPlanPtr plan = collector_.plan_;
     const auto model = plan->models.find(watch->key);
     if (model == plan->models.end() || model->second.targets.empty()) break;
-    auto done = co_await step(watch);
+    if (!held_ && !watches(watch->key)) break;
+    auto done = held_ ? Result<void>{} : co_await step(watch);
     if (stopping_) co_return;
     watch->name = model->second.connection + "/" + model->second.model;
     unreadable_.erase(watch->name);
@@ -76,6 +85,7 @@ Awaitable<void> SourceWatch::run(WatchPtr watch) {
 }
 
 milliseconds SourceWatch::until_next(const Watch& watch) const {
+  if (held_) return kIdle;
   if (watch.failures > 0)
     return std::min(kRetryMin * (1 << std::min(watch.failures - 1, 5)), kRetryMax);
   const auto model = collector_.plan_->models.find(watch.key);

@@ -20,6 +20,10 @@ class SourceWatch {
 
   void replace(const CollectPlanPtr& plan);
   void stop();
+  /// Steps under way end soon, and none begins before resume(): see idle().
+  void hold();
+  /// Other models may be watched here than before.
+  void resume(const CollectPlanPtr& plan);
   void look_again();
   /// Models whose full read cannot begin as configured, by "<connection>/<model>", and why.
   const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
@@ -87,6 +91,7 @@ class SourceWatch {
   };
   std::map<std::string, Ahead> ahead_;  ///< by connection
   std::map<std::string, std::string> unreadable_;
+  bool held_ = false;
   bool stopping_ = false;
 };
 

@@ -159,6 +159,8 @@ Awaitable<Result<void>> SourceWatch::end_walk(WatchPtr watch, CollectPlanPtr pla
       batch.put(Table::marks, check_key(watch->key), *watch->check_row);
     }
     for (const CollectTarget& target : model.targets) {
+      // Whether others still have records of the old program is not known here.
+      if (context.shared) break;
       auto forget = [&state = context.state, config = plan->config, entity = target.entity] {
         return forget_programs(state, *entity);
       };

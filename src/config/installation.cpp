@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kSchemaNameMax = 63;  // PostgreSQL cuts longer names off
 // Kafka's topics have at most 249 characters, and an entity's name follows.
 constexpr std::size_t kTopicPrefixMax = 100;
+constexpr std::size_t kInstanceNameMax = 63;
 
 struct LogYaml {
   std::string files;
@@ -41,6 +42,7 @@ struct DedupeYaml {
 };
 struct InstallationYaml {
   std::string name;
+  std::string instance;
   std::string environment = "dev";
   std::string listen = "127.0.0.1:8480";
   std::string admin = "127.0.0.1:8481";
@@ -194,6 +196,9 @@ const Spec<InstallationYaml>& spec() {
           .option("state", &InstallationYaml::state, "Where the state lies.", state)
           .required()
           .example("{ sqlite: /var/lib/millrace/state.db }")
+          .option("instance", &InstallationYaml::instance,
+                  "Name of this one where several instances share log and state; empty: alone.")
+          .example("${env.HOSTNAME}")
           .option("data", &InstallationYaml::data,
                   "Directory of the daemon's other files; default: the parent of the log.")
           .option("secrets", &InstallationYaml::secrets, "Where secrets are read from.", secrets)
@@ -330,6 +335,26 @@ void check_kafka(Loading& loading, const Document& document, const Installation&
   }
 }
 
+void check_instance(Loading& loading, const Document& document, const Installation& installation) {
+  const Place place = place_of(document, "instance");
+  const std::string path = fmt::format("{} / instance", title(document));
+  const std::string& name = installation.state.instance;
+  const auto usable = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+  };
+  if (name.size() > kInstanceNameMax || !std::ranges::all_of(name, usable)) {
+    loading.error(place, path,
+                  fmt::format("`instance: {}` is no name: at most {} letters, digits, dots, dashes "
+                              "and underscores",
+                              name, kInstanceNameMax));
+  }
+  if (!installation.kafka_log || !installation.state.is_postgresql()) {
+    loading.error(place, path,
+                  "several instances need `log: { kafka: … }` and `state: { postgresql: … }`: with "
+                  "files or SQLite there is one, without a name");
+  }
+}
+
 // Whether they belong together is found out by who uses them.
 void check_tls(Loading& loading, const Document& document, const TlsFiles& files) {
   const auto check = [&](std::string_view key, const Result<std::string>& read) {
@@ -390,7 +415,8 @@ void read_installation(Loading& loading, Document& document) {
   out.state = {.sqlite_path = absolute_path(loading, yaml.state.sqlite),
                .postgresql = yaml.state.postgresql,
                .schema = yaml.state.schema,
-               .installation = yaml.name};
+               .installation = yaml.name,
+               .instance = yaml.instance};
   out.secrets_directory = absolute_path(loading, yaml.secrets.directory);
   const std::string& parent_of =
       out.log_directory.empty() ? out.state.sqlite_path : out.log_directory;
@@ -402,6 +428,7 @@ void read_installation(Loading& loading, Document& document) {
   }
   if (good) check_state(loading, document, yaml.state);
   if (good && out.kafka_log) check_kafka(loading, document, out);
+  if (good && !yaml.instance.empty()) check_instance(loading, document, out);
   if (good) check_addresses(loading, document, yaml);
   if (good && out.tls && !loading.options.without_secrets) check_tls(loading, document, *out.tls);
 }

@@ -19,6 +19,7 @@ constexpr std::size_t kRowsPerRound = 200;
 constexpr std::size_t kRecordsPerRead = 1000;
 constexpr std::size_t kBytesPerRead = std::size_t{1} << 20;
 constexpr milliseconds kRetryPause{1000};
+constexpr milliseconds kOthersEvery{2000};
 
 // A dead letter as an event of its own: its id is the outbox row's, so a repeat is the same event.
 Event announcement(const std::string& installation, const Json& row, WallTime now) {
@@ -86,11 +87,16 @@ Awaitable<void> Broker::announce_dead() {
   Shard& shard = shards_->at(0);
   std::optional<std::set<std::string>> said;
   for (;;) {
+    if (!leads()) {
+      said.reset();
+      co_await announce_->wait_for(kOthersEvery);
+      continue;
+    }
     auto read = [this] { return state_->scan(Table::outbox, "dead:", "", kRowsPerRound); };
     const auto rows = co_await offload_until_back(*readers_, shard, std::move(read));
     if (rows && rows->empty()) {
       said.emplace();
-      co_await announce_->wait();
+      co_await announce_->wait_for(kOthersEvery);  // other instances do not wake this one
       continue;
     }
     if (rows && !said) {

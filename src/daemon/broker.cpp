@@ -24,7 +24,9 @@ Broker::Broker(BrokerOptions options, config::ConfigPtr config, const ConnectorR
     : options_(std::move(options)),
       config_(std::move(config)),
       registry_(registry),
-      started_at_(clock_.wall_now()) {}
+      started_at_(clock_.wall_now()) {
+  share_->may_begin = [this] { return !membership_ || membership_->may_begin(); };
+}
 
 Result<std::unique_ptr<Broker>> Broker::start(BrokerOptions options, config::ConfigPtr config,
                                               const ConnectorRegistry& registry) {
@@ -40,19 +42,21 @@ Result<std::unique_ptr<Broker>> Broker::start(BrokerOptions options, config::Con
   MILLRACE_CHECK_OK(broker->start_shards());
   MILLRACE_CHECK_OK(broker->start_admin());
   broker->start_ingress();
+  broker->join_group();
   return broker;
 }
 
 Result<void> Broker::recover() {
   MILLRACE_CHECK_OK(load_audit());
   MILLRACE_CHECK_OK(begin_restored());
-  MILLRACE_TRY(folded, fold_projections(*state_, *log_));
+  owned_ = shares() ? PartitionSet() : PartitionSet::all();
+  MILLRACE_TRY(folded, fold_projections(*state_, *log_, owned()));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
   // The texts are kept before any projection names them.
   MILLRACE_CHECK_OK(commit_blocking(*state_, canon::program_writes(*config_)));
   MILLRACE_TRY(past, canon::load_programs(*state_));
   past_ = std::move(past);
-  MILLRACE_TRY(from, inbox_start(*state_, *log_));
+  MILLRACE_TRY(from, inbox_start(*state_, *log_, owned()));
   inbox_from_ = from;
   return {};
 }
@@ -67,7 +71,7 @@ canon::ProjectorContext Broker::projector_context(ShardUnit& unit) {
           .log_uuid = log_->uuid(),
           .installation = config_->installation.name,
           .incarnation = installation_.incarnation,
-          .shard_count = shards_->size()};
+          .owned = unit.owned};
 }
 
 deliver::LaneContext Broker::lane_context(ShardUnit& unit, const LogStream& stream) {
@@ -94,6 +98,7 @@ Result<void> Broker::make_shards() {
   for (std::size_t i = 0; i < shards_->size(); ++i) {
     auto unit = std::make_unique<ShardUnit>(shards_->at(i));
     Shard& shard = unit->shard;
+    unit->owned = owned() & PartitionSet::of_shard(i, shards_->size());
     unit->trail = std::make_unique<watch::TrailWriter>(
         *log_, shard, static_cast<Partition>(i), clock_, [&shard](milliseconds delay, Task task) {
           shard.spawn("later", run_later(delay, std::move(task)));
@@ -102,7 +107,7 @@ Result<void> Broker::make_shards() {
       for (const LogStream& stream : log_->streams(journal)) {
         StreamTail& tail = unit->tails[stream];
         tail.dispatcher =
-            std::make_unique<TailDispatcher>(own_ends(stream, shard), followed_bytes_);
+            std::make_unique<TailDispatcher>(only(unit->owned, log_->ends(stream)), followed_bytes_);
         tail.feed = TailFeed::make(shard, *tail.dispatcher);
       }
     }
@@ -117,13 +122,11 @@ Result<void> Broker::make_shards() {
   return {};
 }
 
-// Where the tail of the shard's partitions is; the others are not its business.
-PartitionOffsets Broker::own_ends(const LogStream& stream, const Shard& shard) {
-  PartitionOffsets ends = log_->ends(stream);
+PartitionOffsets Broker::only(PartitionSet partitions, PartitionOffsets offsets) {
   for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (&shards_->of(p) != &shard) ends[p] = kSkipPartition;
+    if (!partitions.contains(p)) offsets[p] = kSkipPartition;
   }
-  return ends;
+  return offsets;
 }
 
 Awaitable<void> Broker::run_later(milliseconds delay, Task task) {
@@ -132,12 +135,21 @@ Awaitable<void> Broker::run_later(milliseconds delay, Task task) {
 }
 
 Result<void> Broker::run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work) {
+  return await_begun(begin_on(shard, std::move(work)));
+}
+
+std::future<Result<void>> Broker::begin_on(Shard& shard,
+                                           std::function<Awaitable<Result<void>>()> work) {
   // The promise is shared: a task that a stop destroys breaks it, and the waiter learns of it.
   auto outcome = std::make_shared<std::promise<Result<void>>>();
   auto future = outcome->get_future();
   shard.spawn("start", run_and_tell(std::move(work), std::move(outcome)));
+  return future;
+}
+
+Result<void> Broker::await_begun(std::future<Result<void>> begun) {
   try {
-    return future.get();
+    return begun.get();
   } catch (const std::future_error&) {
     return fail(Errc::stopping, "the shard stopped before its work was done");
   }
@@ -162,6 +174,7 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
   context.url = connection.url;
   context.companies = connection.companies;
   context.in_flight = connection.limits.in_flight;
+  context.share = share_;
   context.http = [shard = made.home, gate = made.gate](const HttpClientSettings& settings) {
     return make_gated_client(*shard, settings, gate);
   };
@@ -173,7 +186,7 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
     auto sink = type->make_sink(connection.options, context);
     if (sink) {
       made.target = living_on(
-          home, std::make_unique<deliver::Target>(home, connection, *std::move(sink), clock_));
+          home, std::make_unique<deliver::Target>(home, connection, *std::move(sink), clock_, share_));
       made.target->hold(held, [this, &home, name = connection.name](const auto& reason) {
         keep_held(home, name, reason);
       });
@@ -184,7 +197,7 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
     if (reader) {
       made.reader = living_on(
           home, std::make_unique<canon::SourceReader>(home, connection.name, *std::move(reader),
-                                                      connection.limits.in_flight, clock_));
+                                                      connection.limits.in_flight, clock_, share_));
     } else if (reader.error().code != Errc::not_supported) {
       co_return std::unexpected(reader.error());
     }
@@ -209,11 +222,9 @@ Result<void> Broker::make_connections() {
 
 Result<void> Broker::start_shards() {
   for (const auto& unit : units_) {
-    PartitionOffsets from;
-    for (Partition p = 0; p < kPartitionCount; ++p) {
-      from[p] = &shards_->of(p) == &unit->shard ? inbox_from_[p] : kSkipPartition;
-    }
-    auto work = [this, &unit, from] { return start_unit(*unit, from); };
+    auto work = [this, &unit, from = only(unit->owned, inbox_from_)] {
+      return start_unit(*unit, from);
+    };
     MILLRACE_CHECK_OK(run_on(unit->shard, work));
   }
   MILLRACE_CHECK_OK(start_routes());

@@ -14,6 +14,7 @@
 #include "config/model.hpp"
 #include "config/texts.hpp"
 #include "daemon/ask.hpp"
+#include "daemon/membership.hpp"
 #include "daemon/route_life.hpp"
 #include "daemon/shard_unit.hpp"
 #include "deliver/target.hpp"
@@ -109,7 +110,32 @@ class Broker {
   Result<ConnectionUnit> make_connection(const config::Connection& connection);
   Result<void> start_shards();
   Awaitable<Result<void>> start_unit(ShardUnit& unit, PartitionOffsets inbox_from);
-  PartitionOffsets own_ends(const LogStream& stream, const Shard& shard);
+  /// `offsets` of those partitions; kSkipPartition for the others.
+  static PartitionOffsets only(PartitionSet partitions, PartitionOffsets offsets);
+
+  // broker_partitions.cpp
+  PartitionSet owned() const { return owned_.load(); }
+  /// Whether other instances may own partitions, too.
+  bool shares() const { return state_->group() != nullptr; }
+  /// What one instance does for all: whoever owns the first partition.
+  bool leads() const { return owned().contains(0); }
+  InstanceNote instance_note() const;
+  void join_group();
+  Result<void> own(PartitionSet wanted);
+  Result<void> hold_units();
+  Awaitable<Result<void>> resume_unit(ShardUnit& unit, PartitionSet wanted,
+                                      const PartitionOffsets& inbox_from);
+  Result<void> read_again();
+  Result<void> begin_lanes_anew(PartitionSet partitions);
+  Result<bool> lanes_at_rest(const std::string& id);
+  void share_budgets(int instances);
+  /// What an operator told another instance: pauses of routes, keys. On the membership's thread.
+  void hear_others();
+  Result<void> hear_pauses();
+  /// Errc::conflict while other instances work on partitions: what moves a whole route needs all.
+  Result<void> need_all_partitions() const;
+  /// Errc::conflict, naming the instance that works on the partition.
+  Result<void> need_partition(Partition partition) const;
 
   // broker_routes.cpp; what changes lives_ runs at start, or on the control thread under
   // reload_mutex_
@@ -117,7 +143,7 @@ class Broker {
   LogStream stream_of(const RouteLife& life) const;
   Result<void> check_streams(const RouteLives& lives, const config::Config& config) const;
   Result<std::map<Partition, route::Progress>> cursors_of(const RouteLife& life) const;
-  Result<void> leave_tail(const std::string& id);
+  Result<void> leave_tail(const std::string& id, PartitionSet partitions);
   Result<void> start_lanes(const std::string& id);
   Awaitable<Result<void>> start_lane(ShardUnit& unit, deliver::LaneStart start);
   void adopt_route(RouteLives& lives, const config::Config& config, const config::Route& route,
@@ -146,7 +172,7 @@ class Broker {
   Result<void> forget_kept_connections();
 
   // replays.cpp
-  deliver::ReplayStart own_replay(const Shard& shard, deliver::ReplayOrderPtr order,
+  deliver::ReplayStart own_replay(const ShardUnit& unit, deliver::ReplayOrderPtr order,
                                   const deliver::ReplayPartitions& partitions);
   Result<deliver::ReplayPartitions> read_replay(const std::string& id);
   Result<void> erase_replay_rows(const std::string& id, Batch& batch);
@@ -158,6 +184,8 @@ class Broker {
   // kafka_sources.cpp
   Result<void> start_kafka_sources();
   void stop_kafka_sources(const std::map<std::string, ConnectionUnit>& connections);
+  /// Those that another instance is to take in; returns when they have ended.
+  Result<void> stop_foreign_sources(PartitionSet wanted);
   std::shared_ptr<ingress::KafkaSource> kafka_source(const std::string& connection) const;
 
   Result<void> make_ingress();
@@ -224,6 +252,10 @@ class Broker {
   Result<void> load_audit();
   /// Runs a coroutine on a shard and waits for it; never from a shard.
   static Result<void> run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work);
+  /// The same in two steps, for work on several shards that waits for each other.
+  static std::future<Result<void>> begin_on(Shard& shard,
+                                            std::function<Awaitable<Result<void>>()> work);
+  static Result<void> await_begun(std::future<Result<void>> begun);
   static Awaitable<void> run_and_tell(std::function<Awaitable<Result<void>>()> work,
                                       std::shared_ptr<std::promise<Result<void>>> outcome);
   static Awaitable<void> run_later(milliseconds delay, Task task);
@@ -260,6 +292,11 @@ class Broker {
       kept_connections_;  ///< gone, but a route still drains there
   canon::SourceReaders sources_;
   std::vector<std::unique_ptr<ShardUnit>> units_;
+  std::atomic<PartitionSet> owned_{PartitionSet()};  ///< changes on the control thread
+  bool held_ = false;                      ///< a change of partitions has begun; of the control thread
+  std::shared_ptr<Share> share_ = std::make_shared<Share>();  ///< of what limits name
+  std::unique_ptr<Membership> membership_;  ///< nullptr: alone
+  std::map<std::string, std::string> heard_pauses_;  ///< rows as last read; of the membership's thread
   std::unique_ptr<Notifier> announce_;
   TlsContextPtr tls_;                ///< what both servers begin with; nullptr: plain
   std::uint64_t clock_changes_ = 0;  ///< of clock_watch_, as saved

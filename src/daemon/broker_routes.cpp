@@ -121,11 +121,12 @@ Result<void> Broker::start_routes() {
   MILLRACE_CHECK_OK(finish_dropped(lives));
   MILLRACE_CHECK_OK(check_streams(lives, *config_));
   MILLRACE_TRY(stopped, state_->get(Table::routes, kStoppedKey));
-  const bool in_order = stopped.has_value();
+  // Of several instances nobody knows it.
+  const bool in_order = stopped.has_value() && !shares();
   Batch batch;
-  if (in_order) batch.erase(Table::routes, std::string(kStoppedKey));
+  if (stopped) batch.erase(Table::routes, std::string(kStoppedKey));
   for (const auto& [name, route] : config_->routes) {
-    MILLRACE_TRY(cursors, route_start(*state_, *log_, route));
+    MILLRACE_TRY(cursors, route_start(*state_, *log_, route, owned()));
     const auto from = [&]() -> PartitionOffsets {
       // After a crash nobody knows what was on the wire, so what is in the log keeps its text.
       PartitionOffsets offsets = log_->ends(log_->stream_of(Journal::events, route.entity));
@@ -151,21 +152,23 @@ Result<void> Broker::start_routes() {
     running->routes[id] = {*text, find_route(*config_, id) != nullptr, life.drain, life.replay};
   }
   publish_routes(running);
-  for (const auto& [id, why] : running->broken) MILLRACE_CHECK_OK(leave_tail(id));
+  for (const auto& [id, why] : running->broken) MILLRACE_CHECK_OK(leave_tail(id, owned()));
   MILLRACE_CHECK_OK(judge_restored_rows());
   for (const auto& [id, route] : running->routes) MILLRACE_CHECK_OK(start_lanes(id));
   return {};
 }
 
 // A route without a lane stays where it is: the tail goes on without it.
-Result<void> Broker::leave_tail(const std::string& id) {
+Result<void> Broker::leave_tail(const std::string& id, PartitionSet partitions) {
   const RouteLife& life = lives_.at(id);
   MILLRACE_TRY(cursors, cursors_of(life));
   Batch batch;
   for (auto& [partition, progress] : cursors) {
+    if (!partitions.contains(partition)) continue;
     batch.put(Table::cursors, row_key("route/" + id, fmt::format("{:02x}", partition)),
               progress.encode(log_->id_of(stream_of(life))));
   }
+  if (batch.writes.empty()) return {};
   return commit_blocking(*state_, std::move(batch));
 }
 
@@ -249,9 +252,9 @@ Result<void> Broker::start_lanes(const std::string& id) {
   }
   for (const auto& unit : units_) {
     deliver::LaneStart own = start;
-    if (life.replay) own.replay = own_replay(unit->shard, life.replay, replayed);
+    if (life.replay) own.replay = own_replay(*unit, life.replay, replayed);
     for (const auto& [partition, progress] : cursors) {
-      if (&shards_->of(partition) == &unit->shard) own.progress.emplace(partition, progress);
+      if (unit->owned.contains(partition)) own.progress.emplace(partition, progress);
     }
     auto work = [this, &unit, own] { return start_lane(*unit, own); };
     MILLRACE_CHECK_OK(run_on(unit->shard, work));

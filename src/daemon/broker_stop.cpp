@@ -45,6 +45,7 @@ void Broker::stop(milliseconds deadline) {
   const BootTime until = clock_.boot_now() + deadline;
   ready_ = false;
   stopping_ = true;
+  if (membership_) membership_->settle();
   if (intake_) intake_->stop();
   if (data_server_) data_server_->stop(deadline / 2);
   if (admin_server_) admin_server_->stop(milliseconds(500));
@@ -72,7 +73,8 @@ void Broker::stop(milliseconds deadline) {
       std::this_thread::sleep_for(milliseconds(10));
     }
     for (const auto& unit : units_) unit->shard.post([&unit = *unit] { unit.trail->flush(); });
-    if (started_) note_stop();
+    if (membership_) membership_->leave(kNoteStopMax);
+    if (started_ && !shares()) note_stop();
   }
   if (state_) state_->close();
   if (log_) log_->close();
@@ -83,6 +85,7 @@ void Broker::stop(milliseconds deadline) {
   units_.clear();
   connections_.clear();
   kept_connections_.clear();
+  membership_.reset();
   announce_.reset();
   // What they read is posted to shards, so they end first.
   readers_.reset();

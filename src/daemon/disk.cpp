@@ -52,12 +52,13 @@ Awaitable<void> Broker::watch_disk() {
         unit->shard.post([this, &unit = *unit] {
           move_tails(unit);
           unit.pump->look_around();
+          unit.collector->look_around();
           for (const auto& [id, lane] : unit.lanes) lane->look_around();
         });
       }
     }
     const bool crowded = report && report->used > 1 && round % kTailEvery == 0;
-    if (crowded || round % kTrimEvery == 0) co_await trim_journals();
+    if (leads() && (crowded || round % kTrimEvery == 0)) co_await trim_journals();
     co_await sleep_for(kDiskEvery);
   }
 }

@@ -1,5 +1,7 @@
 // Connections of type kafka: what takes their topics in.
 #include <any>
+#include <thread>
+#include <utility>
 
 #include "connectors/kafka/kafka_options.hpp"
 #include "daemon/broker.hpp"
@@ -7,6 +9,8 @@
 
 namespace millrace::daemon {
 namespace {
+
+constexpr milliseconds kEndPoll{10};
 
 std::string mechanism_of(KafkaSasl sasl) {
   switch (sasl) {
@@ -56,6 +60,7 @@ Result<void> Broker::start_kafka_sources() {
     for (const auto& [name, connection] : config->connections) {
       ConnectionUnit& unit = connections_[name];
       if (connection.type != "kafka" || unit.kafka) continue;
+      if (!owned().contains(partition_of(name))) continue;  // another instance takes it in
       unit.kafka = living_on(*unit.home, std::make_unique<ingress::KafkaSource>(
                                              *unit.home, options_of(*config, connection), parts));
       unit.kafka->start();
@@ -72,6 +77,26 @@ void Broker::stop_kafka_sources(const std::map<std::string, ConnectionUnit>& con
     const bool stays = running != connections_.end() && running->second.kafka == unit.kafka;
     if (unit.kafka && (!stays || stopping_)) unit.kafka->stop();
   }
+}
+
+Result<void> Broker::stop_foreign_sources(PartitionSet wanted) {
+  std::vector<std::shared_ptr<ingress::KafkaSource>> ending;
+  auto stop = [&]() -> Awaitable<Result<void>> {
+    for (auto& [name, unit] : connections_) {
+      if (!unit.kafka || wanted.contains(partition_of(name))) continue;
+      unit.kafka->stop();
+      ending.push_back(std::exchange(unit.kafka, nullptr));
+    }
+    co_return Result<void>{};
+  };
+  MILLRACE_CHECK_OK(run_on(shards_->at(0), stop));
+  for (const auto& source : ending) {
+    while (!source->ended()) {
+      MILLRACE_CHECK_OK(not_stopping());
+      std::this_thread::sleep_for(kEndPoll);
+    }
+  }
+  return {};
 }
 
 std::shared_ptr<ingress::KafkaSource> Broker::kafka_source(const std::string& connection) const {

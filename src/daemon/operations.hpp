@@ -61,6 +61,10 @@ class Operations {
   microseconds undelivered_for(const deliver::LaneStatus& lane) const;
   void add_late_problem(JsonArray& list, const config::Route& route, const RouteSum& sum) const;
 
+  // operations_group.cpp
+  Json group_json() const;
+  JsonArray group_problems() const;
+
   // operations_metrics.cpp
   void append_http_metrics(std::string& out) const;
   void append_dropped_metrics(std::string& out) const;

@@ -170,6 +170,9 @@ Awaitable<Result<Json>> Operations::decide(Json args, deliver::Decision::Kind ki
   const auto numbers = id.substr(id.find(':') + 1);
   const auto partition =
       static_cast<Partition>(std::strtoul(numbers.c_str(), nullptr, 10) % kPartitionCount);
+  if (auto ours = broker_.need_partition(partition); !ours) {
+    co_return std::unexpected(std::move(ours).error());
+  }
   const auto unit = std::ranges::find_if(broker_.units_, [&](const auto& each) {
     return &broker_.shards_->of(partition) == &each->shard;
   });

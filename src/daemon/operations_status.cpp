@@ -256,6 +256,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
   auto doorbells = co_await broker_.doorbell_status(home_);
   const auto inbox = co_await ask_inbox();
   JsonArray wrong = state_problems();
+  for (Json& one : group_problems()) wrong.push_back(std::move(one));
   for (Json& one : problems(sums, *disk, *stuck, inbox)) wrong.push_back(std::move(one));
   for (Json& one : *held) wrong.push_back(std::move(one));
   for (const auto& [model, why] : doorbells.at("unreadable").as_object()) {
@@ -281,6 +282,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"routes", std::move(routes)},
                   {"connections", connections_json()},
                   {"state", state_json()},
+                  {"group", group_json()},
                   {"disk", disk_json(*disk, holder_of(*disk, sums))},
                   {"doorbells", std::move(doorbells)},
                   {"backfills", sent->at("backfills")}};

@@ -115,7 +115,10 @@ Awaitable<Result<Json>> Operations::steer(Json args, Steer what) {
   request.record = string_or(args, "record", "");
   request.reason = string_or(args, "reason", "");
   request.yes = bool_or(args, "yes", false);
-  auto work = [this, request, what] { return (RouteSteer(broker_, request).*what)(); };
+  auto work = [this, request, what]() -> Result<Json> {
+    MILLRACE_CHECK_OK(broker_.need_all_partitions());
+    return (RouteSteer(broker_, request).*what)();
+  };
   auto done = co_await offload(broker_.control_->next(), home_, std::move(work));
   co_return done;
 }
@@ -133,7 +136,10 @@ Awaitable<Result<Json>> Operations::replay(Json args) {
   request.again = bool_or(args, "again", false);
   request.yes = bool_or(args, "yes", false);
   const auto replay = std::make_shared<RouteReplay>(broker_, std::move(request));
-  auto open = [replay] { return replay->open(); };
+  auto open = [this, replay]() -> Result<void> {
+    MILLRACE_CHECK_OK(broker_.need_all_partitions());
+    return replay->open();
+  };
   auto opened = co_await offload(broker_.control_->next(), home_, std::move(open));
   if (!opened) co_return std::unexpected(opened.error());
   for (bool through = false; !through;) {

@@ -180,7 +180,8 @@ Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog
 
 namespace {
 
-Result<std::uint64_t> fold_stream(StateStore& state, EventLog& log, const LogStream& stream) {
+Result<std::uint64_t> fold_stream(StateStore& state, EventLog& log, const LogStream& stream,
+                                  PartitionSet partitions) {
   const std::string owner = cursor_owner("projected", stream);
   MILLRACE_TRY(cursors, read_cursors(state, log, owner, stream));
   PartitionOffsets from = log.begins(stream);
@@ -190,7 +191,7 @@ Result<std::uint64_t> fold_stream(StateStore& state, EventLog& log, const LogStr
   const PartitionOffsets ends = log.ends(stream);
   bool anything = false;
   for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (from[p] >= ends[p]) from[p] = kSkipPartition;
+    if (!partitions.contains(p) || from[p] >= ends[p]) from[p] = kSkipPartition;
     anything = anything || from[p] != kSkipPartition;
   }
   if (!anything) return std::uint64_t{0};
@@ -222,21 +223,21 @@ Result<std::uint64_t> fold_stream(StateStore& state, EventLog& log, const LogStr
 
 }  // namespace
 
-Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log) {
+Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log, PartitionSet partitions) {
   std::uint64_t folded = 0;
   for (const LogStream& stream : log.streams(Journal::events)) {
-    MILLRACE_TRY(of_stream, fold_stream(state, log, stream));
+    MILLRACE_TRY(of_stream, fold_stream(state, log, stream, partitions));
     folded += of_stream;
   }
   return folded;
 }
 
-Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log) {
+Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log, PartitionSet partitions) {
   MILLRACE_TRY(cursors, read_cursors(state, log, "inbox", Journal::inbox));
   PartitionOffsets from = log.begins(Journal::inbox);
   const PartitionOffsets ends = log.ends(Journal::inbox);
   for (const auto& [partition, progress] : cursors) {
-    if (progress.cursor() > ends[partition]) {
+    if (partitions.contains(partition) && progress.cursor() > ends[partition]) {
       return fail(Errc::corrupt,
                   fmt::format("the inbox cursor of partition {} is at {}, but the log ends at {}: "
                               "acknowledged messages are gone. Restore the log, or start anew with "
@@ -245,17 +246,22 @@ Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log) {
     }
     from[partition] = std::max(from[partition], progress.cursor());
   }
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (!partitions.contains(p)) from[p] = kSkipPartition;
+  }
   return from;
 }
 
 Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,
-                                                         const config::Route& route) {
+                                                         const config::Route& route,
+                                                         PartitionSet partitions) {
   const std::string owner = "route/" + route.id();
   const LogStream stream = log.stream_of(Journal::events, route.entity);
   MILLRACE_TRY(cursors, read_cursors(state, log, owner, stream));
+  if (cursors.size() < kPartitionCount) MILLRACE_CHECK_OK(log.look(stream));
   const PartitionOffsets ends = log.ends(stream);
   for (const auto& [partition, progress] : cursors) {
-    if (progress.cursor() <= ends[partition]) continue;
+    if (!partitions.contains(partition) || progress.cursor() <= ends[partition]) continue;
     return fail(Errc::corrupt,
                 fmt::format("route {} is at {} in partition {}, but the log ends at {}: events "
                             "are gone. Restore the log, or start anew with `millrace state adopt "
@@ -284,10 +290,16 @@ Result<std::map<Partition, route::Progress>> route_start(StateStore& state, Even
   for (Partition p = 0; p < kPartitionCount; ++p) {
     const auto [at, added] = cursors.try_emplace(p, route::Progress(from[p]));
     if (!added) continue;
+    // Another instance may begin the route, too.
+    batch.require.push_back({Table::cursors, row_key(owner, partition_text(p)), std::nullopt});
     batch.put(Table::cursors, row_key(owner, partition_text(p)),
               at->second.encode(log.id_of(stream)));
   }
-  MILLRACE_CHECK_OK(commit_blocking(state, std::move(batch)));
+  const auto begun = commit_blocking(state, std::move(batch));
+  if (!begun && begun.error().code == Errc::precondition_failed) {
+    return read_cursors(state, log, owner, stream);
+  }
+  MILLRACE_CHECK_OK(begun);
   spdlog::info("route begins route={} from={}", route.name,
                start.kind == config::RouteStart::Kind::now ? "now" : "earlier events");
   return cursors;

@@ -8,6 +8,7 @@
 
 #include "config/model.hpp"
 #include "millrace/event_log.hpp"
+#include "millrace/partition_set.hpp"
 #include "millrace/state_store.hpp"
 #include "route/progress.hpp"
 #include "watch/disk_budget.hpp"
@@ -27,11 +28,12 @@ Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state, con
 Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog& log);
 
 /// Projections are their rows plus the fold of events after the rows' position: reads the
-/// events from there to their end and saves what it finds. Returns how many events it folded.
-Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log);
+/// events of these partitions from there to their end and saves what it finds. Returns how many
+/// events it folded.
+Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log, PartitionSet partitions);
 
-/// The inbox offset each partition begins at.
-Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log);
+/// The inbox offset each of these partitions begins at; kSkipPartition for the others.
+Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log, PartitionSet partitions);
 
 /// The first offset of each partition that was appended at or after `time`. Reads the stream.
 Result<PartitionOffsets> offsets_at(EventLog& log, const LogStream& stream, WallTime time);
@@ -42,8 +44,10 @@ Result<PartitionOffsets> named_position(EventLog& log, const LogStream& stream,
                                         const std::string& text, const PartitionOffsets& others);
 
 /// Gives a route without cursors its start: `now`, `beginning` or a time; an adopted state
-/// overrides it. Durable when it returns. A route that has cursors is left alone.
+/// overrides it. Durable when it returns. A route that has cursors is left alone. Of `partitions`
+/// the log is known to its end.
 Result<std::map<Partition, route::Progress>> route_start(StateStore& state, EventLog& log,
-                                                         const config::Route& route);
+                                                         const config::Route& route,
+                                                         PartitionSet partitions);
 
 }  // namespace millrace::daemon

@@ -117,6 +117,7 @@ std::vector<Change> plan(const config::Config& running, const config::Config& wa
   const config::Installation& old = running.installation;
   const config::Installation& now = wanted.installation;
   fixed("name", old.name, now.name);
+  fixed("instance", old.state.instance, now.state.instance);
   fixed("environment", old.environment, now.environment);
   fixed("listen", old.listen, now.listen);
   fixed("admin", old.admin, now.admin);

@@ -7,11 +7,11 @@
 
 namespace millrace::daemon {
 
-deliver::ReplayStart Broker::own_replay(const Shard& shard, deliver::ReplayOrderPtr order,
+deliver::ReplayStart Broker::own_replay(const ShardUnit& unit, deliver::ReplayOrderPtr order,
                                         const deliver::ReplayPartitions& partitions) {
   deliver::ReplayStart own{std::move(order), {}};
   for (const auto& [partition, part] : partitions) {
-    if (&shards_->of(partition) == &shard) own.partitions.emplace(partition, part);
+    if (unit.owned.contains(partition)) own.partitions.emplace(partition, part);
   }
   return own;
 }

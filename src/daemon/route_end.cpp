@@ -41,7 +41,8 @@ Result<void> Broker::tend_routes() {
       }
     }
     if (life.replay) replaying.push_back(id);
-    if (life.drain && life.drain->removed) {
+    // What others still deliver of it is not known here.
+    if (life.drain && life.drain->removed && !shares()) {
       MILLRACE_TRY(drained, lanes_done(id));
       if (drained) done.push_back(id);
     }

@@ -272,7 +272,7 @@ Result<void> RouteReplay::begin(const Count& count) {
   broker_.publish_life(std::move(changed));
   for (const auto& unit : broker_.units_) {
     unit->shard.post([&unit = *unit, id = id_,
-                      own = broker_.own_replay(unit->shard, order_, partitions)]() mutable {
+                      own = broker_.own_replay(*unit, order_, partitions)]() mutable {
       const auto lane = unit.lanes.find(id);
       if (lane != unit.lanes.end()) lane->second->begin_replay(std::move(own));
     });

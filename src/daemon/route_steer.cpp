@@ -202,15 +202,7 @@ Result<void> RouteSteer::quiesce() {
   const BootTime until = broker_.clock_.boot_now() + kQuiesceMax;
   for (;;) {
     if (auto go_on = broker_.not_stopping(); !go_on) return go_on;
-    bool still = true;
-    for (const auto& unit : broker_.units_) {
-      auto work = [this, &still, &unit = *unit]() -> Awaitable<Result<void>> {
-        const auto lane = unit.lanes.find(id_);
-        if (lane != unit.lanes.end()) still = lane->second->rest() && still;
-        co_return Result<void>{};
-      };
-      MILLRACE_CHECK_OK(Broker::run_on(unit->shard, work));
-    }
+    MILLRACE_TRY(still, broker_.lanes_at_rest(id_));
     if (still) return {};
     if (broker_.clock_.boot_now() >= until) {
       wake();

@@ -45,7 +45,7 @@ Result<void> RouteSwap::prepare() {
   Batch batch;
   for (const auto& [name, route] : wanted_->routes) {
     if (!frozen_.contains(route.id())) {
-      MILLRACE_CHECK_OK(route_start(*broker_.state_, *broker_.log_, route));
+      MILLRACE_CHECK_OK(route_start(*broker_.state_, *broker_.log_, route, broker_.owned()));
     }
     const auto from = [this, &route] {
       const auto at = frozen_.find(route.id());

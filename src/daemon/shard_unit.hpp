@@ -13,6 +13,7 @@
 #include "deliver/lane.hpp"
 #include "log/follower.hpp"
 #include "log/tail_feed.hpp"
+#include "millrace/partition_set.hpp"
 #include "net/shard.hpp"
 #include "watch/trail_writer.hpp"
 
@@ -31,6 +32,7 @@ struct ShardUnit {
   explicit ShardUnit(Shard& owner) : shard(owner) {}
 
   Shard& shard;
+  PartitionSet owned;  ///< changes on the shard, while its work is held; see broker_partitions.cpp
   std::unique_ptr<watch::TrailWriter> trail;
   std::map<LogStream, StreamTail> tails;  ///< which streams there are is settled before the start
   std::unique_ptr<canon::Projector> projector;

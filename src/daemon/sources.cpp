@@ -26,6 +26,8 @@ std::unique_ptr<canon::Collector> Broker::make_collector(ShardUnit& unit) {
       .trail = *unit.trail,
       .projector = *unit.projector,
       .shard_count = shards_->size(),
+      .shared = shares(),
+      .owned = unit.owned,
       .on_peer =
           [this](std::size_t shard, std::move_only_function<void(canon::Collector&)> work) {
             ShardUnit& there = *units_.at(shard);

@@ -9,6 +9,8 @@
 namespace millrace::deliver {
 namespace {
 
+constexpr milliseconds kAllowedPoll{100};
+
 bool is_failure(const Outcome& outcome) {
   return outcome.kind == Outcome::Kind::again || outcome.kind == Outcome::Kind::unknown;
 }
@@ -16,7 +18,7 @@ bool is_failure(const Outcome& outcome) {
 }  // namespace
 
 Target::Target(Shard& home, const config::Connection& connection, std::unique_ptr<Sink> sink,
-               Clock& clock)
+               Clock& clock, SharePtr share)
     : home_(home),
       name_(connection.name),
       in_flight_max_(std::max(1, connection.limits.in_flight)),
@@ -25,6 +27,7 @@ Target::Target(Shard& home, const config::Connection& connection, std::unique_pt
       slow_after_(connection.breaker.slow_after),
       sink_(std::move(sink)),
       clock_(clock),
+      share_(std::move(share)),
       breaker_({connection.breaker.opens_after, connection.breaker.probes_every}) {}
 
 void Target::hold(const std::optional<std::string>& reason, Held told) {
@@ -120,7 +123,7 @@ void Target::publish() {
 }
 
 bool Target::may_start(const DeliveryJob& job) const {
-  if (job.parked && parked_in_flight_ >= std::max(1, in_flight_max_ / 4)) return false;
+  if (job.parked && parked_in_flight_ >= std::max(1, in_flight_max() / 4)) return false;
   return job.exclusive == 0 || !exclusive_.contains(job.exclusive);
 }
 
@@ -150,9 +153,13 @@ void Target::leave(const DeliveryJob& job) {
 
 /// The next job that may start now; it then counts as in flight.
 std::optional<DeliveryJob> Target::next_job() {
-  if (stopping_ || queue_.empty() || in_flight_ >= in_flight_max_) return std::nullopt;
+  if (stopping_ || queue_.empty() || in_flight_ >= in_flight_max()) return std::nullopt;
   if (breaker_.state() == Breaker::State::for_person) return std::nullopt;
   const BootTime now = clock_.boot_now();
+  if (!share_->allows()) {  // it comes back by itself, or this process ends
+    wake_at(now + kAllowedPoll);
+    return std::nullopt;
+  }
   const bool closed = breaker_.state() == Breaker::State::closed;
   // The pace before the probe: a probe that was taken must start.
   if (per_second_ > 0 && now < next_start_) {
@@ -167,7 +174,7 @@ std::optional<DeliveryJob> Target::next_job() {
     return std::nullopt;
   }
   if (per_second_ > 0) {
-    const auto gap = microseconds(static_cast<std::int64_t>(1e6 / per_second_));
+    const auto gap = microseconds(static_cast<std::int64_t>(1e6 * share_->instances / per_second_));
     next_start_ = std::max(next_start_ + gap, now);
   }
   if (!closed) last_probed_ = chosen->record;

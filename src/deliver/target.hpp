@@ -16,6 +16,7 @@
 #include "config/model.hpp"
 #include "deliver/breaker.hpp"
 #include "millrace/connector.hpp"
+#include "millrace/share.hpp"
 #include "net/shard.hpp"
 
 namespace millrace::deliver {
@@ -59,7 +60,7 @@ struct TargetStatus {
 class Target : public std::enable_shared_from_this<Target> {
  public:
   Target(Shard& home, const config::Connection& connection, std::unique_ptr<Sink> sink,
-         Clock& clock);
+         Clock& clock, SharePtr share = std::make_shared<Share>());
 
   /// Told on the home shard when it begins to wait for a person, and why; nullopt: no longer.
   using Held = std::function<void(const std::optional<std::string>& reason)>;
@@ -84,7 +85,7 @@ class Target : public std::enable_shared_from_this<Target> {
 
   Shard& home() { return home_; }
   const std::string& name() const { return name_; }
-  int in_flight_max() const { return in_flight_max_; }
+  int in_flight_max() const { return share_->of(in_flight_max_); }
   int in_flight() const { return in_flight_; }
   bool idempotent() const { return idempotent_; }
   /// Thread-safe: neither down nor waiting for a person.
@@ -116,6 +117,7 @@ class Target : public std::enable_shared_from_this<Target> {
   const std::optional<milliseconds> slow_after_;
   std::unique_ptr<Sink> sink_;
   Clock& clock_;
+  const SharePtr share_;
   Breaker breaker_;
   std::deque<DeliveryJob> queue_;
   std::set<const void*> recalled_;  ///< owners that went elsewhere

@@ -66,6 +66,9 @@ class KafkaLog final : public EventLog {
   }
   Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override;
+  Result<void> look(const LogStream& stream) override {
+    return bounds_->look(*admin_, stream, topic_of(stream), options_.answer_within);
+  }
   PartitionOffsets ends(const LogStream& stream) const override { return bounds_->ends(stream); }
   PartitionOffsets begins(const LogStream& stream) const override {
     return bounds_->begins(stream);

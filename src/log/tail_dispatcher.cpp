@@ -109,4 +109,14 @@ void TailDispatcher::skip_to(const PartitionOffsets& ends) {
   }
 }
 
+void TailDispatcher::own(PartitionSet partitions, const PartitionOffsets& ends) {
+  for (Partition partition = 0; partition < kPartitionCount; ++partition) {
+    if (!partitions.contains(partition)) {
+      next_[partition] = kSkipPartition;
+    } else if (next_[partition] == kSkipPartition) {
+      next_[partition] = ends[partition];
+    }
+  }
+}
+
 }  // namespace millrace

@@ -13,6 +13,7 @@
 
 #include "log/batch_budget.hpp"
 #include "log/followed_record.hpp"
+#include "millrace/partition_set.hpp"
 
 namespace millrace {
 
@@ -44,6 +45,9 @@ class TailDispatcher {
   void dispatch(const RecordBatchPtr& batch);
   /// The tail went on up to `ends` without us.
   void skip_to(const PartitionOffsets& ends);
+  /// Other partitions are the shard's from now on: those that are new begin at `ends`. Followers
+  /// that exist take nothing of them.
+  void own(PartitionSet partitions, const PartitionOffsets& ends);
   /// Per partition, the offset of the record that is dispatched next; kSkipPartition for partitions
   /// of other shards.
   const PartitionOffsets& next() const { return next_; }

@@ -5,8 +5,8 @@
 
 namespace millrace::connectors {
 
-OdooPacer::OdooPacer(milliseconds between, const Clock& clock, Sleep sleep)
-    : between_(between), clock_(clock), sleep_(std::move(sleep)) {}
+OdooPacer::OdooPacer(milliseconds between, const Clock& clock, Sleep sleep, SharePtr share)
+    : between_(between), clock_(clock), sleep_(std::move(sleep)), share_(std::move(share)) {}
 
 Awaitable<Result<void>> OdooPacer::turn() {
   if (between_ == milliseconds::zero()) co_return Result<void>();
@@ -17,7 +17,7 @@ Awaitable<Result<void>> OdooPacer::turn() {
   if (wait > kWaitMax) {
     co_return fail(Errc::overloaded, "too many calls wait for Odoo at one a second");
   }
-  next_ = mine + between_;
+  next_ = mine + between_ * share_->instances.load();
   if (wait > milliseconds::zero()) co_await sleep_(wait);
   co_return Result<void>();
 }

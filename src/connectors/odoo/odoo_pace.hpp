@@ -5,6 +5,7 @@
 
 #include "millrace/clock.hpp"
 #include "millrace/http.hpp"
+#include "millrace/share.hpp"
 
 namespace millrace::connectors {
 
@@ -13,8 +14,10 @@ class OdooPacer {
  public:
   using Sleep = std::function<Awaitable<void>(milliseconds)>;
 
-  /// `between` zero: every turn is now. `clock` must outlive the pacer.
-  OdooPacer(milliseconds between, const Clock& clock, Sleep sleep);
+  /// `between` zero: every turn is now. `clock` must outlive the pacer. Of a share that several
+  /// instances have, each takes its turns that much more seldom.
+  OdooPacer(milliseconds between, const Clock& clock, Sleep sleep,
+            SharePtr share = std::make_shared<Share>());
   /// Returns when it is the caller's turn. Errc::overloaded when the queue is longer than
   /// kWaitMax.
   Awaitable<Result<void>> turn();
@@ -26,6 +29,7 @@ class OdooPacer {
   milliseconds between_;
   const Clock& clock_;
   Sleep sleep_;
+  SharePtr share_;
   BootTime next_{};
 };
 

@@ -38,8 +38,9 @@ void run_on(Shard& shard, std::function<Awaitable<Result<void>>()> work) {
 }  // namespace
 
 struct CanonWorld::Unit {
-  explicit Unit(Shard& owner) : shard(owner) {}
+  Unit(Shard& owner, PartitionSet partitions) : shard(owner), owned(partitions) {}
   Shard& shard;
+  PartitionSet owned;
   std::unique_ptr<TailDispatcher> tail;
   std::shared_ptr<TailFeed> feed;
   std::unique_ptr<Projector> projector;
@@ -143,7 +144,8 @@ void CanonWorld::start(std::size_t shards) {
   readers_ = std::make_unique<ReaderPool>(1);
   shards_ = std::make_unique<ShardSet>(shards);
   for (std::size_t i = 0; i < shards; ++i) {
-    units_.push_back(std::make_unique<Unit>(shards_->at(i)));
+    units_.push_back(std::make_unique<Unit>(
+        shards_->at(i), PartitionSet::of_shard(i, shards_->size())));
     PartitionOffsets ends = log_->ends(Journal::inbox);
     for (Partition p = 0; p < kPartitionCount; ++p) {
       if (p % shards != i) ends[p] = kSkipPartition;
@@ -167,7 +169,7 @@ void CanonWorld::start(std::size_t shards) {
                                .log_uuid = log_->uuid(),
                                .installation = "test",
                                .incarnation = 1,
-                               .shard_count = units_.size()};
+                               .owned = unit.owned};
       unit.projector = std::make_unique<Projector>(context);
       unit.collector = std::make_unique<Collector>(CollectorContext{
           .shard = unit.shard,
@@ -179,6 +181,7 @@ void CanonWorld::start(std::size_t shards) {
           .trail = trail_,
           .projector = *unit.projector,
           .shard_count = units_.size(),
+          .owned = unit.owned,
           .on_peer =
               [this](std::size_t shard, std::move_only_function<void(Collector&)> work) {
                 Unit& there = *units_.at(shard);

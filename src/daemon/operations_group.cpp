@@ -1,0 +1,88 @@
+// The group in the answers of the admin plane: who works on what, and what is wrong with it.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "daemon/operations.hpp"
+
+namespace millrace::daemon {
+namespace {
+
+/// An instance that has said nothing for so long is not one that was just started again.
+constexpr seconds kGoneAfter{30};
+
+std::string partitions_text(PartitionSet partitions) {
+  std::string text;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (partitions.contains(p)) text += fmt::format("{}{}", text.empty() ? "" : " ", p);
+  }
+  return text;
+}
+
+const GroupMember* member_of(const GroupView& view, const std::string& instance) {
+  for (const GroupMember& member : view.members) {
+    if (member.instance == instance) return &member;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// null where the installation is one instance.
+Json Operations::group_json() const {
+  if (!broker_.membership_) return {};
+  const GroupView view = broker_.membership_->view();
+  JsonArray instances;
+  for (const auto& [name, note] : view.notes) {
+    const GroupMember* member = member_of(view, name);
+    const bool works = member != nullptr && member->session == note.session;
+    const PartitionSet has = works ? view.held_by(note.session) : PartitionSet();
+    instances.push_back(JsonObject{{"name", name},
+                                   {"state", works ? "working" : "gone"},
+                                   {"here", name == broker_.membership_->instance()},
+                                   {"admin", note.admin},
+                                   {"version", note.version},
+                                   {"generation", note.generation},
+                                   {"content_hash", note.content_hash},
+                                   {"said_at", to_rfc3339(note.at)},
+                                   {"partitions", has.size()},
+                                   {"partition_list", partitions_text(has)}});
+  }
+  PartitionSet nobody;
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    if (view.held(p) == nullptr) nobody.insert(p);
+  }
+  return JsonObject{{"instances", std::move(instances)},
+                    {"unowned", nobody.size()},
+                    {"may_begin_requests", broker_.membership_->may_begin()}};
+}
+
+JsonArray Operations::group_problems() const {
+  JsonArray list;
+  if (!broker_.membership_) return list;
+  const GroupView view = broker_.membership_->view();
+  const WallTime now = broker_.clock_.wall_now();
+  if (!broker_.membership_->may_begin()) {
+    list.push_back(problem("this instance cannot confirm that its partitions are its own: it sends "
+                           "nothing",
+                           {}, "", "group", "look at the PostgreSQL server and the way to it"));
+  }
+  std::set<std::string> contents;
+  for (const auto& [name, note] : view.notes) {
+    const GroupMember* member = member_of(view, name);
+    if (member != nullptr && member->session == note.session) {
+      contents.insert(note.content_hash);
+    } else if (now - note.at > kGoneAfter) {
+      list.push_back(problem(fmt::format("instance {} is gone; others have its partitions", name),
+                             note.at, "", name,
+                             "start it again; after a day it is forgotten"));
+    }
+  }
+  if (contents.size() > 1) {
+    list.push_back(problem("instances run different configurations", {}, "", "group",
+                           "give all the same files, then millrace reload on each"));
+  }
+  return list;
+}
+
+}  // namespace millrace::daemon
