@@ -10,6 +10,7 @@
 #include "log/kafka_log.hpp"
 #include "state/open_state.hpp"
 #include "storage/posix_disk.hpp"
+#include "stores/kafka_settings.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -21,25 +22,6 @@ void die(const char* what, const Error& error) {
   spdlog::critical("{} failed, the process stops: {}", what, error.message);
   spdlog::shutdown();
   std::_Exit(kExitFatal);
-}
-
-KafkaSettings kafka_settings(const config::Installation& installation) {
-  const config::KafkaLog& kafka = *installation.kafka_log;
-  KafkaSettings settings;
-  settings.brokers = kafka.brokers;
-  settings.client_id = "millrace-" + installation.name;
-  if (kafka.tls) {
-    settings.tls = true;
-    settings.tls_ca = kafka.tls->ca;
-    settings.tls_cert = kafka.tls->certificate;
-    settings.tls_key = kafka.tls->key;
-  }
-  if (kafka.sasl) {
-    settings.sasl_mechanism = kafka.sasl->mechanism;
-    settings.sasl_user = kafka.sasl->user;
-    settings.sasl_password = kafka.sasl->password;
-  }
-  return settings;
 }
 
 }  // namespace
@@ -97,7 +79,7 @@ Result<void> Broker::open_kafka() {
   const config::Installation& installation = config_->installation;
   const config::KafkaLog& kafka = *installation.kafka_log;
   MILLRACE_CHECK_OK(open_state());
-  KafkaLogOptions log_options{.settings = kafka_settings(installation),
+  KafkaLogOptions log_options{.settings = stores::kafka_settings(installation),
                               .prefix = kafka.prefix,
                               .entities = {},
                               .clock = clock_,

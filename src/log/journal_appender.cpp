@@ -281,7 +281,10 @@ Result<std::unique_ptr<JournalAppender>> JournalAppender::look(AppenderOptions o
                                                                std::vector<SegmentPtr> segments) {
   MILLRACE_INVARIANT(options.segment_bytes > kSegmentHeaderBytes);
   std::unique_ptr<JournalAppender> appender(new JournalAppender(std::move(options)));
-  if (segments.empty()) return appender;
+  if (segments.empty()) {
+    appender->ends_ = appender->options_.first;
+    return appender;
+  }
   appender->segment_ = segments.back();
   appender->found_ = std::move(segments);
   MILLRACE_TRY(scan, scan_segment(*appender->options_.disk, *appender->segment_,
@@ -310,6 +313,7 @@ Result<void> JournalAppender::open() {
   if (found_.empty()) {
     MILLRACE_CHECK_OK(roll());
     catalog_ = std::make_shared<SegmentCatalog>(std::vector{segment_}, options_.index_bytes);
+    catalog_->publish(write_position_, data_end_, ends_);
     return {};
   }
   MILLRACE_TRY(file, disk.open(segment_->path, OpenMode::write));

@@ -35,6 +35,7 @@ struct AppenderOptions {
   std::uint64_t segment_bytes = 0;
   std::uint64_t index_bytes = 0;
   bool sync_each_batch = true;
+  PartitionOffsets first{};    ///< of a journal that is made: the offsets it begins at
   IdMemory* memory = nullptr;  ///< told the ids of the segment that is written
 };
 

@@ -20,6 +20,13 @@ std::filesystem::path path_in(const std::filesystem::path& directory) {
 
 Result<std::optional<Manifest>> read_manifest(Disk& disk, const std::filesystem::path& directory) {
   const std::filesystem::path path = path_in(directory);
+  if (disk.open(directory / kCopyingFile, OpenMode::read)) {
+    return fail(
+        Errc::conflict,
+        fmt::format("{} holds a copy of a log that is not complete: say `millrace log copy` "
+                    "once more before anything starts on it",
+                    directory.string()));
+  }
   auto text = read_file(disk, path, kManifestBytesMax);
   if (!text && text.error().code == Errc::not_found) return std::optional<Manifest>();
   if (!text) return std::unexpected(std::move(text).error());
@@ -47,10 +54,15 @@ Result<std::optional<Manifest>> read_manifest(Disk& disk, const std::filesystem:
 
 Result<Manifest> create_manifest(Disk& disk, const std::filesystem::path& directory) {
   Manifest manifest{.uuid = random_uuid()};
+  MILLRACE_CHECK_OK(write_manifest(disk, directory, manifest));
+  return manifest;
+}
+
+Result<void> write_manifest(Disk& disk, const std::filesystem::path& directory,
+                            const Manifest& manifest) {
   const std::string text = fmt::format(R"({{"format":{},"uuid":"{}","partitions":{}}})",
                                        kFormatVersion, manifest.uuid, kPartitionCount);
-  MILLRACE_CHECK_OK(write_file_durably(disk, path_in(directory), text + "\n"));
-  return manifest;
+  return write_file_durably(disk, path_in(directory), text + "\n");
 }
 
 }  // namespace millrace::log

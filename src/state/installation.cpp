@@ -10,6 +10,7 @@
 #include "millrace/event.hpp"
 #include "millrace/json.hpp"
 #include "state/blocking_commit.hpp"
+#include "state/moved.hpp"
 
 namespace millrace {
 
@@ -77,24 +78,6 @@ Result<Installation> write_first(StateStore& store, const EventLog& log,
   }
   MILLRACE_CHECK_OK(commit_blocking(store, std::move(batch)));
   return installation;
-}
-
-Result<void> check_belongs(StateStore& store, const EventLog& log, const Installation& found,
-                           std::string_view environment) {
-  if (found.log_uuid != log.uuid())
-    return fail(Errc::wrong_environment,
-                fmt::format("the state store belongs to log {}, but the configured log is {}: put "
-                            "the log's directory back, or start a new state store with an empty "
-                            "log, or move the store away and run `{}`",
-                            found.log_uuid, log.uuid(), kAdoptCommand));
-  if (found.environment != environment)
-    return fail(Errc::wrong_environment,
-                fmt::format("the state store was made for environment \"{}\", the configuration "
-                            "says \"{}\": a copied store must not write to the systems of the "
-                            "original. Start \"{}\" with its own state and log",
-                            found.environment, environment, environment));
-  MILLRACE_TRY(ends, store.get(Table::meta, kJournalEndsKey));
-  return ends ? log.verify_ends(*ends) : Result<void>();
 }
 
 Result<void> check_adoption(StateStore& store, const Adoption& adoption) {
@@ -166,6 +149,24 @@ Result<std::uint64_t> newest_incarnation(EventLog& log, const LogStream& stream)
 
 }  // namespace
 
+Result<void> check_belongs(StateStore& store, const EventLog& log, const Installation& found,
+                           std::string_view environment) {
+  if (found.log_uuid != log.uuid())
+    return fail(Errc::wrong_environment,
+                fmt::format("the state store belongs to log {}, but the configured log is {}: put "
+                            "the log's directory back, or start a new state store with an empty "
+                            "log, or move the store away and run `{}`",
+                            found.log_uuid, log.uuid(), kAdoptCommand));
+  if (found.environment != environment)
+    return fail(Errc::wrong_environment,
+                fmt::format("the state store was made for environment \"{}\", the configuration "
+                            "says \"{}\": a copied store must not write to the systems of the "
+                            "original. Start \"{}\" with its own state and log",
+                            found.environment, environment, environment));
+  MILLRACE_TRY(ends, store.get(Table::meta, kJournalEndsKey));
+  return ends ? log.verify_ends(*ends) : Result<void>();
+}
+
 Result<bool> has_installation(StateStore& store) {
   MILLRACE_TRY(row, store.get(Table::meta, kInstallationKey));
   return row.has_value();
@@ -204,6 +205,7 @@ Result<std::optional<std::string>> read_journal_ends(StateStore& store) {
 Result<Installation> open_installation(StateStore& store, EventLog& log,
                                        std::string_view environment, const Clock& clock) {
   MILLRACE_CHECK_OK(check_environment_name(environment));
+  MILLRACE_CHECK_OK(refuse_moved(store));
   MILLRACE_TRY(found, read_installation(store));
   if (found) {
     MILLRACE_CHECK_OK(check_belongs(store, log, *found, environment));
@@ -221,6 +223,7 @@ Result<Installation> open_installation(StateStore& store, EventLog& log,
 Result<Installation> adopt(StateStore& store, EventLog& log, std::string_view environment,
                            Adoption adoption, const Clock& clock) {
   MILLRACE_CHECK_OK(check_environment_name(environment));
+  MILLRACE_CHECK_OK(refuse_moved(store));
   MILLRACE_CHECK_OK(check_adoption(store, adoption));
   std::uint64_t newest = 0;
   for (const LogStream& stream : log.streams(Journal::events)) {

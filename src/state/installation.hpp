@@ -41,10 +41,15 @@ Result<std::optional<std::string>> read_journal_ends(StateStore& store);
 /// The guards, in this order. A new store beside an empty log is given its row, durably. Refused
 /// with Errc::wrong_environment: a new store beside a log with records (the message names
 /// `millrace state adopt`), the store of another log, the store of another environment; with
-/// Errc::corrupt: a log that ends before what was acknowledged.
+/// Errc::corrupt: a log that ends before what was acknowledged; with Errc::conflict: a store that
+/// was moved elsewhere, or a copy of one that is not complete (state/moved.hpp).
 Result<Installation> open_installation(StateStore& store, EventLog& log,
                                        std::string_view environment,
                                        const Clock& clock = system_clock());
+
+/// The guards for a store that is not new: its log, its environment, the log's ends.
+Result<void> check_belongs(StateStore& store, const EventLog& log, const Installation& found,
+                           std::string_view environment);
 
 /// Makes a new store the owner of a log that has records, with an incarnation above every rev in
 /// the log. Errc::conflict when the store is not new; Errc::invalid_argument for a bad position or
