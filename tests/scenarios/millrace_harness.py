@@ -47,11 +47,13 @@ class Scenario(unittest.TestCase):
         self.addCleanup(target.close)
         return target
 
-    def broker(self, *documents, name="config", data=None, postgresql=None, kafka=None):
+    def broker(self, *documents, name="config", data=None, postgresql=None, kafka=None,
+               stores=None):
         """A daemon that is not started yet. Documents are YAML texts; the installation, its ports
         and its secrets are added. Its state lies in SQLite, or in a schema of a server: the one
         given, or with MILLRACE_STATE=postgresql one that all tests of the program share. Its log
-        lies in files, or likewise in topics of a Kafka (MILLRACE_LOG=kafka)."""
+        lies in files, or likewise in topics of a Kafka (MILLRACE_LOG=kafka). `stores`: both are
+        those of another daemon, as the log's text and the state."""
         config = self.directory / name
         data = data or self.directory / f"{name}-data"
         secrets = self.directory / f"{name}-secrets"
@@ -59,12 +61,7 @@ class Scenario(unittest.TestCase):
         (config / "schemas").mkdir(parents=True)
         data.mkdir(exist_ok=True)
         secrets.mkdir(mode=0o700)
-        if postgresql is None and os.environ.get("MILLRACE_STATE") == "postgresql":
-            postgresql = PostgresServer.shared()
-        state = SqliteState(data) if postgresql is None else postgresql.state()
-        if kafka is None and os.environ.get("MILLRACE_LOG") == "kafka":
-            kafka = KafkaServer.shared()
-        log = f"{{ files: {data}/log }}" if kafka is None else kafka.log().yaml
+        log, state = stores or self.own_stores(data, postgresql, kafka)
         installation = configurations.INSTALLATION.format(
             data=data, secrets=secrets, state=state.yaml, log=log, **ports)
         (config / "millrace.yaml").write_text(installation, "utf-8")
@@ -78,11 +75,34 @@ class Scenario(unittest.TestCase):
         self.addCleanup(broker.close)
         return broker
 
+    @staticmethod
+    def own_stores(data, postgresql, kafka):
+        if postgresql is None and os.environ.get("MILLRACE_STATE") == "postgresql":
+            postgresql = PostgresServer.shared()
+        state = SqliteState(data) if postgresql is None else postgresql.state()
+        if kafka is None and os.environ.get("MILLRACE_LOG") == "kafka":
+            kafka = KafkaServer.shared()
+        log = f"{{ files: {data}/log }}" if kafka is None else kafka.log().yaml
+        return log, state
+
     def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP,
                      postgresql=None, kafka=None):
         """The usual daemon: a shop's orders go to the target. Not started yet."""
         return self.broker(shop, configurations.MES % {"target_port": target.port},
                            configurations.ORDER, route, postgresql=postgresql, kafka=kafka)
+
+    def instances(self, names, target, kafka, postgresql, route=configurations.EVERY_CHANGE):
+        """Daemons that share one log and one state, by name. Not started yet."""
+        stores = kafka.log().yaml, postgresql.state()
+        found = {}
+        for name in names:
+            broker = self.broker(
+                configurations.SHOP, configurations.MES % {"target_port": target.port},
+                configurations.ORDER, route, name=name, stores=stores)
+            file = broker.config / "millrace.yaml"
+            file.write_text(file.read_text("utf-8") + f"instance: {name}\n", "utf-8")
+            found[name] = broker
+        return found
 
     # -- steps ---------------------------------------------------------------------------------
     def send(self, broker, payload):

@@ -1,0 +1,113 @@
+"""Several instances share one log on Kafka and one state in PostgreSQL: partitions go to who lives, and
+who was frozen through a take-over neither sends nor records anything afterwards."""
+# kafka: yes
+
+import signal
+import time
+
+from configurations import SHOP_TOKEN, as_sent, order
+from kafka_neighbour import KafkaServer
+from millrace_harness import Scenario, eventually, main
+from postgresql_neighbour import PostgresServer
+
+TAKE_OVER_WITHIN = 15.0  # the issue's bound, from the death on
+PARTITIONS = 64
+
+
+class ManyInstances(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        cls.kafka = KafkaServer()
+        cls.addClassCleanup(cls.kafka.close)
+        cls.postgresql = PostgresServer()
+        cls.addClassCleanup(cls.postgresql.close)
+
+    def setUp(self):
+        self.mes = self.target()
+
+    def group(self, *names):
+        return self.instances(names, self.mes, self.kafka, self.postgresql)
+
+    def owned(self, millrace):
+        """Partitions by instance, as this one sees the group."""
+        group = millrace.admin("GET", "/admin/v1/status").json()["group"]
+        return {one["name"]: one["partitions"] for one in group["instances"]
+                if one["state"] == "working"}
+
+    def await_shared(self, millrace, names, within=30):
+        def shared():
+            owned = self.owned(millrace)
+            return set(owned) == set(names) and sum(owned.values()) == PARTITIONS and all(
+                owned.values())
+        eventually(shared, within, lambda: f"{names} share all: {self.owned(millrace)}")
+
+    def accept(self, millrace, records, version=1):
+        for record in records:
+            answer = millrace.post(f"/hooks/shop/{SHOP_TOKEN}",
+                                   order(record, quantity=version, version=version), timeout=60)
+            self.assertEqual(200, answer.status, answer.body)
+
+    def await_all(self, records, version=1, within=60):
+        wanted = {str(as_sent(record, version)) for record in records}
+
+        def missing():
+            return wanted - {str(body) for body in self.mes.bodies()}
+        eventually(lambda: not missing(), within, lambda: f"missing {sorted(missing())[:5]}")
+
+    def check_once(self):
+        bodies = [str(body) for body in self.mes.bodies()]
+        self.assertEqual(len(set(bodies)), len(bodies), "an effect was repeated")
+
+    def test_partitions_go_to_who_lives(self):
+        group = self.group("a", "b")
+        a, b = group["a"].start(), group["b"]
+        self.await_shared(a, ["a"])
+        self.accept(a, range(1, 21))
+        self.await_all(range(1, 21))
+        b.start()
+        self.await_shared(a, ["a", "b"])
+        self.accept(a, range(1, 21), version=2)
+        self.accept(b, range(21, 41))
+        self.await_all(range(1, 21), version=2)
+        self.await_all(range(21, 41))
+        b.kill9()
+        died = time.monotonic()
+        self.accept(a, range(1, 41), version=3)
+        self.await_all(range(1, 41), version=3, within=TAKE_OVER_WITHIN)
+        print(f"all lanes moved again {time.monotonic() - died:.1f} s after the death")
+        b.start()
+        self.await_shared(b, ["a", "b"])
+        self.assertEqual(0, a.terminate())
+        self.await_shared(b, ["b"], within=5)  # what is given up in order is taken at once
+        self.accept(b, range(1, 41), version=4)
+        self.await_all(range(1, 41), version=4)
+        self.check_once()
+
+    def test_a_frozen_instance_does_nothing_afterwards(self):
+        group = self.group("a", "b")
+        a, b = group["a"].start(), group["b"].start()
+        self.await_shared(a, ["a", "b"])
+        self.mes.fault(status=503, always=True)
+        self.accept(a, range(1, 31))
+        b.signal(signal.SIGSTOP)
+        self.addCleanup(self.thaw, b)
+        eventually(lambda: self.owned(a) == {"a": PARTITIONS}, TAKE_OVER_WITHIN, "a has it all")
+        self.mes.heal()
+        self.await_all(range(1, 31))
+        before = self.mes.counts()
+        self.thaw(b)
+        self.assertEqual(70, b.wait_exit(), b.log_tail())
+        self.assertIn("expelled", b.log_tail())
+        self.assertEqual(before, self.mes.counts(), "it began a request after it was expelled")
+        self.check_once()
+        b.start()
+        self.await_shared(a, ["a", "b"])
+
+    @staticmethod
+    def thaw(millrace):
+        if millrace.process is not None:
+            millrace.signal(signal.SIGCONT)
+
+
+if __name__ == "__main__":
+    main()
