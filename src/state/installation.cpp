@@ -206,18 +206,25 @@ Result<Installation> open_installation(StateStore& store, EventLog& log,
                                        std::string_view environment, const Clock& clock) {
   MILLRACE_CHECK_OK(check_environment_name(environment));
   MILLRACE_CHECK_OK(refuse_moved(store));
+  // Asked before the row is: whoever appends has written it.
+  const bool is_new = log.empty();
   MILLRACE_TRY(found, read_installation(store));
-  if (found) {
-    MILLRACE_CHECK_OK(check_belongs(store, log, *found, environment));
-    return *std::move(found);
-  }
-  if (!log.empty())
+  if (!found && !is_new)
     return fail(Errc::wrong_environment,
                 fmt::format("log {} holds records, but the state store is new: was it lost or "
                             "moved? Put it back, or accept a new one with `{}` (POSITION: end, "
                             "beginning, or a time); until then nothing is read or sent",
                             log.uuid(), kAdoptCommand));
-  return write_first(store, log, environment, 1, std::nullopt, clock);
+  if (!found) {
+    auto made = write_first(store, log, environment, 1, std::nullopt, clock);
+    if (made || made.error().code != Errc::precondition_failed) return made;
+    // Another instance starts at the same time, and was first.
+    MILLRACE_TRY(theirs, read_installation(store));
+    if (!theirs) return made;
+    found = std::move(theirs);
+  }
+  MILLRACE_CHECK_OK(check_belongs(store, log, *found, environment));
+  return *std::move(found);
 }
 
 Result<Installation> adopt(StateStore& store, EventLog& log, std::string_view environment,

@@ -38,7 +38,8 @@ Result<std::optional<Adoption>> read_adoption(StateStore& store);
 /// The durable ends of the log as of the last commit, in the log's own words; nullopt when new.
 Result<std::optional<std::string>> read_journal_ends(StateStore& store);
 
-/// The guards, in this order. A new store beside an empty log is given its row, durably. Refused
+/// The guards, in this order. A new store beside an empty log is given its row, durably; of several
+/// instances that start at once on it one gives it, and all return that one's. Refused
 /// with Errc::wrong_environment: a new store beside a log with records (the message names
 /// `millrace state adopt`), the store of another log, the store of another environment; with
 /// Errc::corrupt: a log that ends before what was acknowledged; with Errc::conflict: a store that

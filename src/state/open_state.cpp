@@ -17,6 +17,7 @@ PostgresStateOptions postgresql_options(const StateChoice& choice) {
   options.conninfo = choice.postgresql;
   options.schema = choice.schema;
   options.name = choice.installation;
+  options.instance = choice.instance;
   return options;
 }
 
@@ -29,6 +30,8 @@ Result<std::unique_ptr<StateStore>> open_state(const StateChoice& choice,
     options.on_fatal = std::move(on_fatal);
     return open_postgresql_state(std::move(options));
   }
+  if (!choice.instance.empty())
+    return fail(Errc::config, "several instances need `state.postgresql`: SQLite serves one alone");
   SqliteStateOptions options;
   options.path = choice.sqlite_path;
   options.on_fatal = std::move(on_fatal);

@@ -27,6 +27,9 @@ class PostgresReaders final : public StateReader {
                                 std::size_t rows_max) override;
   Result<std::uint64_t> count(Table table, std::string_view prefix) override;
 
+  /// What a statement that reads answers.
+  Result<PostgresRows> read(const PostgresStatement& statement);
+
   /// Connects, and looks at the schema's format; for a reader without a writer.
   Result<void> check_format();
 
@@ -40,7 +43,6 @@ class PostgresReaders final : public StateReader {
   };
   class Lease;
 
-  Result<PostgresRows> read(const PostgresStatement& statement);
   PostgresResult<PostgresRows> try_once(Reader& reader, const PostgresStatement& statement);
 
   const PostgresSessions& sessions_;

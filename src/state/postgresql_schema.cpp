@@ -36,13 +36,12 @@ std::vector<PostgresStatement> layout(const PostgresNames& names, bool schema_ex
   if (!schema_exists) add(fmt::format("CREATE SCHEMA {}", quoted_identifier(names.schema())));
   add(fmt::format("CREATE TABLE {}(version bigint NOT NULL)", names.table("format")));
   add(fmt::format("INSERT INTO {} VALUES({})", names.table("format"), kPostgresFormatVersion));
-  // One row: who writes, and the number of the last transaction.
+  // A row for each instance ('': who runs alone): its session, the number of its last transaction.
   add(
-      fmt::format("CREATE TABLE {}(id boolean PRIMARY KEY DEFAULT true CHECK(id),"
+      fmt::format("CREATE TABLE {}(instance text PRIMARY KEY,"
                   "session text NOT NULL, serial bigint NOT NULL, since timestamptz NOT NULL)"
                   " WITH (fillfactor=10)",
                   names.table("writer")));
-  add(fmt::format("INSERT INTO {} VALUES(true,'',0,now())", names.table("writer")));
   std::string readable;
   for (std::size_t i = 0; i < kTableCount; ++i) {
     const auto table = static_cast<Table>(i);
@@ -60,6 +59,20 @@ std::vector<PostgresStatement> layout(const PostgresNames& names, bool schema_ex
   add(fmt::format("CREATE VIEW {} AS {}", names.table("readable"), readable));
   add("COMMIT");
   return statements;
+}
+
+/// From format 1, in which table writer had one row.
+std::vector<PostgresStatement> migration(const PostgresNames& names) {
+  const auto writer = names.table("writer");
+  return {
+      {"BEGIN", {}},
+      {fmt::format("ALTER TABLE {} DROP COLUMN id, ADD COLUMN instance text NOT NULL DEFAULT "
+                   "'', ADD PRIMARY KEY(instance)",
+                   writer),
+       {}},
+      {fmt::format("ALTER TABLE {} ALTER COLUMN instance DROP DEFAULT", writer), {}},
+      {fmt::format("UPDATE {} SET version={}", names.table("format"), kPostgresFormatVersion), {}},
+      {"COMMIT", {}}};
 }
 
 struct Found {
@@ -130,6 +143,11 @@ std::int64_t PostgresNames::lock_number() const {
   return static_cast<std::int64_t>(hash64("millrace state " + schema_));
 }
 
+std::int64_t PostgresNames::lock_number(std::string_view instance) const {
+  return static_cast<std::int64_t>(
+      hash64(fmt::format("millrace instance {}\n{}", schema_, instance)));
+}
+
 Result<std::optional<std::int64_t>> check_postgres_format(PostgresConnection& connection,
                                                           const PostgresNames& names,
                                                           PostgresConnection::Deadline deadline) {
@@ -141,7 +159,14 @@ Result<void> prepare_postgres_schema(PostgresConnection& connection, const Postg
                                      PostgresConnection::Deadline deadline) {
   MILLRACE_TRY(found, look(connection, names, deadline));
   MILLRACE_TRY(version, check_found(connection, names, found, deadline));
-  if (version) return {};
+  if (version == kPostgresFormatVersion) return {};
+  if (version) {
+    auto migrated = connection.run(migration(names), deadline);
+    if (!migrated) return std::unexpected(migrated.error().to_error());
+    spdlog::info("state migrated schema={} from={} format={}", names.schema(), *version,
+                 kPostgresFormatVersion);
+    return {};
+  }
   if (found.exists && (!found.may_use || !found.may_create))
     return fail(Errc::config,
                 fmt::format("role {} may not create tables in schema {}: run {}", found.role,

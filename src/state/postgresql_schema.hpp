@@ -1,4 +1,4 @@
-// The schema in the database: its format version, its tables, the row that says who writes, and
+// The schema in the database: its format version, its tables, the rows that say who writes, and
 // what a role must be allowed to. See docs/reference/state-format.md.
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace millrace {
 
 /// Row of table "format". A schema with a higher one is refused (Errc::newer_format).
-inline constexpr std::int64_t kPostgresFormatVersion = 1;
+inline constexpr std::int64_t kPostgresFormatVersion = 2;
 /// server_version_num of the oldest server that is tested.
 inline constexpr std::int64_t kPostgresVersionMin = 150000;
 
@@ -24,8 +24,11 @@ class PostgresNames {
   /// "millrace"."cursors"
   std::string table(std::string_view name) const;
   std::string table(Table table) const { return this->table(to_string(table)); }
-  /// The number of the advisory lock that the writer of this schema holds.
+  /// The number of the advisory lock that who writes to this schema holds: a daemon that runs alone
+  /// for itself, instances of a group together.
   std::int64_t lock_number() const;
+  /// That of the lock an instance of a group holds besides.
+  std::int64_t lock_number(std::string_view instance) const;
 
  private:
   std::string schema_;
@@ -37,8 +40,8 @@ Result<std::optional<std::int64_t>> check_postgres_format(PostgresConnection& co
                                                           const PostgresNames& names,
                                                           PostgresConnection::Deadline deadline);
 
-/// Under the writer's lock: refuses as check_postgres_format does, and lays out the tables of an
-/// empty schema in one transaction.
+/// While nobody else writes: refuses as check_postgres_format does, lays out the tables of an empty
+/// schema, and brings those of an older format to this one; in one transaction.
 Result<void> prepare_postgres_schema(PostgresConnection& connection, const PostgresNames& names,
                                      PostgresConnection::Deadline deadline);
 

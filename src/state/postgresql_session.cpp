@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kConnectMax{5'000};
 constexpr milliseconds kLockPause{200};
-constexpr std::size_t kNameMax = 40;  // of the 63 bytes of an application_name
+constexpr std::size_t kNameMax = 18;  // of an installation and of an instance: 63 bytes in all
 
 // All queries go by the key: a plan that reads a whole table is never the better one, whatever the
 // statistics of a fresh table say. A client that is gone frees its locks within 14 s.
@@ -61,6 +61,13 @@ std::string warnings(const PostgresRows& facts) {
   return {};
 }
 
+/// How the server's list of sessions shows a run.
+std::string shown(const PostgresStateOptions& options) {
+  std::string name = options.name.substr(0, kNameMax);
+  if (!options.instance.empty()) name += "/" + options.instance.substr(0, kNameMax);
+  return "millrace " + name;
+}
+
 Error unreachable(const PostgresError& error) {
   auto made = error.to_error();
   made.message = fmt::format("PostgreSQL: {}", made.message);
@@ -89,7 +96,7 @@ PostgresSessions::PostgresSessions(const PostgresStateOptions& options)
     : options_(options),
       names_(options.schema),
       id_(random_hex(8)),
-      application_(fmt::format("millrace {} {}", options.name.substr(0, kNameMax), id_)) {}
+      application_(fmt::format("{} {}", shown(options), id_)) {}
 
 PostgresSessions::Deadline PostgresSessions::soon() const {
   return std::chrono::steady_clock::now() + options_.answer_max;
@@ -99,9 +106,8 @@ PostgresResult<std::unique_ptr<PostgresConnection>> PostgresSessions::open_reade
     SocketLoop& loop) const {
   const auto deadline =
       std::chrono::steady_clock::now() + std::min(kConnectMax, options_.answer_max);
-  auto connection = PostgresConnection::open(
-      loop, options_.conninfo, fmt::format("millrace {} reads", options_.name.substr(0, kNameMax)),
-      deadline);
+  auto connection = PostgresConnection::open(loop, options_.conninfo,
+                                             fmt::format("{} reads", shown(options_)), deadline);
   if (!connection) return connection;
   const std::vector<PostgresStatement> settings = {{kSettings, {}}, {kReaderSettings, {}}};
   auto set = (*connection)->run(settings, soon());
@@ -109,10 +115,11 @@ PostgresResult<std::unique_ptr<PostgresConnection>> PostgresSessions::open_reade
   return connection;
 }
 
-Result<WriterSession> PostgresSessions::connect_writer(SocketLoop& loop) const {
+Result<WriterSession> PostgresSessions::connect_writer(SocketLoop& loop,
+                                                       const std::string& application) const {
   const auto deadline =
       std::chrono::steady_clock::now() + std::min(kConnectMax, options_.answer_max);
-  auto connection = PostgresConnection::open(loop, options_.conninfo, application_, deadline);
+  auto connection = PostgresConnection::open(loop, options_.conninfo, application, deadline);
   if (!connection) return std::unexpected(unreachable(connection.error()));
   const std::vector<PostgresStatement> statements = {
       {kSettings, {}}, {kWriterSettings, {}}, {kFacts, {}}};
@@ -122,9 +129,20 @@ Result<WriterSession> PostgresSessions::connect_writer(SocketLoop& loop) const {
   return WriterSession{*std::move(connection), 0, warnings(rows->back())};
 }
 
-Result<bool> PostgresSessions::try_lock(PostgresConnection& connection) const {
-  auto locked = connection.run(
-      {"SELECT pg_try_advisory_lock($1::int8)", {postgres_int8(names_.lock_number())}}, soon());
+Result<std::unique_ptr<PostgresConnection>> PostgresSessions::open_helper(SocketLoop& loop) const {
+  MILLRACE_TRY(session, connect_writer(loop, shown(options_) + " helps"));
+  return std::move(session.connection);
+}
+
+Result<bool> PostgresSessions::try_lock(PostgresConnection& connection, Lock lock) const {
+  PostgresStatement statement{"SELECT pg_try_advisory_lock($1::int8)",
+                              {postgres_int8(names_.lock_number())}};
+  if (lock == Lock::shared) {
+    statement.sql =
+        "SELECT pg_try_advisory_lock_shared($1::int8) AND pg_try_advisory_lock($2::int8)";
+    statement.values.push_back(postgres_int8(names_.lock_number(instance())));
+  }
+  auto locked = connection.run(std::move(statement), soon());
   if (!locked) return std::unexpected(unreachable(locked.error()));
   if (locked->boolean(0, 0)) return true;
   // The server has not noticed that our last connection is gone. What it was doing is decided once
@@ -138,69 +156,130 @@ Result<bool> PostgresSessions::try_lock(PostgresConnection& connection) const {
   return false;
 }
 
-std::string PostgresSessions::holder(PostgresConnection& connection) const {
+// Who holds the lock: the first of our own name, or else whoever stands in the way of all.
+Error PostgresSessions::in_use(PostgresConnection& connection, Lock lock) const {
   auto rows = connection.run(
       {"SELECT a.pid::int8, coalesce(a.application_name,''), coalesce(host(a.client_addr),"
-       "'this machine') FROM pg_locks l JOIN pg_stat_activity a USING(pid) "
-       "WHERE l.locktype='advisory' AND l.granted AND "
-       "((l.classid::int8<<32)|l.objid::int8)=$1::int8 AND l.objsubid=1",
-       {postgres_int8(names_.lock_number())}},
+       "'this machine'), l.number=$2::int8, l.mode='ShareLock' FROM pg_stat_activity a JOIN "
+       "(SELECT pid,mode,(classid::int8<<32)|objid::int8 AS number FROM pg_locks WHERE "
+       "locktype='advisory' AND granted AND objsubid=1) l USING(pid) WHERE pid<>pg_backend_pid() "
+       "AND ((l.number=$1::int8 AND ($3::bool OR l.mode='ExclusiveLock')) OR "
+       "(l.number=$2::int8 AND NOT $3::bool)) ORDER BY 4 DESC, 1 LIMIT 1",
+       {postgres_int8(names_.lock_number()), postgres_int8(names_.lock_number(instance())),
+        std::string(1, lock == Lock::alone ? '\1' : '\0')}},
       soon());
-  if (!rows || rows->size() == 0) return "another session";
-  return fmt::format("session {} (\"{}\", from {})", rows->integer(0, 0), rows->bytes(0, 1),
-                     rows->bytes(0, 2));
+  const bool known = rows && rows->size() > 0;
+  const std::string holder = known
+                                 ? fmt::format("session {} (\"{}\", from {})", rows->integer(0, 0),
+                                               rows->bytes(0, 1), rows->bytes(0, 2))
+                                 : "another session";
+  if (known && rows->boolean(0, 3))
+    return {Errc::locked,
+            fmt::format("instance {} of the state in schema {} runs already, {}: stop it first, or "
+                        "give this one another name",
+                        instance(), names_.schema(), holder)};
+  if (known && rows->boolean(0, 4))
+    return {Errc::locked,
+            fmt::format("the state in schema {} is in use by instances that share it, {} among "
+                        "them: stop them first, {}",
+                        names_.schema(), holder,
+                        instance().empty() ? "start this one as an instance of them, or give it "
+                                             "its own `state.schema`"
+                                           : "its format changes")};
+  return {Errc::locked, fmt::format("the state in schema {} is in use by another daemon, {}: stop "
+                                    "it first, or give this instance its own `state.schema`",
+                                    names_.schema(), holder)};
 }
 
-Result<void> PostgresSessions::wait_for_lock(PostgresConnection& connection,
-                                             SocketLoop& loop) const {
+Result<void> PostgresSessions::wait_for(PostgresConnection& connection, SocketLoop& loop, Lock lock,
+                                        const Try& attempt) const {
   const auto until = std::chrono::steady_clock::now() + options_.lock_wait;
   while (true) {
-    MILLRACE_TRY(locked, try_lock(connection));
-    if (locked) return {};
+    MILLRACE_TRY(reached, attempt());
+    if (reached) return {};
     const auto now = std::chrono::steady_clock::now();
     if (now >= until) break;
     loop.wait(false, std::min(until, now + kLockPause));
   }
-  return fail(Errc::locked, fmt::format("the state in schema {} is in use by another daemon, {}: "
-                                        "stop it first, or give this instance its own "
-                                        "`state.schema`",
-                                        names_.schema(), holder(connection)));
+  return std::unexpected(in_use(connection, lock));
+}
+
+Result<void> PostgresSessions::wait_for_lock(PostgresConnection& connection,
+                                             SocketLoop& loop) const {
+  return wait_for(connection, loop, own_lock(), [&] { return try_lock(connection, own_lock()); });
+}
+
+// Several that start at once on an empty schema: one lays it out, the others find it laid out.
+Result<bool> PostgresSessions::try_to_prepare(PostgresConnection& connection) const {
+  // A newer format is refused before anything else is asked of it.
+  MILLRACE_TRY(version, check_postgres_format(connection, names_, soon()));
+  if (version == kPostgresFormatVersion) return true;
+  MILLRACE_TRY(locked, try_lock(connection, Lock::alone));
+  if (!locked) return false;
+  MILLRACE_CHECK_OK(prepare_postgres_schema(connection, names_, soon()));
+  auto unlocked = connection.run(
+      {"SELECT pg_advisory_unlock($1::int8)", {postgres_int8(names_.lock_number())}}, soon());
+  if (!unlocked) return std::unexpected(unreachable(unlocked.error()));
+  return true;
+}
+
+// Who holds the store's lock ends for ever the sessions that it excludes, should they come back.
+Result<std::int64_t> PostgresSessions::claim(PostgresConnection& connection) const {
+  const auto writer = names_.table("writer");
+  const std::vector<PostgresStatement> statements = {
+      {instance().empty()
+           ? fmt::format("DELETE FROM {} WHERE instance<>''", writer)
+           : fmt::format("UPDATE {} SET session='' WHERE instance='' AND session<>''", writer),
+       {}},
+      {fmt::format("INSERT INTO {0} AS w(instance,session,serial,since) "
+                   "VALUES($1::text,$2::text,0,now()) ON CONFLICT(instance) DO UPDATE SET "
+                   "session=excluded.session,since=excluded.since RETURNING w.serial",
+                   writer),
+       {instance(), id_}}};
+  auto claimed = connection.run(statements, soon());
+  if (!claimed) return std::unexpected(unreachable(claimed.error()));
+  return claimed->back().integer(0, 0);
 }
 
 Result<WriterSession> PostgresSessions::begin(SocketLoop& loop) const {
-  MILLRACE_TRY(session, connect_writer(loop));
-  // A newer format is refused before anything else is asked of it.
-  MILLRACE_TRY(version, check_postgres_format(*session.connection, names_, soon()));
-  MILLRACE_CHECK_OK(wait_for_lock(*session.connection, loop));
-  if (!version) MILLRACE_CHECK_OK(prepare_postgres_schema(*session.connection, names_, soon()));
-  auto claimed = session.connection->run(
-      {fmt::format("UPDATE {} SET session=$1::text,since=now() RETURNING serial",
-                   names_.table("writer")),
-       {id_}},
-      soon());
-  if (!claimed) return std::unexpected(unreachable(claimed.error()));
-  if (claimed->size() != 1)
-    return fail(Errc::corrupt, fmt::format("table {} has no row", names_.table("writer")));
-  session.serial = claimed->integer(0, 0);
+  MILLRACE_TRY(session, connect_writer(loop, application_));
+  PostgresConnection& connection = *session.connection;
+  MILLRACE_CHECK_OK(
+      wait_for(connection, loop, Lock::alone, [&] { return try_to_prepare(connection); }));
+  MILLRACE_CHECK_OK(wait_for_lock(connection, loop));
+  MILLRACE_TRY(serial, claim(connection));
+  session.serial = serial;
   return session;
 }
 
 Result<WriterSession> PostgresSessions::resume(SocketLoop& loop) const {
-  MILLRACE_TRY(session, connect_writer(loop));
+  MILLRACE_TRY(session, connect_writer(loop, application_));
   MILLRACE_TRY(version, check_postgres_format(*session.connection, names_, soon()));
   if (!version) return fail(Errc::state_away, fmt::format("schema {} is gone", names_.schema()));
   auto locked = wait_for_lock(*session.connection, loop);
   auto row = session.connection->run(
-      {fmt::format("SELECT session,serial FROM {}", names_.table("writer")), {}}, soon());
+      {fmt::format("SELECT session,serial FROM {} WHERE instance=$1::text", names_.table("writer")),
+       {instance()}},
+      soon());
   if (!row) return std::unexpected(unreachable(row.error()));
-  if (row->size() != 1 || row->bytes(0, 0) != id_)
-    return fail(Errc::locked, fmt::format("another daemon took the state in schema {} while this "
-                                          "one was cut off from PostgreSQL",
-                                          names_.schema()));
+  if (row->size() != 1 || row->bytes(0, 0) != id_) return std::unexpected(taken());
   // Whoever holds it has not claimed the store: it may yet let go.
   if (!locked) return fail(Errc::state_away, locked.error().message);
   session.serial = row->integer(0, 1);
   return session;
+}
+
+Error PostgresSessions::taken() const {
+  if (instance().empty())
+    return {Errc::locked,
+            fmt::format("another daemon took the state in schema {} while this one was cut off "
+                        "from PostgreSQL",
+                        names_.schema())};
+  return {Errc::locked,
+          fmt::format("another daemon took the place of instance {} on the state in schema {}: it "
+                      "was expelled since it did not answer for so long (a frozen or overloaded "
+                      "machine, a network that was cut). It stops, and may start anew",
+                      instance(), names_.schema())};
 }
 
 }  // namespace millrace

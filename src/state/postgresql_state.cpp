@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "millrace/json.hpp"
+#include "state/postgresql_group.hpp"
 #include "state/postgresql_readers.hpp"
 #include "state/postgresql_writer.hpp"
 
@@ -22,13 +23,15 @@ class PostgresStateStore final : public StateStore {
       : options_(std::move(options)),
         sessions_(options_),
         readers_(sessions_, health_, options_.readers, [this] { writer_.look_soon(); }),
-        writer_(options_, sessions_, health_, options_.on_fatal) {}
+        writer_(options_, sessions_, health_, options_.on_fatal),
+        group_(sessions_, health_, readers_, writer_) {}
   ~PostgresStateStore() override { close_now(); }
 
   Result<void> start() {
     MILLRACE_CHECK_OK(writer_.start());
-    spdlog::info("state in PostgreSQL {} schema={}", shown_postgres_conninfo(options_.conninfo),
-                 options_.schema);
+    spdlog::info("state in PostgreSQL {} schema={}{}", shown_postgres_conninfo(options_.conninfo),
+                 options_.schema,
+                 options_.instance.empty() ? "" : fmt::format(" instance={}", options_.instance));
     return {};
   }
 
@@ -53,10 +56,12 @@ class PostgresStateStore final : public StateStore {
   void set_journal_ends(std::function<std::string()> ends) override {
     writer_.set_journal_ends(std::move(ends));
   }
+  Group* group() override { return options_.instance.empty() ? nullptr : &group_; }
   void close() override { close_now(); }
 
  private:
   void close_now() {
+    group_.close();
     readers_.close();
     writer_.close();
   }
@@ -66,6 +71,7 @@ class PostgresStateStore final : public StateStore {
   PostgresSessions sessions_;
   PostgresReaders readers_;
   PostgresWriter writer_;
+  PostgresGroup group_;
 };
 
 /// Readers alone, with what they need.

@@ -19,8 +19,10 @@ struct PostgresStateOptions {
   std::string conninfo;             ///< as libpq takes it
   std::string schema = "millrace";  ///< several installations share a database by this
   std::string name;                 ///< of the installation, for the server's list of sessions
+  std::string instance;             ///< among several that share the store; empty: alone
   /// Called at most once, on the writer's thread, when going on would be wrong: another daemon has
-  /// the store, it went back in time, its format is newer. It must not call the store.
+  /// the store, this instance was expelled, it went back in time, its format is newer. It must not
+  /// call the store.
   std::function<void(Error)> on_fatal;
   /// How long a batch of Urgency::soon may wait for company.
   std::chrono::milliseconds commit_delay{50};
@@ -33,7 +35,8 @@ struct PostgresStateOptions {
   std::chrono::milliseconds heartbeat{5'000};    ///< between signs of life without work
 };
 
-/// Opens the store, creating its tables in an empty schema. Errc::locked: another daemon has it.
+/// Opens the store, creating its tables in an empty schema and migrating those of an older format.
+/// Errc::locked: another daemon has it, alone or under this instance's name, or instances share it.
 /// Errc::newer_format: nothing was touched. Errc::config: a person must act (password, database,
 /// rights; the message has the statements to run). Errc::state_away: no answer within start_wait.
 Result<std::unique_ptr<StateStore>> open_postgresql_state(PostgresStateOptions options);

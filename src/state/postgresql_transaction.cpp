@@ -33,10 +33,11 @@ struct Rows {
 }  // namespace
 
 PostgresStatement PostgresTransaction::fence(std::int64_t serial) const {
-  return {fmt::format("WITH moved AS (UPDATE {} SET serial=$2::int8+1 WHERE session=$1::text AND "
-                      "serial=$2::int8 RETURNING 1) SELECT 1/count(*) FROM moved",
+  return {fmt::format("WITH moved AS (UPDATE {} SET serial=$3::int8+1 WHERE instance=$1::text AND "
+                      "session=$2::text AND serial=$3::int8 RETURNING 1) "
+                      "SELECT 1/count(*) FROM moved",
                       names_.table("writer")),
-          {session_, postgres_int8(serial)},
+          {instance_, session_, postgres_int8(serial)},
           true};
 }
 
@@ -54,10 +55,12 @@ PostgresResult<PostgresTransaction::Stored> PostgresTransaction::read_required(
     const auto next = std::next(row);
     if (next != stored.end() && next->first.first == row->first.first) continue;
     tables.push_back(row->first.first);
-    begin.push_back({fmt::format("SELECT key,value FROM {} WHERE key=ANY($1::bytea[])",
-                                 names_.table(row->first.first)),
-                     {postgres_bytea_array(keys)},
-                     true});
+    // Others may write, too: until COMMIT they wait, so that what was required still holds then.
+    begin.push_back(
+        {fmt::format("SELECT key,value FROM {} WHERE key=ANY($1::bytea[]){}",
+                     names_.table(row->first.first), instance_.empty() ? "" : " FOR NO KEY UPDATE"),
+         {postgres_bytea_array(keys)},
+         true});
     keys.clear();
   }
   auto results = connection.run(begin, deadline);

@@ -1,6 +1,7 @@
-// One group of batches as one transaction. Every transaction raises the writer's serial, and fails
-// when the writer's row is not as this run left it: that is the proof, after a lost connection, of
-// whether it was committed, and the fence against a daemon that lost the store without noticing.
+// One group of batches as one transaction. Every transaction raises the serial in the writer's own
+// row, and fails when that row is not as this run left it: that is the proof, after a lost
+// connection, of whether it was committed, and the fence against a daemon that lost the store
+// without noticing.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,10 @@ class PostgresTransaction {
  public:
   using Deadline = PostgresConnection::Deadline;
 
-  PostgresTransaction(const PostgresNames& names, const std::string& session)
-      : names_(names), session_(session) {}
+  /// `instance`: empty when it writes alone. All three outlive the transaction.
+  PostgresTransaction(const PostgresNames& names, const std::string& instance,
+                      const std::string& session)
+      : names_(names), instance_(instance), session_(session) {}
 
   enum class Done : std::uint8_t { nothing, committed };
 
@@ -45,6 +48,7 @@ class PostgresTransaction {
   void add_writes(const RowOverlay& overlay, std::vector<PostgresStatement>& statements) const;
 
   const PostgresNames& names_;
+  const std::string& instance_;
   const std::string& session_;
   bool may_be_committed_ = false;
 };

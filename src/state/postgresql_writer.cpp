@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kPauseMin{50};
 constexpr milliseconds kPauseMax{2'000};
 constexpr std::string_view kReadOnly = "25006";
+/// Transactions of others that are in the way are over once we hear of them, mostly.
+constexpr int kRepeatsAtOnce = 5;
 /// A commit that is under way when the store is closed is waited for this long.
 constexpr milliseconds kCloseMax{5'000};
 
@@ -37,7 +39,7 @@ PostgresWriter::PostgresWriter(const PostgresStateOptions& options,
       health_(health),
       on_fatal_(std::move(on_fatal)),
       queue_({options.commit_delay, options.rows_max, [this] { loop_.wake(); }}),
-      transaction_(sessions.names(), sessions.id()) {}
+      transaction_(sessions.names(), sessions.instance(), sessions.id()) {}
 
 Result<void> PostgresWriter::start() {
   const auto until = after(options_.start_wait);
@@ -79,6 +81,17 @@ void PostgresWriter::close() {
   connection_.reset();
 }
 
+Result<void> PostgresWriter::leave() {
+  leaving_.store(true);
+  close();
+  return left_;
+}
+
+std::optional<BootTime> PostgresWriter::confirmed_at() const {
+  const BootTime at(BootTime::duration(confirmed_at_.load()));
+  return at == BootTime() ? std::nullopt : std::optional(at);
+}
+
 void PostgresWriter::run() {
   while (!dead_) {
     auto [group, until] = queue_.take_due();
@@ -92,7 +105,9 @@ void PostgresWriter::run() {
     if (ended()) break;
     idle(until);
   }
+  auto left = leaving_.load() && connection_ ? give_up_row() : std::move(left_);
   const std::lock_guard lock(mutex_);
+  left_ = std::move(left);
   has_ended_ = true;
   ended_.notify_all();
 }
@@ -130,12 +145,14 @@ bool PostgresWriter::apply(BatchGroup& group) {
     if (std::exchange(turned_out_committed_, false)) return true;
     auto ends = queue_.journal_ends();
     if (ends && *ends == ends_written_) ends.reset();
+    began_at_ = BootClock::now();
     auto done = transaction_.run(*connection_, group, serial_, ends, after(options_.answer_max));
     if (done) {
       heard_at_ = std::chrono::steady_clock::now();
       pause_ = milliseconds(0);
+      conflicts_ = 0;
       if (*done == PostgresTransaction::Done::committed) {
-        ++serial_;
+        committed();
         if (ends) ends_written_ = *std::move(ends);
       }
       if (health_.is_away()) health_.note_back(health_.condition().warning);
@@ -151,8 +168,7 @@ bool PostgresWriter::apply(BatchGroup& group) {
 bool PostgresWriter::handle(const PostgresError& error, BatchGroup& group, bool& answered) {
   using Kind = PostgresError::Kind;
   if (PostgresTransaction::is_fenced(error)) {
-    die({Errc::locked,
-         fmt::format("another daemon took the state in schema {}", sessions_.names().schema())});
+    die(sessions_.taken());
     return false;
   }
   if (connection_->is_lost() || error.kind == Kind::lost) {
@@ -166,7 +182,7 @@ bool PostgresWriter::handle(const PostgresError& error, BatchGroup& group, bool&
     case Kind::conflict:
       spdlog::debug("state transaction repeated error=\"{}\"", error.message);
       health_.note_repeat();
-      pause();
+      if (++conflicts_ > kRepeatsAtOnce) pause();
       return true;
     case Kind::full:
       if (!was_full_) spdlog::error("state commit refused error=\"{}\"", error.message);
@@ -218,13 +234,29 @@ bool PostgresWriter::come_back() {
   if (unknown_)
     spdlog::info("the last state transaction was {} when the connection was lost",
                  turned_out_committed_ ? "committed" : "not committed");
-  serial_ = session->serial;
+  if (turned_out_committed_) committed();
   unknown_ = false;
   ends_written_.clear();  // whichever they are, the next transaction writes them
   connection_ = std::move(session->connection);
   heard_at_ = std::chrono::steady_clock::now();
   health_.note_back(session->warning);
   return true;
+}
+
+void PostgresWriter::committed() {
+  ++serial_;
+  confirmed_at_.store(began_at_.time_since_epoch().count());
+}
+
+Result<void> PostgresWriter::give_up_row() {
+  auto gone = connection_->run({fmt::format("DELETE FROM {} WHERE instance=$1::text AND "
+                                            "session=$2::text",
+                                            sessions_.names().table("writer")),
+                                {sessions_.instance(), sessions_.id()}},
+                               after(options_.answer_max));
+  if (!gone) return std::unexpected(gone.error().to_error());
+  if (gone->affected() != 1) return std::unexpected(sessions_.taken());
+  return {};
 }
 
 void PostgresWriter::away(const std::string& reason) {

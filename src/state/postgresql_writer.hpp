@@ -39,6 +39,11 @@ class PostgresWriter {
   void look_soon();
   /// Commits what is queued and ends the thread; a store that is away is not waited for.
   void close();
+  /// The same, and then our row goes. Errc::state_away: it stays.
+  Result<void> leave();
+
+  /// When the newest transaction that was committed began; nullopt: none was. From any thread.
+  std::optional<BootTime> confirmed_at() const;
 
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
@@ -57,6 +62,8 @@ class PostgresWriter {
   void grow_pause();
   void pause();
   void roll_back();
+  void committed();
+  Result<void> give_up_row();
   bool ended() const;
   void die(Error error);
 
@@ -74,14 +81,19 @@ class PostgresWriter {
   bool dead_ = false;
   bool was_full_ = false;
   std::string ends_written_;
+  int conflicts_ = 0;  ///< in a row
+  BootTime began_at_;  ///< of the last transaction that was tried
   std::chrono::milliseconds pause_{0};
   SteadyTime next_try_;
   SteadyTime heard_at_;
   std::atomic<bool> look_soon_{false};
+  std::atomic<bool> leaving_{false};
+  std::atomic<BootTime::rep> confirmed_at_{0};  ///< 0: not yet
 
   std::mutex mutex_;
   std::condition_variable ended_;
   bool has_ended_ = false;
+  Result<void> left_ = fail(Errc::state_away, "the state store did not answer: our row stays");
   std::thread thread_;
 };
 

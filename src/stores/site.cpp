@@ -24,6 +24,12 @@ void stop_process(const Error& cause) {
   abort_with(cause.message, cause.where);
 }
 
+/// Alone: refused as long as any instance runs on it.
+Result<std::unique_ptr<StateStore>> open_alone(StateChoice choice) {
+  choice.instance.clear();
+  return open_state(choice, stop_process);
+}
+
 Result<void> check_there(Disk& disk, const config::Installation& installation) {
   std::error_code error;
   if (!installation.state.is_postgresql() && !fs::exists(installation.state.sqlite_path, error)) {
@@ -90,7 +96,7 @@ Result<Site> open_site(const config::Config& config, bool moved_too) {
     MILLRACE_TRY(log, open_log(*site.disk, config, {}));
     site.log = std::move(log);
   }
-  MILLRACE_TRY(state, open_state(installation.state, stop_process));
+  MILLRACE_TRY(state, open_alone(installation.state));
   site.state = std::move(state);
   MILLRACE_TRY(found, read_installation(*site.state));
   if (!found) {
@@ -112,7 +118,7 @@ Result<Site> open_site(const config::Config& config, bool moved_too) {
 }
 
 Result<std::unique_ptr<StateStore>> open_new_state(const config::Config& config) {
-  MILLRACE_TRY(state, open_state(config.installation.state, stop_process));
+  MILLRACE_TRY(state, open_alone(config.installation.state));
   MILLRACE_TRY(found, read_installation(*state));
   if (!found) return state;
   state->close();

@@ -159,18 +159,61 @@ TEST_F(PostgresGuards, StopsWhenAnotherDaemonTookTheStoreMeanwhile) {
 
 TEST_F(PostgresGuards, RefusesANewerFormatAndTouchesNothing) {
   ASSERT_TRUE(open_postgresql_state(options()));
-  server_.sql({fmt::format("UPDATE \"{}\".format SET version=2", schema_),
+  server_.sql({fmt::format("UPDATE \"{}\".format SET version=3", schema_),
                fmt::format("DROP TABLE \"{}\".audit CASCADE", schema_)});
   const auto before = look();
   const auto since = fmt::format("SELECT session || since FROM \"{}\".writer", schema_);
   const auto claimed = server_.sql({since});
   const auto said = refusal(options(), Errc::newer_format);
-  EXPECT_TRUE(has(said, "has format 2, this program knows up to 1")) << said;
+  EXPECT_TRUE(has(said, "has format 3, this program knows up to 2")) << said;
   EXPECT_EQ(look(), before);
   EXPECT_EQ(server_.sql({since}), claimed);
   const auto reader = open_postgresql_reader(options());
   ASSERT_FALSE(reader);
   EXPECT_EQ(reader.error().code, Errc::newer_format);
+}
+
+TEST_F(PostgresGuards, BringsAnOlderFormatToItsOwn) {
+  {
+    auto store = open_postgresql_state(options());
+    ASSERT_TRUE(store);
+    auto ack = submit(**store, put(Table::marks, "kept", "1"), Urgency::now, home_);
+    ASSERT_TRUE(answer_of(ack));
+  }
+  EXPECT_EQ(
+      server_.sql({fmt::format("DROP TABLE \"{}\".writer", schema_),
+                   fmt::format("CREATE TABLE \"{}\".writer(id boolean PRIMARY KEY DEFAULT "
+                               "true CHECK(id),session text NOT NULL, serial bigint NOT NULL,"
+                               "since timestamptz NOT NULL) WITH (fillfactor=10)",
+                               schema_),
+                   fmt::format("INSERT INTO \"{}\".writer VALUES(true,'old',7,now())", schema_),
+                   fmt::format("UPDATE \"{}\".format SET version=1", schema_)}),
+      "");
+  // Who reads beside it needs no more than the rows.
+  EXPECT_TRUE(open_postgresql_reader(options()));
+  auto store = open_postgresql_state(options());
+  ASSERT_TRUE(store) << store.error().message;
+  EXPECT_EQ((*store)->get(Table::marks, "kept").value(), "1");
+  auto ack = submit(**store, put(Table::marks, "more", "1"), Urgency::now, home_);
+  EXPECT_TRUE(answer_of(ack));
+  EXPECT_EQ(server_.sql({fmt::format("SELECT version::text FROM \"{}\".format", schema_)}), "2");
+  EXPECT_EQ(server_.sql({fmt::format("SELECT (instance='' AND session<>'old')::text || serial FROM "
+                                     "\"{}\".writer",
+                                     schema_)}),
+            "true8");
+}
+
+TEST_F(PostgresGuards, ChangesNoFormatUnderInstancesThatWrite) {
+  auto with = options();
+  with.instance = "a";
+  auto first = open_postgresql_state(with);
+  ASSERT_TRUE(first) << first.error().message;
+  server_.sql({fmt::format("UPDATE \"{}\".format SET version=1", schema_)});
+  with.instance = "b";
+  const auto said = refusal(with, Errc::locked);
+  EXPECT_TRUE(has(said, "its format changes")) << said;
+  auto ack = submit(**first, put(Table::marks, "m", "1"), Urgency::now, home_);
+  EXPECT_TRUE(answer_of(ack));
 }
 
 TEST_F(PostgresGuards, RefusesAServerThatTakesNoWrites) {

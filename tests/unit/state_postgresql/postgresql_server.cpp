@@ -216,8 +216,20 @@ bool CuttingProxy::to_server(int from, int to, Cut& cut) {
     ::send(to, bytes.data(), at - 2, MSG_NOSIGNAL);
     return false;
   }
+  if (cut == Cut::hold) {
+    ::send(to, bytes.data(), at - 2, MSG_NOSIGNAL);
+    hold(to, text.substr(at - 2));
+    cut = Cut::nothing;
+    return true;
+  }
   ::send(to, bytes.data(), text.size(), MSG_NOSIGNAL);
   return cut != Cut::during_commit;
+}
+
+void CuttingProxy::hold(int to, std::string_view rest) {
+  cuts_.fetch_add(1);
+  while (held_.load() && !stopping_.load()) ::poll(nullptr, 0, 5);
+  ::send(to, rest.data(), rest.size(), MSG_NOSIGNAL);
 }
 
 void CuttingProxy::carry(int client) {

@@ -62,6 +62,7 @@ class CuttingProxy {
     before_commit,  ///< the server never sees the COMMIT: the connection ends just before
     after_commit,   ///< the server commits, the client never hears of it
     during_commit,  ///< the client is cut off as soon as the server has the COMMIT
+    hold,           ///< nothing passes from just before the COMMIT on, until let_go()
   };
 
   explicit CuttingProxy(int server_port);
@@ -73,6 +74,8 @@ class CuttingProxy {
   /// Cuts the next connection that says COMMIT; once.
   void cut_next(Cut cut) { cut_.store(cut); }
   int cuts() const { return cuts_.load(); }
+  /// As of a client that was frozen: what it said meanwhile reaches the server now.
+  void let_go() { held_.store(false); }
   /// New connections are closed at once while it is on.
   void refuse(bool on) { refusing_.store(on); }
 
@@ -80,12 +83,14 @@ class CuttingProxy {
   void accept_all();
   void carry(int client);
   bool to_server(int from, int to, Cut& cut);
+  void hold(int to, std::string_view rest);
 
   int server_port_;
   int port_ = 0;  // before what sets it
   int listener_;
   std::atomic<Cut> cut_{Cut::nothing};
   std::atomic<int> cuts_{0};
+  std::atomic<bool> held_{true};
   std::atomic<bool> refusing_{false};
   std::atomic<bool> stopping_{false};
   std::thread thread_;
