@@ -117,8 +117,12 @@ class EventLog {
   /// the first append.
   virtual void set_tail_listener(Journal journal, TailListener listener) = 0;
 
-  /// Where others append as well: from now on what anybody appends to these partitions reaches the
-  /// tail listener, too; of the others nothing does. Learns the present ends first. Blocking.
+  /// Where others append as well: from now on what anybody appends to these partitions of the inbox
+  /// and the events reaches the tail listener, and of the others nothing does. The tail begins at
+  /// the present ends, which `ends` tells then; a partition that was followed already goes on. A
+  /// completion does not wait for the tail any more where records of others lie before its own.
+  /// When it fails, partitions that are not among these are let go all the same. Blocking. A log
+  /// that nobody else appends to tells everything always.
   virtual Result<void> follow(const std::set<Partition>&) { return {}; }
 
   /// A reader that returns records with offset >= from[p] of every partition not kSkipPartition.
