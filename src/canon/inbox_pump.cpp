@@ -115,6 +115,7 @@ Awaitable<void> InboxPump::project_batch() {
 
 void InboxPump::take(Pass& pass, const LogRecord& record) {
   pass.next[record.partition] = record.offset + 1;
+  if (record.topic.empty()) return;
   auto message = decode_raw_message(record.payload);
   if (!message) {
     spdlog::error("an inbox record cannot be decoded partition={} offset={} error={}",
