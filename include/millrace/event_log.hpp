@@ -51,14 +51,16 @@ struct LogEntry {
   std::string payload;
   /// What the payload says, already decoded, for followers of this process; may be empty.
   std::shared_ptr<const void> decoded;
+  /// By which a log that may come to hold it twice knows the repeat; may be empty.
+  std::string id;
 };
 
 /// One durable record; the views point into the batch that holds it.
 struct LogRecord {
   Partition partition = 0;
-  Offset offset = 0;     ///< rises within (stream, partition), from 0; dense on files
-  WallTime appended_at;  ///< never goes down within (stream, partition)
-  std::string_view topic;
+  Offset offset = 0;       ///< rises within (stream, partition), from 0; dense on files
+  WallTime appended_at;    ///< never goes down within (stream, partition)
+  std::string_view topic;  ///< empty: it repeats an earlier one and says nothing
   std::string_view payload;
   std::shared_ptr<const void> decoded;  ///< as its entry had it; empty when read from the disk
 };
@@ -106,6 +108,19 @@ class EventLog {
   /// (16 MB). A failed write or sync is final: the fatal handler runs and no completion follows.
   virtual void append(Journal journal, std::vector<LogEntry> group, Executor& home,
                       AppendDone done) = 0;
+
+  using AcceptDone = std::move_only_function<void(Result<void>)>;
+  /// Takes a group whose sender waits for the answer. Durable once `done` runs, in the log or,
+  /// where there is one, in a spool beside it, from which it comes into the log later and in order.
+  /// Errors as those of append.
+  virtual void accept(Journal journal, std::vector<LogEntry> group, Executor& home,
+                      AcceptDone done) {
+    append(journal, std::move(group), home,
+           [done = std::move(done)](Result<std::vector<Offset>> offsets) mutable {
+             if (offsets) return done({});
+             done(std::unexpected(std::move(offsets).error()));
+           });
+  }
 
   /// The stream that records of `topic` lie in.
   virtual LogStream stream_of(Journal journal, std::string_view) const { return journal; }

@@ -140,6 +140,7 @@ Awaitable<bool> InboxPump::project_batch() {
 
 void InboxPump::take(Pass& pass, const LogRecord& record) {
   pass.next[record.partition] = record.offset + 1;
+  if (record.topic.empty()) return;
   auto message = decode_raw_message(record.payload);
   if (!message) {
     spdlog::error("an inbox record cannot be decoded partition={} offset={} error={}",

@@ -20,11 +20,12 @@ void KafkaLogHealth::look(const KafkaProducer& producer, WallTime now) {
   health_ = std::move(health);
 }
 
-std::vector<EventLog::Trouble> KafkaLogHealth::troubles(const std::string& brokers) const {
+std::vector<EventLog::Trouble> KafkaLogHealth::troubles(const std::string& brokers,
+                                                        const std::string& while_away) const {
   const std::lock_guard lock(mutex_);
   if (!health_.away_since) return {};
-  return {{fmt::format("Kafka ({}) does not acknowledge{}{}; messages are refused with 503",
-                       brokers, health_.reason.empty() ? "" : ": ", health_.reason),
+  return {{fmt::format("Kafka ({}) does not acknowledge{}{}; {}", brokers,
+                       health_.reason.empty() ? "" : ": ", health_.reason, while_away),
            *health_.away_since, "see to the brokers; all goes on by itself once they are back"}};
 }
 

@@ -16,7 +16,8 @@ class KafkaLogHealth {
  public:
   /// On the shard, now and then.
   void look(const KafkaProducer& producer, WallTime now);
-  std::vector<EventLog::Trouble> troubles(const std::string& brokers) const;
+  std::vector<EventLog::Trouble> troubles(const std::string& brokers,
+                                          const std::string& while_away) const;
 
  private:
   std::uint64_t delivered_ = 0;          ///< a look ago

@@ -26,7 +26,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kGroupBytesMax = std::size_t{16} << 20;
 constexpr std::string_view kDeadTopic = "dead";
-constexpr milliseconds kCloseWithin = 10s;
 constexpr milliseconds kHealthEvery = 1s;
 /// How many of the newest records of a partition are looked into for ids at a start.
 constexpr std::int64_t kIdsPerPartition = 16'384;
@@ -79,7 +78,7 @@ class KafkaLog final : public EventLog {
   std::string uuid() const override { return uuid_; }
   bool empty() const override;
   std::vector<Trouble> troubles() const override {
-    return health_.troubles(options_.settings.brokers);
+    return health_.troubles(options_.settings.brokers, options_.while_away);
   }
   Usage usage() const override { return {}; }
   Result<void> trim(const LogStream& stream, WallTime older_than,
@@ -116,6 +115,7 @@ class KafkaLog final : public EventLog {
 
   KafkaLogOptions options_;
   std::shared_ptr<log::KafkaBounds> bounds_ = std::make_shared<log::KafkaBounds>();
+  std::shared_ptr<log::KafkaRepeats> repeats_ = std::make_shared<log::KafkaRepeats>();
   std::shared_ptr<log::KafkaReaderPool> readers_;
   std::unique_ptr<KafkaAdmin> admin_;
   std::string uuid_;
@@ -338,7 +338,10 @@ void KafkaLog::tell(const LogStream& stream, const std::vector<Reported>& report
   log::KafkaBatchBuilder builder(stream);
   for (const Reported& report : reports) {
     bounds_->reach(stream, report.partition, report.offset + 1);
-    builder.add(report.partition, report.offset, report.at, report.group->entries[report.index]);
+    LogEntry& entry = report.group->entries[report.index];
+    // What was said before is nothing but a place in the log.
+    if (repeats_->is_repeat(stream, report.partition, report.offset, entry.id)) entry = {};
+    builder.add(report.partition, report.offset, report.at, entry);
   }
   std::shared_ptr<TailListener> listener;
   {
@@ -371,6 +374,7 @@ Result<std::unique_ptr<LogReader>> KafkaLog::open_reader(const LogStream& stream
           .stream = stream,
           .topic = topic_of(stream),
           .ends = [bounds = bounds_, stream] { return bounds->ends(stream); },
+          .repeats = repeats_,
           .answer_within = options_.answer_within},
       from);
 }
@@ -418,7 +422,7 @@ void KafkaLog::close() {
       shard_.post([idle] { idle->set_value(); });
     });
   });
-  if (done.wait_for(kCloseWithin) != std::future_status::ready) {
+  if (done.wait_for(options_.close_within) != std::future_status::ready) {
     spdlog::warn(
         "Kafka does not acknowledge what was handed to it last; nobody was told that it is "
         "durable");

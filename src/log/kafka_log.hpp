@@ -24,6 +24,8 @@ struct KafkaLogOptions {
   std::array<IdMemory*, kJournalCount> id_memories{};
   std::chrono::seconds ids_window{7 * 24 * 3600};
   milliseconds answer_within{30'000};  ///< how long a reader waits for a record that is there
+  milliseconds close_within{10'000};   ///< how long the end waits for acknowledgements
+  std::string while_away = "messages are refused with 503";  ///< for the operator
 };
 
 /// Opens the log, and makes what it lacks: its topics, and on the first time its identity (record 0

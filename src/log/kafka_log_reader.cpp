@@ -74,6 +74,14 @@ Result<RecordBatchPtr> KafkaLogReader::next(std::size_t records_max, std::size_t
   return std::make_shared<const RecordBatch>();
 }
 
+bool KafkaLogReader::is_repeat(const KafkaRecord& record) {
+  const std::string_view id = KafkaBatchBuilder::id_of(record);
+  const auto partition = static_cast<Partition>(record.partition);
+  const auto offset = static_cast<Offset>(record.offset);
+  const bool seen = seen_.is_repeat(options_.stream, partition, offset, id);
+  return options_.repeats->is_repeat(options_.stream, partition, offset, id) || seen;
+}
+
 Result<RecordBatchPtr> KafkaLogReader::take(const KafkaBatch& got) {
   for (const KafkaProblem& problem : got.problems()) {
     reader_.reset();
@@ -85,8 +93,9 @@ Result<RecordBatchPtr> KafkaLogReader::take(const KafkaBatch& got) {
     Offset& position = position_[static_cast<std::size_t>(record.partition)];
     const auto offset = static_cast<Offset>(record.offset);
     if (offset < position) continue;  // of an earlier assignment
-    MILLRACE_CHECK_OK(builder.add(record));
     position = offset + 1;
+    if (is_repeat(record)) continue;
+    MILLRACE_CHECK_OK(builder.add(record));
   }
   // An end may lie behind marks of transactions, which are no records.
   for (const KafkaPosition& end : got.ends()) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kafka/kafka_reader.hpp"
+#include "log/kafka_repeats.hpp"
 #include "millrace/event_log.hpp"
 
 namespace millrace::log {
@@ -33,6 +34,7 @@ struct KafkaLogReaderOptions {
   LogStream stream = Journal::events;
   std::string topic;                       ///< Kafka's
   std::function<PartitionOffsets()> ends;  ///< what is durable; from any thread
+  std::shared_ptr<KafkaRepeats> repeats;   ///< of all readers and the tail
   milliseconds answer_within{30'000};
 };
 
@@ -49,9 +51,11 @@ class KafkaLogReader final : public LogReader {
   bool at_end() const;
   Result<void> assign();
   Result<RecordBatchPtr> take(const KafkaBatch& got);
+  bool is_repeat(const KafkaRecord& record);
 
   KafkaLogReaderOptions options_;
   PartitionOffsets position_;
+  KafkaRepeats seen_;  ///< further back than `repeats` know
   std::unique_ptr<KafkaReader> reader_;
 };
 

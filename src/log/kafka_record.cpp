@@ -12,23 +12,36 @@ namespace {
 
 constexpr std::string_view kTopicHeader = "millrace-topic";
 constexpr std::string_view kRecordHeader = "ce_record";
+constexpr std::string_view kIdHeader = "millrace-id";
 
 }  // namespace
 
 KafkaMessage to_kafka(Journal journal, const std::string& to, const LogEntry& entry, WallTime at) {
   KafkaMessage message{.topic = to, .partition = entry.partition, .timestamp = at};
+  const auto add_id = [&] {
+    if (!entry.id.empty()) message.headers.push_back({std::string(kIdHeader), entry.id});
+  };
   if (journal == Journal::events) {
     if (auto bound = bind_event(entry.payload)) {
       message.headers = std::move(bound->headers);
       message.value = std::move(bound->value);
       const auto record = std::ranges::find(message.headers, kRecordHeader, &KafkaHeader::name);
       if (record != message.headers.end()) message.key = record->value;
+      add_id();
       return message;
     }
   }
   message.value = entry.payload;
   message.headers.push_back({std::string(kTopicHeader), entry.topic});
+  add_id();
   return message;
+}
+
+std::string_view KafkaBatchBuilder::id_of(const KafkaRecord& record) {
+  for (const auto& [name, value] : record.headers()) {
+    if (name == kIdHeader) return value;
+  }
+  return {};
 }
 
 Result<void> KafkaBatchBuilder::add(const KafkaRecord& record) {

@@ -20,6 +20,8 @@ class KafkaBatchBuilder {
   explicit KafkaBatchBuilder(LogStream stream) : stream_(std::move(stream)) {}
   /// Errc::malformed for a record that nobody of us wrote.
   Result<void> add(const KafkaRecord& record);
+  /// By which the entry was known when it was appended; may be empty.
+  static std::string_view id_of(const KafkaRecord& record);
   void add(Partition partition, Offset offset, WallTime at, const LogEntry& entry);
   RecordBatchPtr build();
 
