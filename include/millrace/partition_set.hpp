@@ -17,7 +17,8 @@ class PartitionSet {
   /// Those that lie on one shard of so many.
   static constexpr PartitionSet of_shard(std::size_t index, std::size_t count) {
     PartitionSet set;
-    for (std::size_t p = index; p < kPartitionCount; p += count) set.insert(static_cast<Partition>(p));
+    for (std::size_t p = index; p < kPartitionCount; p += count)
+      set.insert(static_cast<Partition>(p));
     return set;
   }
 

@@ -47,8 +47,8 @@ class InboxPump {
   /// `from`: per partition of the shard the first inbox offset not yet reflected.
   Awaitable<Result<void>> start(config::ConfigPtr config, PartitionOffsets from);
   void stop();
-  /// Other partitions are the shard's from resume() on: nothing more is taken, and what was taken is
-  /// durable when it returns.
+  /// Other partitions are the shard's from resume() on: nothing more is taken, and what was taken
+  /// is durable when it returns.
   Awaitable<void> hold();
   /// As start() does.
   void resume(PartitionOffsets from);

@@ -55,7 +55,8 @@ template <typename T>
 Awaitable<void> SourceReader::run(std::shared_ptr<SourceReader> self, Work<T> work,
                                   Reply<T> reply) {
   self->count(0, 1);
-  while (!self->retired_ && self->in_flight_ >= self->share_->of(self->in_flight_max_)) co_await self->free_.wait();
+  while (!self->retired_ && self->in_flight_ >= self->share_->of(self->in_flight_max_))
+    co_await self->free_.wait();
   self->count(0, -1);
   if (self->retired_) {
     reply.send(fail(Errc::stopping, fmt::format("connection {} was replaced", self->name_)));

@@ -106,8 +106,8 @@ Result<void> Broker::make_shards() {
     for (const Journal journal : {Journal::inbox, Journal::events}) {
       for (const LogStream& stream : log_->streams(journal)) {
         StreamTail& tail = unit->tails[stream];
-        tail.dispatcher =
-            std::make_unique<TailDispatcher>(only(unit->owned, log_->ends(stream)), followed_bytes_);
+        tail.dispatcher = std::make_unique<TailDispatcher>(only(unit->owned, log_->ends(stream)),
+                                                           followed_bytes_);
         tail.feed = TailFeed::make(shard, *tail.dispatcher);
       }
     }
@@ -185,8 +185,8 @@ Result<ConnectionUnit> Broker::make_connection(const config::Connection& connect
   auto make = [&]() -> Awaitable<Result<void>> {
     auto sink = type->make_sink(connection.options, context);
     if (sink) {
-      made.target = living_on(
-          home, std::make_unique<deliver::Target>(home, connection, *std::move(sink), clock_, share_));
+      made.target = living_on(home, std::make_unique<deliver::Target>(
+                                        home, connection, *std::move(sink), clock_, share_));
       made.target->hold(held, [this, &home, name = connection.name](const auto& reason) {
         keep_held(home, name, reason);
       });

@@ -293,10 +293,11 @@ class Broker {
   canon::SourceReaders sources_;
   std::vector<std::unique_ptr<ShardUnit>> units_;
   std::atomic<PartitionSet> owned_{PartitionSet()};  ///< changes on the control thread
-  bool held_ = false;                      ///< a change of partitions has begun; of the control thread
+  bool held_ = false;  ///< a change of partitions has begun; of the control thread
   std::shared_ptr<Share> share_ = std::make_shared<Share>();  ///< of what limits name
-  std::unique_ptr<Membership> membership_;  ///< nullptr: alone
-  std::map<std::string, std::string> heard_pauses_;  ///< rows as last read; of the membership's thread
+  std::unique_ptr<Membership> membership_;                    ///< nullptr: alone
+  std::map<std::string, std::string>
+      heard_pauses_;  ///< rows as last read; of the membership's thread
   std::unique_ptr<Notifier> announce_;
   TlsContextPtr tls_;                ///< what both servers begin with; nullptr: plain
   std::uint64_t clock_changes_ = 0;  ///< of clock_watch_, as saved

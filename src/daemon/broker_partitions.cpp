@@ -1,7 +1,7 @@
-// Which partitions this instance works on, and how that changes while it runs (semantics 6, decision
-// 31): the work of every shard is held between two records, its partitions change, and it goes on
-// from what the state says. A route's lanes begin anew one route after another, each once nothing of
-// it is on the wire, so that a target that hangs holds up its own routes alone.
+// Which partitions this instance works on, and how that changes while it runs (semantics 6,
+// decision 31): the work of every shard is held between two records, its partitions change, and it
+// goes on from what the state says. A route's lanes begin anew one route after another, each once
+// nothing of it is on the wire, so that a target that hangs holds up its own routes alone.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -213,10 +213,10 @@ Result<void> Broker::need_partition(Partition partition) const {
                                             partition));
   }
   const auto note = view.notes.find(lease->instance);
-  return fail(Errc::conflict,
-              fmt::format("instance {} works on partition {}: ask there (admin {})",
-                          lease->instance, partition,
-                          note == view.notes.end() ? "unknown" : note->second.admin));
+  return fail(
+      Errc::conflict,
+      fmt::format("instance {} works on partition {}: ask there (admin {})", lease->instance,
+                  partition, note == view.notes.end() ? "unknown" : note->second.admin));
 }
 
 }  // namespace millrace::daemon

@@ -187,7 +187,8 @@ void Membership::leave(milliseconds limit) {
   await_moves(limit);
   Batch batch = give_leases(owned_, mine_);
   batch.writes.push_back(no_note_row(mine_.instance));
-  // The session stays until it is expelled: what comes after this is refused by nobody, and harmless.
+  // The session stays until it is expelled: what comes after this is refused by nobody, and
+  // harmless.
   const auto given = commit_blocking(parts_.state, std::move(batch), limit);
   if (!given) spdlog::warn("the group is not told of the end error={}", given.error().message);
 }

@@ -78,7 +78,7 @@ class Membership {
   const PartitionLease mine_;
   /// A commit that says that it lives is under way; it may come back after our end.
   std::shared_ptr<std::atomic<bool>> beating_ = std::make_shared<std::atomic<bool>>(false);
-  std::atomic<bool> moving_{false};   ///< partitions are being taken or given
+  std::atomic<bool> moving_{false};  ///< partitions are being taken or given
   std::atomic<bool> settled_{false};
   std::atomic<PartitionSet> owned_{PartitionSet()};
   std::map<std::string, Seen> seen_;

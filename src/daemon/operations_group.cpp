@@ -63,9 +63,10 @@ JsonArray Operations::group_problems() const {
   const GroupView view = broker_.membership_->view();
   const WallTime now = broker_.clock_.wall_now();
   if (!broker_.membership_->may_begin()) {
-    list.push_back(problem("this instance cannot confirm that its partitions are its own: it sends "
-                           "nothing",
-                           {}, "", "group", "look at the PostgreSQL server and the way to it"));
+    list.push_back(
+        problem("this instance cannot confirm that its partitions are its own: it sends "
+                "nothing",
+                {}, "", "group", "look at the PostgreSQL server and the way to it"));
   }
   std::set<std::string> contents;
   for (const auto& [name, note] : view.notes) {
@@ -74,8 +75,7 @@ JsonArray Operations::group_problems() const {
       contents.insert(note.content_hash);
     } else if (now - note.at > kGoneAfter) {
       list.push_back(problem(fmt::format("instance {} is gone; others have its partitions", name),
-                             note.at, "", name,
-                             "start it again; after a day it is forgotten"));
+                             note.at, "", name, "start it again; after a day it is forgotten"));
     }
   }
   if (contents.size() > 1) {

@@ -271,11 +271,11 @@ Result<void> RouteReplay::begin(const Count& count) {
   MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, std::move(batch)));
   broker_.publish_life(std::move(changed));
   for (const auto& unit : broker_.units_) {
-    unit->shard.post([&unit = *unit, id = id_,
-                      own = broker_.own_replay(*unit, order_, partitions)]() mutable {
-      const auto lane = unit.lanes.find(id);
-      if (lane != unit.lanes.end()) lane->second->begin_replay(std::move(own));
-    });
+    unit->shard.post(
+        [&unit = *unit, id = id_, own = broker_.own_replay(*unit, order_, partitions)]() mutable {
+          const auto lane = unit.lanes.find(id);
+          if (lane != unit.lanes.end()) lane->second->begin_replay(std::move(own));
+        });
   }
   spdlog::warn("replay begins route={} replay={} about={} reason=\"{}\"", request_.route,
                order_->number, order_->about, order_->reason);

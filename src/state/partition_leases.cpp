@@ -22,8 +22,7 @@ std::string note_key(const std::string& instance) {
 }
 
 std::string encode(const PartitionLease& lease) {
-  return write_json(
-      Json(JsonObject{{"instance", lease.instance}, {"session", lease.session}}));
+  return write_json(Json(JsonObject{{"instance", lease.instance}, {"session", lease.session}}));
 }
 
 Result<PartitionLease> decode_lease(std::string_view text) {

@@ -32,8 +32,9 @@ class OdooType final : public ConnectorType {
     std::vector<std::int64_t> companies;
     for (const auto& [id, code] : context.companies) companies.push_back(id);
     const bool online = chosen.pace == OdooPace::odoo_online;
-    OdooPacer pacer(online ? kOnlinePace : milliseconds::zero(), system_clock(),
-                    [](milliseconds duration) { return sleep_for(duration); }, context.share);
+    OdooPacer pacer(
+        online ? kOnlinePace : milliseconds::zero(), system_clock(),
+        [](milliseconds duration) { return sleep_for(duration); }, context.share);
     auto rpc = std::make_unique<OdooRpc>(std::move(client), url, chosen, std::move(companies),
                                          std::move(pacer));
     return std::make_unique<OdooReader>(std::move(rpc));

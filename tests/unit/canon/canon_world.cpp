@@ -144,8 +144,8 @@ void CanonWorld::start(std::size_t shards) {
   readers_ = std::make_unique<ReaderPool>(1);
   shards_ = std::make_unique<ShardSet>(shards);
   for (std::size_t i = 0; i < shards; ++i) {
-    units_.push_back(std::make_unique<Unit>(
-        shards_->at(i), PartitionSet::of_shard(i, shards_->size())));
+    units_.push_back(
+        std::make_unique<Unit>(shards_->at(i), PartitionSet::of_shard(i, shards_->size())));
     PartitionOffsets ends = log_->ends(Journal::inbox);
     for (Partition p = 0; p < kPartitionCount; ++p) {
       if (p % shards != i) ends[p] = kSkipPartition;
