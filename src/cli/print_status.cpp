@@ -101,6 +101,23 @@ TextTable connections_table(const JsonArray& connections, WallTime now) {
   return table;
 }
 
+void print_group(std::ostream& out, const Json& answer, WallTime now) {
+  const Json* group = find(answer, "group");
+  if (group == nullptr || !group->is_object()) return;
+  TextTable table({"INSTANCE", "STATE", "PARTITIONS", "GENERATION", "ADMIN", "SAID"});
+  for (const Json& one : array_of(*group, "instances")) {
+    const bool here = bool_or(one, "here", false);
+    table.add({text_of(one, "name") + (here ? " (here)" : ""), text_of(one, "state"),
+               text_of(one, "partitions"), text_of(one, "generation"), text_of(one, "admin"),
+               since_text(one, "said_at", now)});
+  }
+  out << '\n';
+  table.print(out, 0);
+  if (const auto nobody = int_or(*group, "unowned", 0); nobody > 0) {
+    out << "Nobody works on " << nobody << " partitions right now.\n";
+  }
+}
+
 void print_stores(std::ostream& out, const Json& answer, WallTime now) {
   if (const Json* disk = find(answer, "disk")) {
     const Json* free = find(*disk, "free_fraction");
@@ -160,6 +177,7 @@ int print_status(std::ostream& out, const Json& answer, WallTime now) {
   out << '\n';
   const TextTable connections = connections_table(array_of(answer, "connections"), now);
   if (!connections.empty()) connections.print(out, 0);
+  print_group(out, answer, now);
   print_stores(out, answer, now);
   out << '\n'
       << text_of(answer, "name") << " (" << text_of(answer, "environment") << "), millraced "

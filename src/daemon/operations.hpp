@@ -64,6 +64,7 @@ class Operations {
   // operations_group.cpp
   Json group_json() const;
   JsonArray group_problems() const;
+  void append_group_metrics(std::string& out) const;
 
   // operations_metrics.cpp
   void append_http_metrics(std::string& out) const;

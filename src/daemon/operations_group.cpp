@@ -57,6 +57,20 @@ Json Operations::group_json() const {
                     {"may_begin_requests", broker_.membership_->may_begin()}};
 }
 
+void Operations::append_group_metrics(std::string& out) const {
+  if (!broker_.membership_) return;
+  const auto gauge = [&out](std::string_view name, std::string_view help, std::size_t value) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} gauge\n{0} {2}\n", name,
+                   help, value);
+  };
+  gauge("millrace_instances_working", "Instances that work, as this one sees the group.",
+        broker_.membership_->view().working().size());
+  gauge("millrace_partitions_owned", "Partitions that this instance works on.",
+        broker_.owned().size());
+  gauge("millrace_may_begin_requests", "1 while this instance can confirm its session.",
+        broker_.membership_->may_begin() ? 1 : 0);
+}
+
 JsonArray Operations::group_problems() const {
   JsonArray list;
   if (!broker_.membership_) return list;

@@ -149,6 +149,7 @@ Awaitable<std::string> Operations::metrics() {
     fmt::format_to(std::back_inserter(out), "millrace_connection_up{{connection=\"{}\"}} {}\n",
                    name, unit.target->status().state == "up" ? 1 : 0);
   }
+  append_group_metrics(out);
   append_http_metrics(out);
   append_dropped_metrics(out);
   const auto sums = co_await ask_lanes();

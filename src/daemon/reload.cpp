@@ -286,7 +286,10 @@ Result<void> Reload::record(const config::Config& wanted, const std::vector<Chan
                  {"hash", wanted.content_hash},
                  {"changes", changes_json(changes)}};
   Batch batch;
-  batch.put(Table::generations, fmt::format("{:010}", generation),
+  // Another instance may have as many generations behind it.
+  const std::string& instance = wanted.installation.state.instance;
+  batch.put(Table::generations,
+            fmt::format("{:010}{}{}", generation, instance.empty() ? "" : "/", instance),
             write_json(Json(std::move(row))));
   return commit_blocking(*broker_.state_, std::move(batch));
 }

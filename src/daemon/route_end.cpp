@@ -40,7 +40,7 @@ Result<void> Broker::tend_routes() {
         forgot = true;
       }
     }
-    if (life.replay) replaying.push_back(id);
+    if (life.replay && need_all_partitions()) replaying.push_back(id);
     // What others still deliver of it is not known here.
     if (life.drain && life.drain->removed && !shares()) {
       MILLRACE_TRY(drained, lanes_done(id));
