@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plant import Plant
 from report import Paper, Report
+from servers import CannotRun
 from story import Story
 
 WELL, NOT_WELL, CANNOT_RUN = 0, 1, 2
@@ -32,6 +33,7 @@ def introduce(plant, paper):
         ["WMS", "stand-in", f"127.0.0.1:{plant.wms.port}"],
         ["millraced", "data plane", f"127.0.0.1:{plant.port}"],
         ["", "admin plane", f"127.0.0.1:{plant.admin_port}"],
+        *(plant.servers.places() if plant.servers else []),
         ["files", "", plant.directory],
     ], ["WHO", "", "WHERE"])
 
@@ -97,6 +99,11 @@ def run(chosen, plant, paper):
             keep_running(plant, story, paper)
     except Stopped:
         stopped = True
+    except CannotRun as problem:
+        print(f"demo: {problem}", file=sys.stderr)
+        plant.close()
+        plant.remove_directory()
+        return CANNOT_RUN
     except (AssertionError, OSError, RuntimeError, LookupError) as problem:
         ended_well, why = False, f"{type(problem).__name__}: {problem}"
     for number in STOPPING:
@@ -121,6 +128,8 @@ def run(chosen, plant, paper):
 def main():
     options = argparse.ArgumentParser(prog="demo", description=__doc__)
     options.add_argument("--once", action="store_true", help="end when the story ends")
+    options.add_argument("--kafka", action="store_true",
+                         help="the log on a real Kafka, the state in a real PostgreSQL")
     options.add_argument("--build", metavar="DIR", help="use this build; build nothing")
     options.add_argument("--keep", action="store_true", help="keep the working directory")
     chosen = options.parse_args()
@@ -129,7 +138,7 @@ def main():
     for number in STOPPING:
         signal.signal(number, stop)
     try:
-        plant = Plant()
+        plant = Plant(chosen.kafka)
     except OSError as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return CANNOT_RUN

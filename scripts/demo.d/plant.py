@@ -15,6 +15,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests" / "scenarios"))
 sys.path.insert(0, str(SOURCE / "tests" / "standin"))
 from processes import free_port, program, request  # noqa: E402
+from servers import Servers  # noqa: E402
 from standin_client import Control  # noqa: E402
 from waiting import eventually  # noqa: E402
 
@@ -80,7 +81,7 @@ class Standin(Child):
 class Plant:
     """Everything the demo starts. Use as a context: leaving it ends every process."""
 
-    def __init__(self):
+    def __init__(self, kafka=False):
         self.directory = Path(tempfile.mkdtemp(prefix="millrace-demo-"))
         self.config, self.data = self.directory / "config", self.directory / "data"
         self.log = self.directory / "millraced.log"
@@ -88,6 +89,7 @@ class Plant:
                        for name in ("odoo_api_key", "odoo_hook", "mes_token", "wms_token")}
         self.port, self.admin_port = free_port(), free_port()
         self.odoo = self.mes = self.wms = self.broker = None
+        self.servers = Servers() if kafka else None
 
     def __enter__(self):
         return self
@@ -103,6 +105,8 @@ class Plant:
             if standin:
                 standin.end()
         self.odoo = self.mes = self.wms = None
+        if self.servers:
+            self.servers.close()
         return code
 
     def remove_directory(self):
@@ -138,12 +142,18 @@ class Plant:
         }
         text = "".join(f"{name}: {value}\n" for name, value in variables.items())
         (self.config / "vars" / "dev.yaml").write_text(text, "utf-8")
-        connections = self.config / "connections.yaml"
-        text, changed = re.subn(r"(?m)^(longest_transaction:) \S+",
-                                rf"\1 {LONGEST_TRANSACTION}", connections.read_text("utf-8"))
+        self.change_line("connections.yaml", "longest_transaction", LONGEST_TRANSACTION)
+        # All that a site changes that goes from files to Kafka and PostgreSQL.
+        for key, value in (self.servers.start() if self.servers else {}).items():
+            self.change_line("millrace.yaml", key, value)
+
+    def change_line(self, file, key, value):
+        path = self.config / file
+        text, changed = re.subn(rf"(?m)^{key}: .*$", lambda _: f"{key}: {value}",
+                                path.read_text("utf-8"))
         if changed != 1:
-            raise RuntimeError("connections.yaml has no `longest_transaction:` of its own line")
-        connections.write_text(text, "utf-8")
+            raise RuntimeError(f"{file} has no `{key}:` of its own line")
+        path.write_text(text, "utf-8")
 
     def start_broker(self):
         with open(self.log, "ab") as log:

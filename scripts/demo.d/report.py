@@ -247,3 +247,8 @@ class Report:
         for name in ("dead", "parked"):
             rows = self.plant.admin(f"/admin/v1/{name}")["items"]
             self.check(not rows, f"nothing is {name}", f"{name}: {rows}")
+        if self.plant.servers:
+            topics, cursors = self.plant.servers.kept()
+            wanted = {f"millrace.plant.{name}" for name in ("inbox", "trail", "events.sales_order")}
+            self.check(wanted <= topics and cursors, "the log lies on Kafka, the state in "
+                       "PostgreSQL", f"topics: {topics}, cursors: {cursors}")

@@ -56,7 +56,8 @@ class KafkaServer:
         with open(output, "ab") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 [STANDINS / "kafka_server.sh", self.directory, *map(str, self.ports),
-                 *self.properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 *self.properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True)
 
         def up():
             if self.process.poll() == NO_KAFKA:

@@ -64,7 +64,8 @@ class PostgresServer:
                 with open(self.directory / "server.log", "ab") as log:
                     self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                         [STANDINS / "postgresql_server.sh", self.directory, str(self.port),
-                         *self.options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                         *self.options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        start_new_session=True)
             assert self.process.poll() in (None, 1), (
                 "PostgreSQL does not run, so nothing was tested:\n"
                 + (self.directory / "server.log").read_text("utf-8", "replace")[-3000:])
