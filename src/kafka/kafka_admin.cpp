@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
@@ -12,6 +13,9 @@ namespace millrace {
 namespace {
 
 constexpr milliseconds kAgainAfter{50};
+/// librdkafka 2.0.2 now and then waits for an answer to a question about offsets that never comes;
+/// asked again it is there at once.
+constexpr milliseconds kOffsetsAttempt{5'000};
 
 struct AdminOptionsDestroy {
   void operator()(rd_kafka_AdminOptions_t* options) const {
@@ -56,12 +60,13 @@ Result<const rd_kafka_topic_partition_list_t*> partitions_of_group(
   return list;
 }
 
-Result<void> ask_for_offsets(rd_kafka_t* client, const std::string& topic,
-                             rd_kafka_topic_partition_list_t* list, int timeout_ms) {
+Result<void> ask_for_offsets(rd_kafka_t* client, rd_kafka_topic_partition_list_t* list,
+                             int timeout_ms) {
   const std::string doing = "the offsets of Kafka's records cannot be read";
   const auto error = rd_kafka_offsets_for_times(client, list, timeout_ms);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::unexpected(kafka_error_while(error, fmt::format("{}, topic {}", doing, topic)));
+    return std::unexpected(
+        kafka_error_while(error, fmt::format("{}, topic {}", doing, list->elems[0].topic)));
   return check_partitions(list, doing);
 }
 
@@ -94,28 +99,40 @@ Result<std::unique_ptr<KafkaAdmin>> KafkaAdmin::open(KafkaSettings settings, mil
   return std::unique_ptr<KafkaAdmin>(new KafkaAdmin(std::move(state)));
 }
 
-Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(const std::string& topic,
-                                                             std::int32_t partitions,
-                                                             std::int64_t asked) const {
-  std::vector<KafkaOffset> questions;
-  for (std::int32_t partition = 0; partition < partitions; ++partition)
-    questions.push_back({partition, asked});
+Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(
+    std::span<const KafkaPartition> partitions, std::int64_t asked) const {
+  if (partitions.empty()) return std::vector<std::int64_t>();
   const auto until = std::chrono::steady_clock::now() + timeout;
   KafkaPartitions list;
   while (true) {
-    list = list_of(topic, questions);
-    const auto asked_of = ask_for_offsets(client->get(), topic, list.get(), timeout_ms());
+    list.reset(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+    for (const auto& [topic, partition] : partitions)
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = asked;
+    const auto attempt = std::min(timeout, kOffsetsAttempt);
+    const auto asked_of =
+        ask_for_offsets(client->get(), list.get(), static_cast<int>(attempt.count()));
     if (asked_of) break;
     // A partition that is just now made, or moved to another leader.
-    const bool again = asked_of.error().code == Errc::peer_unavailable;
+    const Errc code = asked_of.error().code;
+    const bool again = code == Errc::peer_unavailable || code == Errc::unanswered;
     if (!again || std::chrono::steady_clock::now() > until)
       return std::unexpected(asked_of.error());
     std::this_thread::sleep_for(kAgainAfter);
   }
-  std::vector<std::int64_t> answers(static_cast<std::size_t>(partitions));
-  for (const auto& partition : partitions_of(list.get()))
-    answers[static_cast<std::size_t>(partition.partition)] = partition.offset;
+  std::vector<std::int64_t> answers;
+  for (const auto& [topic, partition] : partitions)
+    answers.push_back(
+        rd_kafka_topic_partition_list_find(list.get(), topic.c_str(), partition)->offset);
   return answers;
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(const std::string& topic,
+                                                             std::int32_t partitions,
+                                                             std::int64_t asked) const {
+  std::vector<KafkaPartition> all;
+  for (std::int32_t partition = 0; partition < partitions; ++partition)
+    all.emplace_back(topic, partition);
+  return offsets(all, asked);
 }
 
 Result<std::vector<std::int64_t>> KafkaAdmin::ends(const std::string& topic,
@@ -126,6 +143,14 @@ Result<std::vector<std::int64_t>> KafkaAdmin::ends(const std::string& topic,
 Result<std::vector<std::int64_t>> KafkaAdmin::begins(const std::string& topic,
                                                      std::int32_t partitions) {
   return state_->offsets(topic, partitions, RD_KAFKA_OFFSET_BEGINNING);
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::ends(std::span<const KafkaPartition> partitions) {
+  return state_->offsets(partitions, RD_KAFKA_OFFSET_END);
+}
+
+Result<std::vector<std::int64_t>> KafkaAdmin::begins(std::span<const KafkaPartition> partitions) {
+  return state_->offsets(partitions, RD_KAFKA_OFFSET_BEGINNING);
 }
 
 Result<std::vector<std::int64_t>> KafkaAdmin::offsets_at(const std::string& topic,

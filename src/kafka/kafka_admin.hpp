@@ -64,6 +64,9 @@ class KafkaAdmin {
   Result<std::vector<std::int64_t>> ends(const std::string& topic, std::int32_t partitions);
   /// The oldest record's offset of each partition.
   Result<std::vector<std::int64_t>> begins(const std::string& topic, std::int32_t partitions);
+  /// The same of partitions of several topics, in one request to each broker; in their order.
+  Result<std::vector<std::int64_t>> ends(std::span<const KafkaPartition> partitions);
+  Result<std::vector<std::int64_t>> begins(std::span<const KafkaPartition> partitions);
   /// Per partition, the first record not older than `at`; the end where there is none.
   Result<std::vector<std::int64_t>> offsets_at(const std::string& topic, std::int32_t partitions,
                                                WallTime at);

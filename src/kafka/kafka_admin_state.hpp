@@ -31,6 +31,8 @@ struct KafkaAdmin::State {
   Result<KafkaEvent> call(rd_kafka_admin_op_t operation, const std::string& doing,
                           const Submit& submit) const;
   /// What ListOffsets says; `asked` is a time in milliseconds, -1 for the end, -2 for the begin.
+  Result<std::vector<std::int64_t>> offsets(std::span<const KafkaPartition> partitions,
+                                            std::int64_t asked) const;
   Result<std::vector<std::int64_t>> offsets(const std::string& topic, std::int32_t partitions,
                                             std::int64_t asked) const;
   int timeout_ms() const { return static_cast<int>(timeout.count()); }

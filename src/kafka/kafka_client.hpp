@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "kafka/kafka_settings.hpp"
 #include "kafka/kafka_statistics.hpp"
@@ -21,6 +22,9 @@ class io_context;
 }
 
 namespace millrace {
+
+/// A topic and one of its partitions.
+using KafkaPartition = std::pair<std::string, std::int32_t>;
 
 /// A client of librdkafka. What came from it (messages, queues) must be gone before it.
 class KafkaClient {

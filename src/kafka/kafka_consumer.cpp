@@ -12,6 +12,7 @@ namespace millrace {
 namespace {
 
 constexpr std::size_t kDroppedAtOnce = 1'000;
+static_assert(kKafkaBeginning == RD_KAFKA_OFFSET_BEGINNING);
 
 struct PartitionDestroy {
   void operator()(rd_kafka_topic_partition_t* partition) const {

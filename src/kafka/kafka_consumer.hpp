@@ -21,8 +21,8 @@ struct rd_kafka_topic_partition_list_s;
 
 namespace millrace {
 
-/// A topic and one of its partitions.
-using KafkaPartition = std::pair<std::string, std::int32_t>;
+/// As an offset: wherever the partition begins.
+inline constexpr std::int64_t kKafkaBeginning = -2;
 
 struct KafkaPosition {
   std::string topic;

@@ -17,6 +17,12 @@ class KafkaBounds {
   /// Asks Kafka; blocking. Waits up to `within` for partitions to have a leader.
   Result<void> look(KafkaAdmin& admin, const LogStream& stream, const std::string& topic,
                     milliseconds within);
+  /// What Kafka said of one partition.
+  void know(const LogStream& stream, Partition partition, Offset begin, Offset end) {
+    reach(stream, partition, end);
+    const std::lock_guard lock(mutex_);
+    bounds_[stream].begins[partition] = begin;
+  }
   void reach(const LogStream& stream, Partition partition, Offset end) {
     const std::lock_guard lock(mutex_);
     Offset& known = bounds_[stream].ends[partition];

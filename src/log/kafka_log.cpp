@@ -12,10 +12,13 @@
 #include <utility>
 
 #include "log/kafka_bounds.hpp"
+#include "log/kafka_following.hpp"
 #include "log/kafka_health.hpp"
 #include "log/kafka_identity.hpp"
+#include "log/kafka_ids.hpp"
 #include "log/kafka_log_reader.hpp"
 #include "log/kafka_record.hpp"
+#include "log/kafka_tail.hpp"
 #include "millrace/json.hpp"
 #include "net/shard.hpp"
 
@@ -27,10 +30,6 @@ using namespace std::chrono_literals;
 constexpr std::size_t kGroupBytesMax = std::size_t{16} << 20;
 constexpr std::string_view kDeadTopic = "dead";
 constexpr milliseconds kHealthEvery = 1s;
-/// How many of the newest records of a partition are looked into for ids at a start.
-constexpr std::int64_t kIdsPerPartition = 16'384;
-constexpr std::size_t kRecordsPerRead = 4096;
-constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
 
 /// A group under way: complete once all its entries have their report.
 struct Group {
@@ -48,7 +47,8 @@ class KafkaLog final : public EventLog {
  public:
   explicit KafkaLog(KafkaLogOptions options)
       : options_(std::move(options)),
-        readers_(std::make_shared<log::KafkaReaderPool>(options_.settings)) {}
+        readers_(std::make_shared<log::KafkaReaderPool>(options_.settings)),
+        ids_(options_.id_memories) {}
   ~KafkaLog() override { close(); }
 
   Result<void> start();
@@ -63,6 +63,7 @@ class KafkaLog final : public EventLog {
     const std::lock_guard lock(listeners_mutex_);
     listeners_[journal] = std::make_shared<TailListener>(std::move(listener));
   }
+  Result<void> follow(const std::set<Partition>& partitions) override;
   Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override;
   Result<void> look(const LogStream& stream) override {
@@ -77,24 +78,13 @@ class KafkaLog final : public EventLog {
   Result<void> verify_ends(std::string_view stored) const override;
   std::string uuid() const override { return uuid_; }
   bool empty() const override;
-  std::vector<Trouble> troubles() const override {
-    return health_.troubles(options_.settings.brokers, options_.while_away);
-  }
+  std::vector<Trouble> troubles() const override;
   Usage usage() const override { return {}; }
   Result<void> trim(const LogStream& stream, WallTime older_than,
                     const PartitionOffsets& keep_from) override;
   void close() override;
 
  private:
-  /// A record whose report came, to be handed to the tail.
-  struct Reported {
-    Partition partition = 0;
-    Offset offset = 0;
-    WallTime at;
-    GroupPtr group;
-    std::size_t index = 0;
-  };
-
   std::string topic_of(const LogStream& stream) const {
     return kafka_topic_of(options_.prefix, stream);
   }
@@ -105,13 +95,16 @@ class KafkaLog final : public EventLog {
   Result<void> write(const std::string& identity);
   Result<void> remember_ids(const LogStream& stream);
   Result<void> open_producer();
+  log::KafkaTailOptions tail_options();
+  /// Runs there, and waits for it.
+  Result<void> on_shard(std::function<Result<void>()> work);
 
   // On the shard:
   void send(const GroupPtr& group);
   void reported(const GroupPtr& group, std::size_t index, WallTime at, Result<KafkaPlace> place);
   void flush();
   Awaitable<void> watch();
-  void tell(const LogStream& stream, const std::vector<Reported>& reports);
+  void tell(const LogStream& stream, const RecordBatchPtr& batch);
 
   KafkaLogOptions options_;
   std::shared_ptr<log::KafkaBounds> bounds_ = std::make_shared<log::KafkaBounds>();
@@ -119,6 +112,8 @@ class KafkaLog final : public EventLog {
   std::shared_ptr<log::KafkaReaderPool> readers_;
   std::unique_ptr<KafkaAdmin> admin_;
   std::string uuid_;
+  log::KafkaIds ids_;
+  std::unique_ptr<log::KafkaFollowing> following_;
 
   log::KafkaLogHealth health_;
   std::mutex listeners_mutex_;  // guards what follows
@@ -127,7 +122,7 @@ class KafkaLog final : public EventLog {
 
   Shard shard_{"kafka-log"};
   std::unique_ptr<KafkaProducer> producer_;  // what follows belongs to the shard
-  std::map<LogStream, std::vector<Reported>> pending_;
+  std::unique_ptr<log::KafkaTail> tail_;
   std::vector<GroupPtr> complete_;
   bool flushing_ = false;
   WallTime last_at_;
@@ -161,12 +156,13 @@ Result<void> KafkaLog::start() {
   for (const LogStream& stream : all_streams()) {
     MILLRACE_CHECK_OK(bounds_->look(*admin_, stream, topic_of(stream), options_.answer_within));
   }
+  tail_ = std::make_unique<log::KafkaTail>(shard_, tail_options());
+  following_ = std::make_unique<log::KafkaFollowing>(
+      *this, *admin_, *bounds_, ids_, *tail_,
+      [this](auto work) { return on_shard(std::move(work)); });
   MILLRACE_CHECK_OK(open_producer());
   MILLRACE_CHECK_OK(identify());
-  for (const Journal journal : {Journal::inbox, Journal::events}) {
-    if (options_.id_memories.at(std::to_underlying(journal)) == nullptr) continue;
-    for (const LogStream& stream : streams(journal)) MILLRACE_CHECK_OK(remember_ids(stream));
-  }
+  for (const LogStream& stream : all_streams()) MILLRACE_CHECK_OK(remember_ids(stream));
   return {};
 }
 
@@ -186,18 +182,38 @@ Result<void> KafkaLog::make_topics() {
   return {};
 }
 
+log::KafkaTailOptions KafkaLog::tail_options() {
+  std::map<std::string, LogStream, std::less<>> followed;
+  for (const LogStream& stream : all_streams()) {
+    if (stream.journal != Journal::trail) followed.emplace(topic_of(stream), stream);
+  }
+  return {.settings = options_.settings,
+          .streams = std::move(followed),
+          .bounds = bounds_,
+          .repeats = repeats_,
+          .ids = ids_,
+          .clock = options_.clock,
+          .tell = [this](const LogStream& stream, const RecordBatchPtr& batch) {
+            tell(stream, batch);
+          }};
+}
+
+Result<void> KafkaLog::on_shard(std::function<Result<void>()> work) {
+  auto outcome = std::make_shared<std::promise<Result<void>>>();
+  auto done = outcome->get_future();
+  shard_.post([work = std::move(work), outcome] { outcome->set_value(work()); });
+  if (done.wait_for(options_.answer_within) == std::future_status::ready) return done.get();
+  return fail(Errc::stopping, "the log is closed");
+}
+
 Result<void> KafkaLog::open_producer() {
   shard_.start();
-  std::promise<Result<void>> opened;
-  shard_.post([this, &opened] {
-    auto made = KafkaProducer::open(shard_, options_.settings);
-    if (made) {
-      producer_ = *std::move(made);
-      shard_.spawn("kafka health", watch());
-    }
-    opened.set_value(made ? Result<void>() : std::unexpected(std::move(made).error()));
+  return on_shard([this]() -> Result<void> {
+    MILLRACE_TRY(made, KafkaProducer::open(shard_, options_.settings));
+    producer_ = std::move(made);
+    shard_.spawn("kafka health", watch());
+    return {};
   });
-  return opened.get_future().get();
 }
 
 Result<void> KafkaLog::identify() {
@@ -224,28 +240,19 @@ Result<void> KafkaLog::write(const std::string& identity) {
   return fail(Errc::not_connected, "Kafka does not acknowledge who the log is");
 }
 
-// The ids that senders gave what they sent lately; what lies further back is known by its effects.
 Result<void> KafkaLog::remember_ids(const LogStream& stream) {
-  IdMemory& memory = *options_.id_memories.at(std::to_underlying(stream.journal));
+  if (!ids_.keeps(stream.journal)) return {};
   const WallTime since = options_.clock.wall_now() - options_.ids_window;
   MILLRACE_TRY(young, admin_->offsets_at(topic_of(stream), kPartitionCount, since));
-  const PartitionOffsets ends = bounds_->ends(stream);
   PartitionOffsets from{};
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    const auto newest = static_cast<std::int64_t>(ends[p]) - kIdsPerPartition;
-    from[p] = static_cast<Offset>(std::max(young.at(p), std::max<std::int64_t>(newest, 0)));
-  }
-  MILLRACE_TRY(reader, open_reader(stream, from));
-  std::vector<RecordId> ids;
-  for (;;) {
-    MILLRACE_TRY(batch, reader->next(kRecordsPerRead, kBytesPerRead));
-    if (batch->records.empty()) return {};
-    for (const LogRecord& record : batch->records) {
-      ids.clear();
-      memory.ids_of(record, ids);
-      for (const RecordId& id : ids) memory.remember(id, record.appended_at);
-    }
-  }
+  for (Partition p = 0; p < kPartitionCount; ++p) from[p] = static_cast<Offset>(young.at(p));
+  following_->ids_are_known(stream, bounds_->ends(stream));
+  return ids_.read(*this, stream, from);
+}
+
+Result<void> KafkaLog::follow(const std::set<Partition>& partitions) {
+  if (closed_) return fail(Errc::stopping, "the log is closed");
+  return following_->follow(partitions);
 }
 
 void KafkaLog::append(Journal journal, std::vector<LogEntry> entries, Executor& home,
@@ -305,8 +312,8 @@ void KafkaLog::reported(const GroupPtr& group, std::size_t index, WallTime at,
   if (place) {
     const auto offset = static_cast<Offset>(place->offset);
     group->offsets[index] = offset;
-    pending_[stream_of(group->journal, entry.topic)].push_back(
-        {entry.partition, offset, at, group, index});
+    tail_->add(stream_of(group->journal, entry.topic),
+               {entry.partition, offset, at, std::shared_ptr<const LogEntry>(group, &entry)});
   } else if (!group->error) {
     group->error = std::move(place).error();
   }
@@ -319,11 +326,7 @@ void KafkaLog::reported(const GroupPtr& group, std::size_t index, WallTime at,
 // What is durable is told to the tail before those who wait for it.
 void KafkaLog::flush() {
   flushing_ = false;
-  for (auto& [stream, reports] : pending_) {
-    if (reports.empty()) continue;
-    tell(stream, reports);
-    reports.clear();
-  }
+  tail_->flush();
   for (const GroupPtr& group : std::exchange(complete_, {})) {
     group->home->post([group] {
       if (group->error)
@@ -334,15 +337,7 @@ void KafkaLog::flush() {
   }
 }
 
-void KafkaLog::tell(const LogStream& stream, const std::vector<Reported>& reports) {
-  log::KafkaBatchBuilder builder(stream);
-  for (const Reported& report : reports) {
-    bounds_->reach(stream, report.partition, report.offset + 1);
-    LogEntry& entry = report.group->entries[report.index];
-    // What was said before is nothing but a place in the log.
-    if (repeats_->is_repeat(stream, report.partition, report.offset, entry.id)) entry = {};
-    builder.add(report.partition, report.offset, report.at, entry);
-  }
+void KafkaLog::tell(const LogStream& stream, const RecordBatchPtr& batch) {
   std::shared_ptr<TailListener> listener;
   {
     const std::lock_guard lock(listeners_mutex_);
@@ -350,14 +345,21 @@ void KafkaLog::tell(const LogStream& stream, const std::vector<Reported>& report
       listener = found->second;
     }
   }
-  if (listener) (*listener)(stream, builder.build());
+  if (listener) (*listener)(stream, batch);
 }
 
 Awaitable<void> KafkaLog::watch() {
   for (;;) {
     health_.look(*producer_, options_.clock.wall_now());
+    tail_->look();
     co_await sleep_for(kHealthEvery);
   }
+}
+
+std::vector<EventLog::Trouble> KafkaLog::troubles() const {
+  auto all = health_.troubles(options_.settings.brokers, options_.while_away);
+  std::ranges::move(tail_->troubles(), std::back_inserter(all));
+  return all;
 }
 
 Result<std::unique_ptr<LogReader>> KafkaLog::open_reader(const LogStream& stream,
@@ -428,6 +430,7 @@ void KafkaLog::close() {
         "durable");
   }
   shard_.stop(1s);
+  tail_->stop();
   producer_.reset();
 }
 

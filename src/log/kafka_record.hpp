@@ -23,6 +23,7 @@ class KafkaBatchBuilder {
   /// By which the entry was known when it was appended; may be empty.
   static std::string_view id_of(const KafkaRecord& record);
   void add(Partition partition, Offset offset, WallTime at, const LogEntry& entry);
+  bool empty() const { return places_.empty(); }
   RecordBatchPtr build();
 
  private:

@@ -1,6 +1,6 @@
 #include "../../conformance/event_log_suite.hpp"
+#include "delete_log.hpp"
 #include "kafka_server.hpp"
-#include "log/kafka_log.hpp"
 #include "millrace/ids.hpp"
 
 namespace millrace::test {
@@ -9,16 +9,7 @@ namespace {
 /// Without a Kafka the program says so, and its tests are skipped.
 class KafkaHarness final : public EventLogHarness {
  public:
-  ~KafkaHarness() override {
-    const auto admin = KafkaAdmin::open(KafkaServer::shared()->settings());
-    if (!admin) return;
-    std::vector<std::string> names{prefix_ + ".log", kafka_topic_of(prefix_, Journal::inbox),
-                                   kafka_topic_of(prefix_, Journal::trail)};
-    for (const std::string topic : {"order", "tracking", "t", "dead"}) {
-      names.push_back(kafka_topic_of(prefix_, {Journal::events, topic}));
-    }
-    for (const std::string& name : names) EXPECT_TRUE((*admin)->delete_topic(name));
-  }
+  ~KafkaHarness() override { delete_log(KafkaServer::shared()->settings(), prefix_, kEventTopics); }
   std::unique_ptr<EventLog> open() override {
     auto log = open_kafka_log({.settings = KafkaServer::shared()->settings(),
                                .prefix = prefix_,
