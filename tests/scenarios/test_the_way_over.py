@@ -332,11 +332,13 @@ class TheWayOver(Scenario):
         self.await_at(self.archive, [as_sent(6, 1), as_sent(6, 2)])
         self.assertEqual(0, there.terminate())
         row = json.loads(there.state.rows("parked")[0][1])
-        for topic in ("inbox", "events.order"):
-            self.kafka.trim(f"{self.prefix_of(there)}.{topic}", row["partition"], 2)
+        for topic, before in (("inbox", 1), ("events.order", 3)):
+            self.kafka.trim(f"{self.prefix_of(there)}.{topic}", row["partition"], before)
         sites = [there, self.site("files"), self.site_over_there("kafka"), self.site("again")]
         for number, (old, new) in enumerate(zip(sites, sites[1:]), 3):
             self.carry(old, new)
+            if number == 3:
+                self.check_causes(new, row["partition"])
             new.start()
             self.orders(new, [6], version=number)
             eventually(lambda site=new, number=number: len(self.dead_letters(site)) == number,
@@ -351,6 +353,13 @@ class TheWayOver(Scenario):
         for letter in letters:
             last.cli("dead", "resubmit", letter["id"], "--history")
         self.await_at(self.mes, [as_sent(6, version) for version in range(1, 6)])
+
+    def check_causes(self, site, partition):
+        """Of the two parcels' messages the first is gone, the second is now the inbox's first."""
+        [segment] = (site.data / "log" / "events").glob("*.log")
+        events = segment.read_bytes()
+        self.assertEqual(2, events.count(b'"type":"parcel.changed"'))
+        self.assertEqual([b'"cause":"%d:0"' % partition], re.findall(rb'"cause":"[0-9:]*"', events))
 
 
 if __name__ == "__main__":
