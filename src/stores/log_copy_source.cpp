@@ -75,6 +75,7 @@ class KafkaCopySource final : public LogCopySource {
   std::string prefix_;
   std::unique_ptr<KafkaAdmin> admin_;
   std::shared_ptr<log::KafkaReaderPool> readers_;
+  std::shared_ptr<log::KafkaRepeats> repeats_ = std::make_shared<log::KafkaRepeats>();
   WallTime reached_;
   microseconds width_{};
   std::vector<RecordBatchPtr> batches_;  ///< of the span
@@ -149,7 +150,8 @@ Result<void> KafkaCopySource::read_span(const LogStream& stream, const Partition
   log::KafkaLogReader reader({.pool = readers_,
                               .stream = stream,
                               .topic = topic_of(stream),
-                              .ends = [until] { return until; }},
+                              .ends = [until] { return until; },
+                              .repeats = repeats_},
                              from);
   std::array<WallTime, kPartitionCount> last{};
   for (;;) {

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 
 from configurations import MES, ORDER, SHOP, as_sent, order
@@ -155,8 +156,9 @@ class TheWayOver(Scenario):
         self.assertEqual(self.PARKED, self.rows(there))
         self.assertEqual(before, self.hops(there, "S3"))
         self.go_on(there)
-        self.assertEqual(0, there.terminate())
         back = self.site("back")
+        self.cannot("log", there, back, "another daemon")
+        self.assertEqual(0, there.terminate())
         self.carry(there, back)
         self.assertIn("moved to", self.refused(there))
         back.start()
@@ -205,8 +207,8 @@ class TheWayOver(Scenario):
         self.orders(self.here, records)
         self.here.kill9()
         there = self.site_over_there()
-        for _ in range(4):
-            self.killed("log", self.here, there, chance.uniform(0.1, 3.0))
+        for _ in range(3):
+            self.killed("log", self.here, there, chance.uniform(0.1, 2.5))
         process = self.begin_copy("log", self.here, there)
         try:
             process.wait(chance.uniform(0.1, 2.0))
@@ -216,8 +218,8 @@ class TheWayOver(Scenario):
         self.kafka.start()
         self.assertIn(process.wait(120), (0, 2))
         self.here.cli("log", "copy", "--to", str(there.config))
-        for _ in range(4):
-            if not self.killed("state", self.here, there, chance.uniform(0.1, 2.0)):
+        for _ in range(3):
+            if not self.killed("state", self.here, there, chance.uniform(0.1, 1.5)):
                 break
         else:
             self.here.cli("state", "copy", "--to", str(there.config))
@@ -305,12 +307,21 @@ class TheWayOver(Scenario):
     def another_site(self, there):
         another = self.site("another")
         another.start()
+        backup = self.directory / "backup"
+        another.cli("backup", str(backup))
         self.assertEqual(0, another.terminate())
         self.cannot("log", another, there, "belongs to log")
         narrow = self.site_over_there("narrow")
         self.kafka.create(f"{self.prefix_of(narrow)}.inbox", partitions=3)
         self.cannot("log", another, narrow, "partitions")
         self.cannot("log", another, self.site_with_topics_of("beside", there), "another log")
+        shutil.rmtree(another.data)
+        another.data.mkdir()
+        another.cli("restore", str(backup))
+        self.cannot("log", another, narrow, "was not started since")
+        another.start()
+        self.assertEqual(0, another.terminate())
+        self.cannot("log", another, narrow, "comes out of a backup")
 
     def site_with_topics_of(self, name, other):
         """With a state of its own."""

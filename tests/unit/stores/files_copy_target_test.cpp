@@ -56,7 +56,7 @@ TEST_F(FilesCopyTargetTest, IsALogOnlyWhenItIsComplete) {
   write(*copy, kMorning, "a");
   write(*copy, kMorning + seconds(60), "b");
   ASSERT_TRUE(copy->flush());
-  ASSERT_TRUE(copy->complete({"complete", "old", {}, {}}));
+  ASSERT_TRUE(copy->complete({"complete", "old", {}, {}, {}}));
   copy.reset();
   const auto log = open();
   ASSERT_TRUE(log) << log.error().message;

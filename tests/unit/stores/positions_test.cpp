@@ -28,6 +28,11 @@ class TwoLogs {
       : from("from", here), to("to", there), random_(random) {
     for (int i = 0; i < 400; ++i) {
       Known record{topics[below(topics.size())], static_cast<Partition>(below(kPartitions))};
+      const LogStream stream = from.stream_of(Journal::events, record.topic);
+      // Where a stream is a topic, as on Kafka, a record may be there twice.
+      if (!stream.topic.empty() && below(5) == 0) {
+        holes.note(stream, record.partition, from.skip(stream, record.partition));
+      }
       record.here = from.add(Journal::events, record.topic, record.partition, "");
       records.push_back(record);
     }
@@ -45,6 +50,7 @@ class TwoLogs {
   const std::vector<std::string> topics{"order", "parcel", "dead"};
   CountedLog from;
   CountedLog to;
+  Holes holes;
   std::vector<Known> records;
   std::vector<Known> gone;
 
@@ -120,7 +126,7 @@ TEST(Positions, SayWhereEachRecordLiesInTheOtherLog) {
                                       std::pair(Counts::together, Counts::together),
                                       std::pair(Counts::by_topic, Counts::by_topic)}) {
       TwoLogs logs(random, here, there);
-      Positions positions(logs.from);
+      Positions positions(logs.from, logs.holes);
       ask(logs, positions);
       ASSERT_TRUE(positions.resolve(logs.to));
       expect_found(logs, positions);
@@ -161,6 +167,26 @@ TEST(Positions, OfTheInboxMoveByAShift) {
   EXPECT_EQ(40, positions.inbox_boundary(1, 0)) << "before the begin nothing is left to do";
   EXPECT_EQ(42, positions.cause(1, 4));
   EXPECT_EQ(std::nullopt, positions.cause(1, 1)) << "it is no longer in the log";
+}
+
+TEST(Positions, OfTheInboxPassOverHoles) {
+  CountedLog from("from", Counts::by_topic);
+  CountedLog to("to", Counts::together);
+  Holes holes;
+  from.add(Journal::inbox, "shop", 1, "");
+  holes.note(Journal::inbox, 1, from.skip(Journal::inbox, 1));
+  from.add(Journal::inbox, "shop", 1, "");
+  for (int i = 0; i < 2; ++i) to.add(Journal::inbox, "shop", 1, "");
+  CopyMark mark{"complete", "from", {}, {}, holes};
+  const auto read = decode_copy_mark(*parse_json(encode(mark)));
+  ASSERT_TRUE(read);
+  Positions positions(from, read->holes);
+  ASSERT_TRUE(positions.resolve(to));
+  EXPECT_EQ(0, positions.inbox_boundary(1, 0));
+  EXPECT_EQ(1, positions.inbox_boundary(1, 1));
+  EXPECT_EQ(1, positions.inbox_boundary(1, 2));
+  EXPECT_EQ(2, positions.inbox_boundary(1, 3));
+  EXPECT_EQ(1, positions.cause(1, 2));
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ void write_copy(const config::Installation& to) {
     ASSERT_TRUE((*target)->write(Journal::events, record));
   }
   ASSERT_TRUE((*target)->flush());
-  ASSERT_TRUE((*target)->complete({"complete", "old", {}, {}}));
+  ASSERT_TRUE((*target)->complete({"complete", "old", {}, {}, {}}));
 }
 
 TEST(KafkaCopySource, ReadsAllTopicsInTheOrderOfTheirTimes) {

@@ -80,7 +80,7 @@ TEST_F(KafkaCopyTargetTest, GoesOnAndIsALogOnlyWhenItIsComplete) {
   ASSERT_TRUE(reader);
   const std::vector<std::string> expected{"1:3 0 a", "1:4 1 b", "1:5 2 c"};
   EXPECT_EQ(expected, written(**reader)) << "behind the room for what rows name";
-  ASSERT_TRUE(copy->complete({"complete", "old", {}, {}}));
+  ASSERT_TRUE(copy->complete({"complete", "old", {}, {}, {}}));
   copy.reset();
   const auto log = open();
   ASSERT_TRUE(log) << log.error().message;
@@ -93,7 +93,7 @@ TEST_F(KafkaCopyTargetTest, BeginsAnewAfterWhatWasNotWrittenAsItShould) {
   auto copy = target();
   ASSERT_TRUE(begun_) << begun_.error().message;
   write(*copy, {"a", "a"});
-  ASSERT_TRUE(copy->give_up({"differs", "old", {}, {}}));
+  ASSERT_TRUE(copy->give_up({"differs", "old", {}, {}, {}}));
   copy.reset();
   copy = target();
   ASSERT_TRUE(begun_) << begun_.error().message;
