@@ -14,8 +14,8 @@ namespace {
 
 constexpr WallTime kMorning{std::chrono::hours(490'000)};
 // More than are put in order at a time, many of them in one moment, and days without any.
-constexpr int kRecords = 50'000;
-constexpr int kBurst = 30'000;
+constexpr int kRecords = 150'000;
+constexpr int kBurst = 120'000;
 
 WallTime time_of(int record) {
   if (record < kBurst) return kMorning;
