@@ -22,8 +22,7 @@ std::string note_key(const std::string& instance) {
 }
 
 std::string encode(const PartitionLease& lease) {
-  return write_json(
-      Json(JsonObject{{"instance", lease.instance}, {"session", lease.session}}));
+  return write_json(Json(JsonObject{{"instance", lease.instance}, {"session", lease.session}}));
 }
 
 Result<PartitionLease> decode_lease(std::string_view text) {
@@ -150,6 +149,11 @@ Write note_row(const std::string& instance, const InstanceNote& note) {
 
 Write no_note_row(const std::string& instance) {
   return {Table::meta, note_key(instance), std::nullopt};
+}
+
+bool is_of_group(std::string_view key) {
+  const std::string_view kind = key.substr(0, key.find('\0'));
+  return kind.size() < key.size() && (kind == kLeases || kind == kInstances);
 }
 
 }  // namespace millrace

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 
 #include "storage/crc32c.hpp"
 #include "storage/posix_disk.hpp"
@@ -128,17 +129,19 @@ Result<void> LogCopy::write(LogCopyTarget& target, const CopyPlan& plan) {
     MILLRACE_TRY(topics, kafka_copy_source(*site_.log, from_.installation));
     source = std::move(topics);
   }
-  InboxShift inbox{
-      plan.begins.at(to_string(LogStream(Journal::inbox))), target.base(Journal::inbox), {}};
+  std::optional<InboxShift> inbox;
   std::string moved;
   MILLRACE_CHECK_OK(source->read([&](Journal journal, const LogRecord& read) -> Result<void> {
     note_holes(site_.log->stream_of(journal, read.topic), read.partition, read.offset);
     LogRecord record = read;
     if (journal == Journal::events) {
       // An event names the message behind it by its position. The inbox is read by now.
-      if (inbox.holes != holes_) inbox.holes = holes_;
+      if (!inbox) {
+        inbox = InboxShift{plan.begins.at(to_string(LogStream(Journal::inbox))),
+                           target.base(Journal::inbox), holes_};
+      }
       moved = with_cause(read.payload, end_of_attributes(read.payload),
-                         [&](Partition p, Offset offset) { return inbox.record(p, offset); });
+                         [&](Partition p, Offset offset) { return inbox->record(p, offset); });
       record.payload = moved;
     }
     sums_.add(journal, record);

@@ -7,6 +7,7 @@
 #include "millrace/offsets.hpp"
 #include "state/blocking_commit.hpp"
 #include "state/moved.hpp"
+#include "state/partition_leases.hpp"
 #include "state/restored.hpp"
 #include "storage/posix_disk.hpp"
 #include "stores/find_copy.hpp"
@@ -26,7 +27,7 @@ constexpr std::string_view kJournalEnds = "journal_ends";
 /// Rows of meta that are of the store itself.
 bool is_own(std::string_view key) {
   return key == kInstallation || key == kJournalEnds || key == kRestoredKey || key == kMovedKey ||
-         key == kCopyingKey;
+         key == kCopyingKey || is_of_group(key);
 }
 
 /// Collects rows and commits them by the thousand.

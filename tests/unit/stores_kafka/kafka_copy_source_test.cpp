@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "../../conformance/event_log_support.hpp"
 #include "kafka_server.hpp"
 #include "log/kafka_log.hpp"
 #include "millrace/ids.hpp"
@@ -71,6 +72,37 @@ TEST(KafkaCopySource, ReadsAllTopicsInTheOrderOfTheirTimes) {
   });
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(kRecords, seen);
+}
+
+TEST(KafkaCopySource, PassesOverWhatIsThereTwice) {
+  if (KafkaServer::shared() == nullptr) GTEST_SKIP() << "no Kafka";
+  const config::Installation at = installation();
+  const auto open = [&at] {
+    return open_kafka_log({.settings = KafkaServer::shared()->settings(),
+                           .prefix = at.kafka_log->prefix,
+                           .entities = {"a"},
+                           .clock = system_clock()});
+  };
+  // As after a crash: what was not acknowledged is written once more.
+  for (const auto& payloads : {std::vector{"x", "y"}, std::vector{"y", "z"}}) {
+    auto log = open();
+    ASSERT_TRUE(log) << log.error().message;
+    for (const std::string payload : payloads) {
+      std::vector<LogEntry> group{{5, "shop", payload, {}, "id of " + payload}};
+      ASSERT_TRUE(test::append_and_wait(**log, Journal::inbox, std::move(group)));
+    }
+    (*log)->close();
+  }
+  auto log = open();
+  ASSERT_TRUE(log) << log.error().message;
+  auto source = kafka_copy_source(**log, at);
+  ASSERT_TRUE(source);
+  std::vector<std::string> read;
+  ASSERT_TRUE((*source)->read([&](Journal, const LogRecord& record) -> Result<void> {
+    read.push_back(fmt::format("{} {}", record.offset, record.payload));
+    return {};
+  }));
+  EXPECT_EQ((std::vector<std::string>{"0 x", "1 y", "3 z"}), read);
 }
 
 }  // namespace
