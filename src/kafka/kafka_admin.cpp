@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
@@ -12,6 +13,9 @@ namespace millrace {
 namespace {
 
 constexpr milliseconds kAgainAfter{50};
+/// librdkafka 2.0.2 now and then waits for an answer to a question about offsets that never comes;
+/// asked again it is there at once.
+constexpr milliseconds kOffsetsAttempt{5'000};
 
 struct AdminOptionsDestroy {
   void operator()(rd_kafka_AdminOptions_t* options) const {
@@ -104,10 +108,17 @@ Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(
     list.reset(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
     for (const auto& [topic, partition] : partitions)
       rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = asked;
+<<<<<<< HEAD
     const auto asked_of = ask_for_offsets(client->get(), list.get(), timeout_ms());
+=======
+    const auto attempt = std::min(timeout, kOffsetsAttempt);
+    const auto asked_of =
+        ask_for_offsets(client->get(), list.get(), static_cast<int>(attempt.count()));
+>>>>>>> hub/main
     if (asked_of) break;
     // A partition that is just now made, or moved to another leader.
-    const bool again = asked_of.error().code == Errc::peer_unavailable;
+    const Errc code = asked_of.error().code;
+    const bool again = code == Errc::peer_unavailable || code == Errc::unanswered;
     if (!again || std::chrono::steady_clock::now() > until)
       return std::unexpected(asked_of.error());
     std::this_thread::sleep_for(kAgainAfter);

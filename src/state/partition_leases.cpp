@@ -151,4 +151,9 @@ Write no_note_row(const std::string& instance) {
   return {Table::meta, note_key(instance), std::nullopt};
 }
 
+bool is_of_group(std::string_view key) {
+  const std::string_view kind = key.substr(0, key.find('\0'));
+  return kind.size() < key.size() && (kind == kLeases || kind == kInstances);
+}
+
 }  // namespace millrace

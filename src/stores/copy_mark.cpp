@@ -39,7 +39,8 @@ std::string encode(const CopyMark& mark) {
   return write_json(Json(JsonObject{{"copy", mark.stage},
                                     {"from", mark.from},
                                     {"begins", streams_json(mark.begins)},
-                                    {"ends", streams_json(mark.ends)}}));
+                                    {"ends", streams_json(mark.ends)},
+                                    {"holes", mark.holes.json()}}));
 }
 
 Result<CopyMark> decode_copy_mark(const Json& json) {
@@ -50,6 +51,10 @@ Result<CopyMark> decode_copy_mark(const Json& json) {
   MILLRACE_TRY(ends, streams_of(json, "ends"));
   mark.begins = std::move(begins);
   mark.ends = std::move(ends);
+  if (const Json* holes = find(json, "holes")) {
+    MILLRACE_TRY(found, Holes::of(*holes));
+    mark.holes = std::move(found);
+  }
   return mark;
 }
 

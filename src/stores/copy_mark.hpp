@@ -7,6 +7,7 @@
 
 #include "millrace/event_log.hpp"
 #include "millrace/json.hpp"
+#include "stores/holes.hpp"
 
 namespace millrace::stores {
 
@@ -18,7 +19,8 @@ struct CopyMark {
   std::string stage;
   std::string from;  ///< UUID of the log it was made of
   StreamOffsets begins;
-  StreamOffsets ends;  ///< when complete
+  StreamOffsets ends;  ///< when complete, as are the holes
+  Holes holes;
 };
 
 std::string encode(const CopyMark& mark);

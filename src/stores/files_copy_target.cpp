@@ -129,7 +129,7 @@ Result<void> FilesCopyTarget::claim(const CopyPlan& plan) {
                               directory_.string(), mark.from));
     }
   }
-  const CopyMark mark{"writing", plan.from, plan.begins, {}};
+  const CopyMark mark{"writing", plan.from, plan.begins, {}, {}};
   MILLRACE_CHECK_OK(write_file_durably(disk_, directory_ / log::kCopyingFile, encode(mark)));
   return remove_journals();
 }
@@ -154,7 +154,8 @@ Result<void> FilesCopyTarget::remove_journals() {
 
 Result<void> FilesCopyTarget::write(Journal journal, const LogRecord& record) {
   JournalCopy& copy = of(journal);
-  const bool full = copy.group.entries.size() >= kFrameRecords || copy.group.bytes >= kFrameBytes;
+  const bool full = copy.group.entries.size() >= kFrameRecords ||
+                    copy.group.bytes + record.payload.size() > kFrameBytes;
   if (full || record.appended_at != copy.clock.now) MILLRACE_CHECK_OK(copy.write_frame());
   copy.clock.now = record.appended_at;
   copy.group.entries.push_back(

@@ -81,7 +81,7 @@ Result<void> KafkaCopyTarget::begin(const CopyPlan& plan) {
   for (const LogStream& stream : streams_) {
     MILLRACE_CHECK_OK(prepare(stream, room_of(plan.rooms, stream), anew));
   }
-  return say(encode(CopyMark{"writing", plan.from, plan.begins, {}}));
+  return say(encode(CopyMark{"writing", plan.from, plan.begins, {}, {}}));
 }
 
 Result<void> KafkaCopyTarget::make_topics() {
@@ -168,6 +168,7 @@ Result<std::unique_ptr<LogReader>> KafkaCopyTarget::open_reader(const LogStream&
                                      .stream = stream,
                                      .topic = topic_of(stream),
                                      .ends = [ends = bounds_.ends(stream)] { return ends; },
+                                     .repeats = std::make_shared<log::KafkaRepeats>(),
                                      .answer_within = kAnswerWithin};
   return std::make_unique<log::KafkaLogReader>(std::move(options), bounds_.begins(stream));
 }

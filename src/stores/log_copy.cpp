@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 
 #include "storage/crc32c.hpp"
 #include "storage/posix_disk.hpp"
@@ -57,6 +58,7 @@ class LogCopy {
   Result<CopyPlan> plan();
   Result<std::unique_ptr<LogCopyTarget>> open_target();
   Result<void> write(LogCopyTarget& target, const CopyPlan& plan);
+  void note_holes(const LogStream& stream, Partition partition, Offset offset);
   Result<bool> same(LogCopyTarget& target);
   void tell(std::string_view doing, std::uint64_t done) const {
     if (done % kTellEvery == 0 || done == records_) listener_({doing, done, records_});
@@ -67,8 +69,11 @@ class LogCopy {
   const config::Config& to_;
   const ProgressListener& listener_;
   PosixDisk disk_;
-  std::uint64_t records_ = 0;
-  Sums read_;
+  std::uint64_t records_ = 0;  ///< as offsets tell of
+  std::uint64_t written_ = 0;
+  Sums sums_;
+  std::map<LogStream, PartitionOffsets> next_;
+  Holes holes_;
 };
 
 Result<CopyPlan> LogCopy::plan() {
@@ -106,16 +111,16 @@ Result<std::uint64_t> LogCopy::run() {
   MILLRACE_CHECK_OK(write(*target, plan));
   MILLRACE_TRY(same, this->same(*target));
   if (!same) {
-    MILLRACE_CHECK_OK(target->give_up(CopyMark{"differs", plan.from, plan.begins, {}}));
+    MILLRACE_CHECK_OK(target->give_up(CopyMark{"differs", plan.from, plan.begins, {}, {}}));
     return fail(Errc::corrupt,
                 fmt::format("what lies in {} is not what was written there, for example because "
-                            "Kafka was away and has records twice: say the same command once more, "
-                            "it begins anew",
+                            "Kafka was away and has records twice, or its topics drop or stamp "
+                            "records by themselves: say the same command once more, it begins anew",
                             log_place(to_.installation)));
   }
   MILLRACE_CHECK_OK(
-      target->complete(CopyMark{"complete", plan.from, plan.begins, ends_of(*site_.log)}));
-  return records_;
+      target->complete(CopyMark{"complete", plan.from, plan.begins, ends_of(*site_.log), holes_}));
+  return written_;
 }
 
 Result<void> LogCopy::write(LogCopyTarget& target, const CopyPlan& plan) {
@@ -124,29 +129,41 @@ Result<void> LogCopy::write(LogCopyTarget& target, const CopyPlan& plan) {
     MILLRACE_TRY(topics, kafka_copy_source(*site_.log, from_.installation));
     source = std::move(topics);
   }
-  const PartitionOffsets inbox = target.base(Journal::inbox);
-  const PartitionOffsets& begins = plan.begins.at(to_string(LogStream(Journal::inbox)));
-  std::uint64_t done = 0;
+  std::optional<InboxShift> inbox;
   std::string moved;
   MILLRACE_CHECK_OK(source->read([&](Journal journal, const LogRecord& read) -> Result<void> {
+    note_holes(site_.log->stream_of(journal, read.topic), read.partition, read.offset);
     LogRecord record = read;
     if (journal == Journal::events) {
-      // An event names the message behind it by its position.
+      // An event names the message behind it by its position. The inbox is read by now.
+      if (!inbox) {
+        inbox = InboxShift{plan.begins.at(to_string(LogStream(Journal::inbox))),
+                           target.base(Journal::inbox), holes_};
+      }
       moved = with_cause(read.payload, end_of_attributes(read.payload),
-                         [&](Partition p, Offset offset) {
-                           return moved_cause(offset, begins.at(p), inbox.at(p));
-                         });
+                         [&](Partition p, Offset offset) { return inbox->record(p, offset); });
       record.payload = moved;
     }
-    read_.add(journal, record);
+    sums_.add(journal, record);
     MILLRACE_CHECK_OK(target.write(journal, record));
-    tell("copied", ++done);
+    tell("copied", ++written_);
     return {};
   }));
-  MILLRACE_CHECK_OK(target.flush());
-  if (done == records_) return {};
-  return fail(Errc::corrupt, fmt::format("{} has {} records where offsets tell of {}: it has holes",
-                                         log_place(from_.installation), done, records_));
+  for (const Journal journal : {Journal::inbox, Journal::events, Journal::trail}) {
+    for (const LogStream& stream : site_.log->streams(journal)) {
+      const PartitionOffsets ends = site_.log->ends(stream);
+      for (Partition p = 0; p < kPartitionCount; ++p) note_holes(stream, p, ends[p]);
+    }
+  }
+  return target.flush();
+}
+
+/// What lies before the offset and was not read says nothing.
+void LogCopy::note_holes(const LogStream& stream, Partition partition, Offset offset) {
+  const auto [at, first] = next_.try_emplace(stream, site_.log->begins(stream));
+  Offset& next = at->second[partition];
+  for (; next < offset; ++next) holes_.note(stream, partition, next);
+  next = offset + 1;
 }
 
 Result<bool> LogCopy::same(LogCopyTarget& target) {
@@ -163,7 +180,7 @@ Result<bool> LogCopy::same(LogCopyTarget& target) {
       }
     }
   }
-  return found == read_;
+  return found == sums_;
 }
 
 }  // namespace

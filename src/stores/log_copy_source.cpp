@@ -16,8 +16,10 @@ namespace {
 constexpr std::array kJournals{Journal::inbox, Journal::events, Journal::trail};
 constexpr std::size_t kRecordsPerRead = 4096;
 constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
-/// About so many records of a journal are put in order together.
-constexpr std::uint64_t kWindowRecords = 20'000;
+/// So many records of a journal are put in order together, fewer where they are large.
+constexpr std::uint64_t kSpanRecordsMax = 100'000;
+constexpr std::uint64_t kSpanRecordsMin = 100;
+constexpr std::size_t kSpanBytesMax = std::size_t{128} << 20;
 
 class FilesCopySource final : public LogCopySource {
  public:
@@ -70,14 +72,19 @@ class KafkaCopySource final : public LogCopySource {
   Result<void> read_span(const LogStream& stream, const PartitionOffsets& from,
                          const PartitionOffsets& until);
   Result<void> visit_span(Journal journal, const Visit& visit);
+  void drop_span();
 
   EventLog& log_;
   std::string prefix_;
   std::unique_ptr<KafkaAdmin> admin_;
   std::shared_ptr<log::KafkaReaderPool> readers_;
+  std::shared_ptr<log::KafkaRepeats> repeats_ = std::make_shared<log::KafkaRepeats>();
   WallTime reached_;
   microseconds width_{};
-  std::vector<RecordBatchPtr> batches_;  ///< of the span
+  std::uint64_t span_max_ = kSpanRecordsMax;
+  std::size_t bytes_ = 0;  ///< of the span, as is what follows
+  bool too_large_ = false;
+  std::vector<RecordBatchPtr> batches_;
   std::vector<Held> held_;
 };
 
@@ -100,19 +107,26 @@ Result<void> KafkaCopySource::read_journal(Journal journal, const Visit& visit) 
   reached_ = WallTime();
   width_ = system_clock().wall_now().time_since_epoch();
   while (between(from, ends) > 0) {
+    const WallTime before = reached_;
     MILLRACE_TRY(until, next_span(from, ends));
     for (const auto& [stream, offsets] : until) {
       MILLRACE_CHECK_OK(read_span(stream, from[stream], offsets));
     }
-    MILLRACE_CHECK_OK(visit_span(journal, visit));
-    from = until;
+    if (!too_large_) {
+      MILLRACE_CHECK_OK(visit_span(journal, visit));
+      from = until;
+      continue;
+    }
+    span_max_ = std::max(span_max_ / 4, kSpanRecordsMin);
+    reached_ = before;
+    drop_span();
   }
   return {};
 }
 
 /// The end of a span of time that holds some records, and not too many.
 Result<KafkaCopySource::Places> KafkaCopySource::next_span(const Places& from, const Places& ends) {
-  if (between(from, ends) <= kWindowRecords) return ends;
+  if (between(from, ends) <= span_max_) return ends;
   for (;;) {
     MILLRACE_TRY(until, places_at(ends, reached_ + width_));
     for (auto& [stream, offsets] : until) {
@@ -121,12 +135,12 @@ Result<KafkaCopySource::Places> KafkaCopySource::next_span(const Places& from, c
       }
     }
     const std::uint64_t records = between(from, until);
-    if (records > kWindowRecords && width_ > milliseconds(1)) {
+    if (records > span_max_ && width_ > milliseconds(1)) {
       width_ = std::max<microseconds>(width_ / 2, milliseconds(1));
       continue;
     }
     reached_ += width_;
-    if (records < kWindowRecords / 2) width_ *= 2;
+    if (records < span_max_ / 2) width_ *= 2;
     if (records > 0) return until;
     if (reached_ > system_clock().wall_now()) return ends;
   }
@@ -149,12 +163,15 @@ Result<void> KafkaCopySource::read_span(const LogStream& stream, const Partition
   log::KafkaLogReader reader({.pool = readers_,
                               .stream = stream,
                               .topic = topic_of(stream),
-                              .ends = [until] { return until; }},
+                              .ends = [until] { return until; },
+                              .repeats = repeats_},
                              from);
   std::array<WallTime, kPartitionCount> last{};
-  for (;;) {
+  while (!too_large_) {
     MILLRACE_TRY(batch, reader.next(kRecordsPerRead, kBytesPerRead));
     if (batch->records.empty()) return {};
+    bytes_ += batch->bytes.size();
+    too_large_ = bytes_ > kSpanBytesMax && span_max_ > kSpanRecordsMin;
     for (const LogRecord& record : batch->records) {
       if (record.offset >= until[record.partition]) continue;
       last[record.partition] = std::max(last[record.partition], record.appended_at);
@@ -162,6 +179,7 @@ Result<void> KafkaCopySource::read_span(const LogStream& stream, const Partition
     }
     batches_.push_back(std::move(batch));
   }
+  return {};
 }
 
 Result<void> KafkaCopySource::visit_span(Journal journal, const Visit& visit) {
@@ -172,9 +190,15 @@ Result<void> KafkaCopySource::visit_span(Journal journal, const Visit& visit) {
     record.appended_at = held.at;
     MILLRACE_CHECK_OK(visit(journal, record));
   }
+  drop_span();
+  return {};
+}
+
+void KafkaCopySource::drop_span() {
   held_.clear();
   batches_.clear();
-  return {};
+  bytes_ = 0;
+  too_large_ = false;
 }
 
 }  // namespace

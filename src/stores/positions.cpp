@@ -17,8 +17,10 @@ LogStream stream_of(const EventLog& log, Journal journal, const std::string& top
 
 }  // namespace
 
-EventRanks::EventRanks(EventLog& log)
-    : log_(log), by_topic_(!log.stream_of(Journal::events, "topic").topic.empty()) {}
+EventRanks::EventRanks(EventLog& log, Holes holes)
+    : log_(log),
+      holes_(std::move(holes)),
+      by_topic_(!log.stream_of(Journal::events, "topic").topic.empty()) {}
 
 void EventRanks::want_rank(const std::string& topic, Partition partition, Offset offset) {
   if (!by_topic_) asked_.ranks[{topic, partition}].emplace(offset, 0);
@@ -79,7 +81,8 @@ Offset EventRanks::rank(const std::string& topic, Partition partition, Offset of
   if (!by_topic_) return asked_.ranks.at({topic, partition}).at(offset);
   const LogStream stream(Journal::events, topic);
   const Offset begin = log_.begins(stream)[partition];
-  return std::clamp(offset, begin, log_.ends(stream)[partition]) - begin;
+  const Offset place = std::clamp(offset, begin, log_.ends(stream)[partition]);
+  return holes_.records(stream, partition, begin, place);
 }
 
 Offset EventRanks::offset(const std::string& topic, Partition partition, Offset rank) const {
@@ -87,7 +90,8 @@ Offset EventRanks::offset(const std::string& topic, Partition partition, Offset 
   return log_.begins(LogStream(Journal::events, topic))[partition] + rank;
 }
 
-Positions::Positions(EventLog& from) : from_(from), from_ranks_(from) {}
+Positions::Positions(EventLog& from, Holes holes)
+    : from_(from), holes_(std::move(holes)), from_ranks_(from, holes_) {}
 
 Offset Positions::from_begin(Journal journal, const std::string& topic, Partition partition) const {
   return from_.begins(stream_of(from_, journal, topic))[partition];
@@ -99,9 +103,7 @@ Offset Positions::to_begin(Journal journal, const std::string& topic, Partition 
 
 Offset Positions::inbox_boundary(Partition partition, Offset offset) {
   if (to_ == nullptr) return offset;
-  const Offset begin = from_begin(Journal::inbox, "", partition);
-  const Offset end = from_.ends(Journal::inbox)[partition];
-  return to_begin(Journal::inbox, "", partition) + std::clamp(offset, begin, end) - begin;
+  return inbox_.boundary(partition, std::min(offset, from_.ends(Journal::inbox)[partition]));
 }
 
 Offset Positions::boundary(const std::string& topic, Partition partition, Offset offset) {
@@ -131,8 +133,7 @@ Offset Positions::record(Journal journal, const std::string& topic, Partition pa
 
 std::optional<Offset> Positions::cause(Partition partition, Offset offset) const {
   if (to_ == nullptr) return offset;
-  return moved_cause(offset, from_begin(Journal::inbox, "", partition),
-                     to_begin(Journal::inbox, "", partition));
+  return inbox_.record(partition, offset);
 }
 
 Rooms Positions::rooms() const {
@@ -152,7 +153,7 @@ Result<void> Positions::resolve(EventLog& to) {
                 "dropped from it: say `millrace log copy` once more");
   }
   MILLRACE_CHECK_OK(from_ranks_.read());
-  to_ranks_.emplace(to);
+  to_ranks_.emplace(to, Holes());
   for (const auto& [place, offsets] : wanted_) {
     for (const Offset offset : offsets) {
       to_ranks_->want_offset(place.first, place.second,
@@ -160,13 +161,20 @@ Result<void> Positions::resolve(EventLog& to) {
     }
   }
   MILLRACE_CHECK_OK(to_ranks_->read());
+  inbox_ = {from_.begins(Journal::inbox), to.begins(Journal::inbox), holes_};
   to_ = &to;
   return {};
 }
 
-std::optional<Offset> moved_cause(Offset offset, Offset from, Offset to) {
-  if (offset < from) return std::nullopt;
-  return to + (offset - from);
+Offset InboxShift::boundary(Partition partition, Offset offset) const {
+  const Offset begin = from.at(partition);
+  return to.at(partition) +
+         holes.records(Journal::inbox, partition, begin, std::max(offset, begin));
+}
+
+std::optional<Offset> InboxShift::record(Partition partition, Offset offset) const {
+  if (offset < from.at(partition)) return std::nullopt;
+  return boundary(partition, offset);
 }
 
 }  // namespace millrace::stores

@@ -17,10 +17,11 @@
 namespace millrace::stores {
 
 /// The n-th record of a topic in a partition lies at which offset, and the other way. Where topics
-/// are counted together the log is read, once, for what was asked for before.
+/// are counted together the log is read, once, for what was asked for before. Holes are of a log
+/// that counts by topic.
 class EventRanks {
  public:
-  explicit EventRanks(EventLog& log);
+  EventRanks(EventLog& log, Holes holes);
 
   void want_rank(const std::string& topic, Partition partition, Offset offset);
   void want_offset(const std::string& topic, Partition partition, Offset rank);
@@ -40,15 +41,27 @@ class EventRanks {
   struct Walk;
 
   EventLog& log_;
+  Holes holes_;
   bool by_topic_;  ///< each topic is a stream of its own
   Asked asked_;
+};
+
+/// How the inbox moves, partition by partition: from where it begins to where its copy begins.
+struct InboxShift {
+  PartitionOffsets from{};
+  PartitionOffsets to{};
+  Holes holes{};
+
+  Offset boundary(Partition partition, Offset offset) const;
+  /// nullopt: before the begin.
+  std::optional<Offset> record(Partition partition, Offset offset) const;
 };
 
 /// First every position is asked for, and the answers are of no use; then `resolve`; then all are
 /// asked for again.
 class Positions {
  public:
-  explicit Positions(EventLog& from);
+  explicit Positions(EventLog& from, Holes holes = {});
 
   /// A place between records of the inbox: everything before it is done.
   Offset inbox_boundary(Partition partition, Offset offset);
@@ -69,14 +82,13 @@ class Positions {
   Offset to_begin(Journal journal, const std::string& topic, Partition partition) const;
 
   EventLog& from_;
+  Holes holes_;
   EventLog* to_ = nullptr;
+  InboxShift inbox_;
   EventRanks from_ranks_;
   std::optional<EventRanks> to_ranks_;
   std::map<std::pair<std::string, Partition>, std::set<Offset>> wanted_;
   std::map<LogStream, std::array<std::set<Offset>, kPartitionCount>> gone_;  ///< before the log
 };
-
-/// The rule of `cause`, for a copy of the inbox that begins at `to`.
-std::optional<Offset> moved_cause(Offset offset, Offset from, Offset to);
 
 }  // namespace millrace::stores

@@ -10,6 +10,7 @@
 #include "millrace/json.hpp"
 #include "state/moved.hpp"
 #include "state/open_state.hpp"
+#include "state/restored.hpp"
 #include "storage/posix_disk.hpp"
 #include "stores/kafka_settings.hpp"
 
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kRowsPerScan = 1000;
+constexpr std::chrono::hours kRestoredFor{26};  // as long as a start looks at it (daemon/restored)
 
 void stop_process(const Error& cause) {
   abort_with(cause.message, cause.where);
@@ -67,6 +69,38 @@ Result<void> add_topics_of(StateStore& state, std::set<std::string>& topics) {
   }
 }
 
+/// What was sent after a backup is judged by positions of its log (daemon/restored.cpp).
+Result<void> check_restored(StateStore& state) {
+  MILLRACE_TRY(restored, read_restored(state));
+  if (!restored) return {};
+  if (!restored->began) {
+    return fail(Errc::conflict,
+                "the state comes out of a backup and was not started since: start "
+                "millraced once where it is");
+  }
+  const WallTime until = restored->began->at + kRestoredFor;
+  if (system_clock().wall_now() < until) {
+    return fail(Errc::conflict, fmt::format("the state comes out of a backup: until {} it is "
+                                            "compared with its sources; copy it after that",
+                                            to_rfc3339(until)));
+  }
+  for (const std::string& route : restored->began->routes) {
+    MILLRACE_TRY(rows,
+                 state.scan(Table::cursors, row_key("route/" + route, ""), "", kPartitionCount));
+    for (Partition p = 0; p < rows.size(); ++p) {
+      MILLRACE_TRY(row, parse_json(rows[p].value));
+      if (bool_or(row, "tail", false)) continue;
+      const auto next = static_cast<Offset>(int_or(row, "next", 0));
+      if (next >= restored->began->events_below.at(p)) continue;
+      return fail(Errc::conflict, fmt::format("the state comes out of a backup, and route {} has "
+                                              "not delivered yet what may have been sent after "
+                                              "it: resume it first",
+                                              route));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Site::~Site() {
@@ -113,6 +147,7 @@ Result<Site> open_site(const config::Config& config, bool moved_too) {
     site.log = std::move(log);
   }
   MILLRACE_CHECK_OK(check_belongs(*site.state, *site.log, *found, installation.environment));
+  MILLRACE_CHECK_OK(check_restored(*site.state));
   site.installation = *std::move(found);
   return site;
 }

@@ -7,6 +7,7 @@
 #include "millrace/offsets.hpp"
 #include "state/blocking_commit.hpp"
 #include "state/moved.hpp"
+#include "state/partition_leases.hpp"
 #include "state/restored.hpp"
 #include "storage/posix_disk.hpp"
 #include "stores/find_copy.hpp"
@@ -22,12 +23,11 @@ constexpr std::size_t kRowsPerCommit = 2000;
 constexpr std::size_t kBytesPerCommit = std::size_t{8} << 20;
 constexpr std::string_view kInstallation = "installation";
 constexpr std::string_view kJournalEnds = "journal_ends";
-constexpr std::chrono::hours kRestoredFor{26};  // as long as a start looks at it (daemon/restored)
 
 /// Rows of meta that are of the store itself.
 bool is_own(std::string_view key) {
   return key == kInstallation || key == kJournalEnds || key == kRestoredKey || key == kMovedKey ||
-         key == kCopyingKey;
+         key == kCopyingKey || is_of_group(key);
 }
 
 /// Collects rows and commits them by the thousand.
@@ -63,12 +63,12 @@ class RowWriter {
 
 class StateCopy {
  public:
-  StateCopy(Site& site, StateStore& to, EventLog& log, std::set<std::string> topics,
+  StateCopy(Site& site, StateStore& to, EventLog& log, std::set<std::string> topics, Holes holes,
             const ProgressListener& listener)
       : from_(*site.state),
         to_(to),
         log_(log),
-        positions_(*site.log),
+        positions_(*site.log, std::move(holes)),
         rows_(positions_, *site.log, std::move(topics)),
         listener_(listener) {}
 
@@ -169,38 +169,6 @@ Result<void> StateCopy::copy_table(Table table) {
   return writer.commit();
 }
 
-/// What was sent after a backup is judged by positions of its log (daemon/restored.cpp).
-Result<void> check_restored(StateStore& state) {
-  MILLRACE_TRY(restored, read_restored(state));
-  if (!restored) return {};
-  if (!restored->began) {
-    return fail(Errc::conflict,
-                "the state comes out of a backup and was not started since: start "
-                "millraced once where it is");
-  }
-  const WallTime until = restored->began->at + kRestoredFor;
-  if (system_clock().wall_now() < until) {
-    return fail(Errc::conflict, fmt::format("the state comes out of a backup: until {} it is "
-                                            "compared with its sources; copy it after that",
-                                            to_rfc3339(until)));
-  }
-  for (const std::string& route : restored->began->routes) {
-    MILLRACE_TRY(rows,
-                 state.scan(Table::cursors, row_key("route/" + route, ""), "", kPartitionCount));
-    for (Partition p = 0; p < rows.size(); ++p) {
-      MILLRACE_TRY(row, parse_json(rows[p].value));
-      if (bool_or(row, "tail", false)) continue;
-      const auto next = static_cast<Offset>(int_or(row, "next", 0));
-      if (next >= restored->began->events_below.at(p)) continue;
-      return fail(Errc::conflict, fmt::format("the state comes out of a backup, and route {} has "
-                                              "not delivered yet what may have been sent after "
-                                              "it: resume it first",
-                                              route));
-    }
-  }
-  return {};
-}
-
 Result<void> check_mark(const CopyMark& mark, const EventLog& log) {
   if (mark.from == log.uuid() && mark.begins == begins_of(log) && mark.ends == ends_of(log))
     return {};
@@ -243,7 +211,6 @@ Result<CopyReport> copy_state(const config::Config& from, const config::Config& 
   PosixDisk disk;
   MILLRACE_TRY(mark, find_copy(disk, to.installation));
   MILLRACE_CHECK_OK(check_mark(mark, *site.log));
-  MILLRACE_CHECK_OK(check_restored(*site.state));
   MILLRACE_TRY(topics, topics_in(*site.log));
   topics.insert(site.topics.begin(), site.topics.end());
   for (const auto& [name, entity] : to.entities) topics.insert(name);
@@ -254,7 +221,7 @@ Result<CopyReport> copy_state(const config::Config& from, const config::Config& 
                                             "there",
                                             moved->to));
   }
-  MILLRACE_TRY(rows, StateCopy(site, *state, *log, topics, listener).run());
+  MILLRACE_TRY(rows, StateCopy(site, *state, *log, topics, mark.holes, listener).run());
   MILLRACE_CHECK_OK(hand_over(site, *state, *log, to));
   state->close();
   log->close();

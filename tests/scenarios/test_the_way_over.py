@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 
 from configurations import MES, ORDER, SHOP, as_sent, order
@@ -155,8 +156,9 @@ class TheWayOver(Scenario):
         self.assertEqual(self.PARKED, self.rows(there))
         self.assertEqual(before, self.hops(there, "S3"))
         self.go_on(there)
-        self.assertEqual(0, there.terminate())
         back = self.site("back")
+        self.cannot("log", there, back, "another daemon")
+        self.assertEqual(0, there.terminate())
         self.carry(there, back)
         self.assertIn("moved to", self.refused(there))
         back.start()
@@ -205,8 +207,8 @@ class TheWayOver(Scenario):
         self.orders(self.here, records)
         self.here.kill9()
         there = self.site_over_there()
-        for _ in range(4):
-            self.killed("log", self.here, there, chance.uniform(0.1, 3.0))
+        for _ in range(3):
+            self.killed("log", self.here, there, chance.uniform(0.1, 2.5))
         process = self.begin_copy("log", self.here, there)
         try:
             process.wait(chance.uniform(0.1, 2.0))
@@ -216,8 +218,8 @@ class TheWayOver(Scenario):
         self.kafka.start()
         self.assertIn(process.wait(120), (0, 2))
         self.here.cli("log", "copy", "--to", str(there.config))
-        for _ in range(4):
-            if not self.killed("state", self.here, there, chance.uniform(0.1, 2.0)):
+        for _ in range(3):
+            if not self.killed("state", self.here, there, chance.uniform(0.1, 1.5)):
                 break
         else:
             self.here.cli("state", "copy", "--to", str(there.config))
@@ -305,12 +307,21 @@ class TheWayOver(Scenario):
     def another_site(self, there):
         another = self.site("another")
         another.start()
+        backup = self.directory / "backup"
+        another.cli("backup", str(backup))
         self.assertEqual(0, another.terminate())
         self.cannot("log", another, there, "belongs to log")
         narrow = self.site_over_there("narrow")
         self.kafka.create(f"{self.prefix_of(narrow)}.inbox", partitions=3)
         self.cannot("log", another, narrow, "partitions")
         self.cannot("log", another, self.site_with_topics_of("beside", there), "another log")
+        shutil.rmtree(another.data)
+        another.data.mkdir()
+        another.cli("restore", str(backup))
+        self.cannot("log", another, narrow, "was not started since")
+        another.start()
+        self.assertEqual(0, another.terminate())
+        self.cannot("log", another, narrow, "comes out of a backup")
 
     def site_with_topics_of(self, name, other):
         """With a state of its own."""
@@ -332,11 +343,13 @@ class TheWayOver(Scenario):
         self.await_at(self.archive, [as_sent(6, 1), as_sent(6, 2)])
         self.assertEqual(0, there.terminate())
         row = json.loads(there.state.rows("parked")[0][1])
-        for topic in ("inbox", "events.order"):
-            self.kafka.trim(f"{self.prefix_of(there)}.{topic}", row["partition"], 2)
+        for topic, before in (("inbox", 1), ("events.order", 3)):
+            self.kafka.trim(f"{self.prefix_of(there)}.{topic}", row["partition"], before)
         sites = [there, self.site("files"), self.site_over_there("kafka"), self.site("again")]
         for number, (old, new) in enumerate(zip(sites, sites[1:]), 3):
             self.carry(old, new)
+            if number == 3:
+                self.check_causes(new, row["partition"])
             new.start()
             self.orders(new, [6], version=number)
             eventually(lambda site=new, number=number: len(self.dead_letters(site)) == number,
@@ -351,6 +364,13 @@ class TheWayOver(Scenario):
         for letter in letters:
             last.cli("dead", "resubmit", letter["id"], "--history")
         self.await_at(self.mes, [as_sent(6, version) for version in range(1, 6)])
+
+    def check_causes(self, site, partition):
+        """Of the two parcels' messages the first is gone, the second is now the inbox's first."""
+        [segment] = (site.data / "log" / "events").glob("*.log")
+        events = segment.read_bytes()
+        self.assertEqual(2, events.count(b'"type":"parcel.changed"'))
+        self.assertEqual([b'"cause":"%d:0"' % partition], re.findall(rb'"cause":"[0-9:]*"', events))
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+// What tests of the log on Kafka leave behind.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -100,5 +100,13 @@ TEST(PartitionLeases, WhatIsTakenRequiresWhatWasSeen) {
   ASSERT_EQ(batch.writes.size(), 2u);
 }
 
+TEST(PartitionLeases, RowsOfTheGroupAreKnownFromOthers) {
+  const Batch batch = take_leases({}, PartitionSet::of_bits(1), {"a", "session"});
+  EXPECT_TRUE(is_of_group(batch.writes.at(0).key));
+  EXPECT_TRUE(is_of_group(no_note_row("a").key));
+  EXPECT_FALSE(is_of_group("installation"));
+  EXPECT_FALSE(is_of_group("instance"));
+}
+
 }  // namespace
 }  // namespace millrace
