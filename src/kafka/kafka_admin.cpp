@@ -108,13 +108,9 @@ Result<std::vector<std::int64_t>> KafkaAdmin::State::offsets(
     list.reset(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
     for (const auto& [topic, partition] : partitions)
       rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = asked;
-<<<<<<< HEAD
-    const auto asked_of = ask_for_offsets(client->get(), list.get(), timeout_ms());
-=======
     const auto attempt = std::min(timeout, kOffsetsAttempt);
     const auto asked_of =
         ask_for_offsets(client->get(), list.get(), static_cast<int>(attempt.count()));
->>>>>>> hub/main
     if (asked_of) break;
     // A partition that is just now made, or moved to another leader.
     const Errc code = asked_of.error().code;

@@ -17,12 +17,7 @@ Result<void> KafkaFollowing::follow(const std::set<Partition>& partitions) {
   if (added.empty()) return {};
   MILLRACE_TRY(positions, present_ends(added));
   read_ids(added);
-<<<<<<< HEAD
-  MILLRACE_CHECK_OK(
-      parts_.on_shard([this, positions = positions] { return parts_.tail.begin(positions); }));
-=======
   MILLRACE_CHECK_OK(on_shard_([this, positions = positions] { return tail_.begin(positions); }));
->>>>>>> hub/main
   followed_ = partitions;
   return {};
 }
@@ -30,22 +25,13 @@ Result<void> KafkaFollowing::follow(const std::set<Partition>& partitions) {
 Result<void> KafkaFollowing::let_go(const std::set<Partition>& partitions) {
   std::erase_if(followed_, [&](Partition p) { return !partitions.contains(p); });
   auto let_go = std::make_shared<std::vector<KafkaPosition>>();
-<<<<<<< HEAD
-  MILLRACE_CHECK_OK(parts_.on_shard([this, partitions, let_go]() -> Result<void> {
-    MILLRACE_TRY(gone, parts_.tail.let_go_of_all_but(partitions));
-=======
   MILLRACE_CHECK_OK(on_shard_([this, partitions, let_go]() -> Result<void> {
     MILLRACE_TRY(gone, tail_.let_go_of_all_but(partitions));
->>>>>>> hub/main
     *let_go = std::move(gone);
     return {};
   }));
   for (const KafkaPosition& gone : *let_go) {
-<<<<<<< HEAD
-    const auto until = ids_until_.find(parts_.tail.streams().at(gone.topic));
-=======
     const auto until = ids_until_.find(tail_.streams().at(gone.topic));
->>>>>>> hub/main
     if (until == ids_until_.end()) continue;
     until->second[static_cast<std::size_t>(gone.partition)] = static_cast<Offset>(gone.offset);
   }
@@ -55,18 +41,6 @@ Result<void> KafkaFollowing::let_go(const std::set<Partition>& partitions) {
 Result<std::vector<KafkaPosition>> KafkaFollowing::present_ends(
     const std::set<Partition>& partitions) {
   std::vector<KafkaPartition> asked;
-<<<<<<< HEAD
-  for (const auto& [topic, stream] : parts_.tail.streams()) {
-    for (const Partition p : partitions) asked.emplace_back(topic, p);
-  }
-  MILLRACE_TRY(begins, parts_.admin.begins(asked));
-  MILLRACE_TRY(ends, parts_.admin.ends(asked));
-  std::vector<KafkaPosition> positions;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    const auto& [topic, partition] = asked[i];
-    parts_.bounds.know(parts_.tail.streams().at(topic), static_cast<Partition>(partition),
-                       static_cast<Offset>(begins[i]), static_cast<Offset>(ends[i]));
-=======
   for (const auto& [topic, stream] : tail_.streams()) {
     for (const Partition p : partitions) asked.emplace_back(topic, p);
   }
@@ -77,7 +51,6 @@ Result<std::vector<KafkaPosition>> KafkaFollowing::present_ends(
     const auto& [topic, partition] = asked[i];
     bounds_.know(tail_.streams().at(topic), static_cast<Partition>(partition),
                  static_cast<Offset>(begins[i]), static_cast<Offset>(ends[i]));
->>>>>>> hub/main
     positions.push_back({topic, partition, ends[i]});
   }
   return positions;
@@ -90,11 +63,7 @@ void KafkaFollowing::read_ids(const std::set<Partition>& partitions) {
     PartitionOffsets from;
     from.fill(kSkipPartition);
     for (const Partition p : partitions) from[p] = until[p];
-<<<<<<< HEAD
-    if (const auto read = parts_.ids.read(parts_.log, stream, from); !read) {
-=======
     if (const auto read = ids_.read(log_, stream, from); !read) {
->>>>>>> hub/main
       spdlog::warn(
           "ids of what was sent lately are not known, repeats may be taken in stream={} "
           "error=\"{}\"",

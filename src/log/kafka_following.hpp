@@ -5,10 +5,7 @@
 #include <map>
 #include <mutex>
 #include <set>
-<<<<<<< HEAD
-=======
 #include <utility>
->>>>>>> hub/main
 #include <vector>
 
 #include "kafka/kafka_admin.hpp"
@@ -21,19 +18,6 @@ namespace millrace::log {
 class KafkaFollowing {
  public:
   using Work = std::function<Result<void>()>;
-<<<<<<< HEAD
-  /// All of it outlives this.
-  struct Parts {
-    EventLog& log;
-    KafkaAdmin& admin;
-    KafkaBounds& bounds;
-    const KafkaIds& ids;
-    KafkaTail& tail;
-    std::function<Result<void>(Work)> on_shard;  ///< runs where the tail lives, and waits for it
-  };
-
-  explicit KafkaFollowing(Parts parts) : parts_(std::move(parts)) {}
-=======
   /// All of it outlives this. `on_shard` runs work where the tail lives, and waits for it.
   KafkaFollowing(EventLog& log, KafkaAdmin& admin, KafkaBounds& bounds, const KafkaIds& ids,
                  KafkaTail& tail, std::function<Result<void>(Work)> on_shard)
@@ -43,7 +27,6 @@ class KafkaFollowing {
         ids_(ids),
         tail_(tail),
         on_shard_(std::move(on_shard)) {}
->>>>>>> hub/main
 
   /// EventLog::follow. Blocking; from any thread.
   Result<void> follow(const std::set<Partition>& partitions);
@@ -57,9 +40,6 @@ class KafkaFollowing {
   Result<std::vector<KafkaPosition>> present_ends(const std::set<Partition>& partitions);
   void read_ids(const std::set<Partition>& partitions);
 
-<<<<<<< HEAD
-  const Parts parts_;
-=======
   EventLog& log_;
   KafkaAdmin& admin_;
   KafkaBounds& bounds_;
@@ -67,7 +47,6 @@ class KafkaFollowing {
   KafkaTail& tail_;
   const std::function<Result<void>(Work)> on_shard_;
 
->>>>>>> hub/main
   std::mutex mutex_;  // guards what follows
   std::set<Partition> followed_;
   /// As far as ids are remembered, of partitions that are not followed.

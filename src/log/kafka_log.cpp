@@ -157,27 +157,12 @@ Result<void> KafkaLog::start() {
     MILLRACE_CHECK_OK(bounds_->look(*admin_, stream, topic_of(stream), options_.answer_within));
   }
   tail_ = std::make_unique<log::KafkaTail>(shard_, tail_options());
-<<<<<<< HEAD
-  following_ = std::make_unique<log::KafkaFollowing>(log::KafkaFollowing::Parts{
-      .log = *this,
-      .admin = *admin_,
-      .bounds = *bounds_,
-      .ids = ids_,
-      .tail = *tail_,
-      .on_shard = [this](auto work) { return on_shard(std::move(work)); }});
-  MILLRACE_CHECK_OK(open_producer());
-  MILLRACE_CHECK_OK(identify());
-  for (const Journal journal : {Journal::inbox, Journal::events}) {
-    for (const LogStream& stream : streams(journal)) MILLRACE_CHECK_OK(remember_ids(stream));
-  }
-=======
   following_ = std::make_unique<log::KafkaFollowing>(
       *this, *admin_, *bounds_, ids_, *tail_,
       [this](auto work) { return on_shard(std::move(work)); });
   MILLRACE_CHECK_OK(open_producer());
   MILLRACE_CHECK_OK(identify());
   for (const LogStream& stream : all_streams()) MILLRACE_CHECK_OK(remember_ids(stream));
->>>>>>> hub/main
   return {};
 }
 
@@ -199,13 +184,8 @@ Result<void> KafkaLog::make_topics() {
 
 log::KafkaTailOptions KafkaLog::tail_options() {
   std::map<std::string, LogStream, std::less<>> followed;
-<<<<<<< HEAD
-  for (const Journal journal : {Journal::inbox, Journal::events}) {
-    for (const LogStream& stream : streams(journal)) followed.emplace(topic_of(stream), stream);
-=======
   for (const LogStream& stream : all_streams()) {
     if (stream.journal != Journal::trail) followed.emplace(topic_of(stream), stream);
->>>>>>> hub/main
   }
   return {.settings = options_.settings,
           .streams = std::move(followed),
@@ -222,10 +202,6 @@ Result<void> KafkaLog::on_shard(std::function<Result<void>()> work) {
   auto outcome = std::make_shared<std::promise<Result<void>>>();
   auto done = outcome->get_future();
   shard_.post([work = std::move(work), outcome] { outcome->set_value(work()); });
-<<<<<<< HEAD
-  // What is posted to a shard that has stopped never runs.
-=======
->>>>>>> hub/main
   if (done.wait_for(options_.answer_within) == std::future_status::ready) return done.get();
   return fail(Errc::stopping, "the log is closed");
 }
