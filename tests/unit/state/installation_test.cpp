@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
+
 #include "conformance/state_store_support.hpp"
 #include "memory_log.hpp"
 #include "millrace/event.hpp"
@@ -188,6 +191,32 @@ TEST_F(InstallationGuards, AdoptRefusesAStoreInUseABadPositionAndNoReason) {
   refused = adopt_from("end");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::conflict);
+}
+
+/// Lets another one start while the time of our own start is asked for.
+class OvertakenClock final : public Clock {
+ public:
+  explicit OvertakenClock(std::function<void()> other) : other_(std::move(other)) {}
+  WallTime wall_now() const override {
+    if (auto other = std::exchange(other_, {})) other();
+    return system_clock().wall_now();
+  }
+  BootTime boot_now() const override { return system_clock().boot_now(); }
+
+ private:
+  mutable std::function<void()> other_;
+};
+
+TEST_F(InstallationGuards, OfTwoThatStartAtOnceTheSecondTakesWhatTheFirstWrote) {
+  std::string first;
+  const OvertakenClock clock([&] {
+    const auto theirs = open_with("production");
+    ASSERT_TRUE(theirs) << theirs.error().message;
+    first = theirs->uuid;
+  });
+  const auto ours = open_installation(*store_, log_, "production", clock);
+  ASSERT_TRUE(ours) << ours.error().message;
+  EXPECT_EQ(ours->uuid, first);
 }
 
 TEST_F(InstallationGuards, ReportsAnEventThatAdoptCannotRead) {
