@@ -17,8 +17,10 @@ namespace {
 
 constexpr std::size_t kAuditRowsPerScan = 1000;
 
-std::string audit_key(std::int64_t number) {
-  return fmt::format("{:020}", number);
+// Two instances may do something in the same microsecond.
+std::string audit_key(std::int64_t number, const std::string& instance) {
+  const std::string key = fmt::format("{:020}", number);
+  return instance.empty() ? key : row_key(key, instance);
 }
 
 }  // namespace
@@ -62,7 +64,7 @@ std::int64_t Broker::next_audit(WallTime now) const {
 
 // Rows of a time that is not yet are of a clock that was ahead.
 Result<void> Broker::load_audit() {
-  std::string after = audit_key(next_audit(clock_.wall_now()));
+  std::string after = audit_key(next_audit(clock_.wall_now()), "");
   for (;;) {
     MILLRACE_TRY(rows, state_->scan(Table::audit, "", after, kAuditRowsPerScan));
     if (rows.empty()) return {};
@@ -76,7 +78,7 @@ Result<void> Broker::load_audit() {
 void Broker::audit(Batch& batch, std::string_view what, std::string_view object,
                    std::string_view reason) const {
   const WallTime now = clock_.wall_now();
-  batch.put(Table::audit, audit_key(next_audit(now)),
+  batch.put(Table::audit, audit_key(next_audit(now), config()->installation.state.instance),
             write_json(Json(JsonObject{
                 {"at", to_rfc3339(now)}, {"what", what}, {"object", object}, {"reason", reason}})));
 }
