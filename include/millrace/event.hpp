@@ -67,8 +67,8 @@ struct Event {
 /// The events payload: CloudEvents structured JSON, one object a line.
 std::string encode(const Event& event);
 Result<Event> decode_event(std::string_view bytes);
-/// The same two without a text in between; `event.data` is not looked at, `data` stands for it.
-Json event_json(const Event& event, Json data);
+/// The same two where the data, or all of it, is a tree already; `event.data` is not looked at.
+std::string encode(const Event& event, const Json& data);
 Result<Event> event_of(Json json);
 /// The value `.` sees in routes: the event with `rev` a number and `types` an array.
 /// Takes the event's data with it.

@@ -79,7 +79,12 @@ int parked_send(std::string_view key);
 /// `rev` of an event or a projection row, decimal text in both; 0 when there is none.
 std::uint64_t revision_of(const Json& object);
 
+/// When the event in its payload was appended; `since` where it does not say.
+WallTime appended_at_of(const ParkedRow& row);
+
 std::string encode(const ParkedRow& row);
+/// With this JSON text as its payload; `row.payload` is not looked at.
+std::string encode(const ParkedRow& row, std::string_view payload);
 Result<ParkedRow> decode_parked_row(std::string_view text);
 
 }  // namespace millrace

@@ -159,6 +159,10 @@ std::string_view Event::name() const {
 }
 
 std::string encode(const Event& event) {
+  return encode(event, event.data);
+}
+
+std::string encode(const Event& event, const Json& data) {
   std::string out;
   out.reserve(768);
   out += R"({"specversion":"1.0","id":)";
@@ -166,21 +170,9 @@ std::string encode(const Event& event) {
   each_attribute(event,
                  [&out](std::string_view key, std::string_view value) { member(out, key, value); });
   out += ",\"data\":";
-  append_json(out, event.data);
+  append_json(out, data);
   out.push_back('}');
   return out;
-}
-
-Json event_json(const Event& event, Json data) {
-  JsonObject json;
-  json.reserve(24);
-  json.emplace("specversion", "1.0");
-  json.emplace("id", event.id);
-  each_attribute(event, [&json](std::string_view key, std::string_view value) {
-    if (!value.empty()) json.emplace(key, value);
-  });
-  json.emplace("data", std::move(data));
-  return Json(std::move(json));
 }
 
 Result<Event> decode_event(std::string_view bytes) {

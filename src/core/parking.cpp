@@ -134,7 +134,15 @@ std::uint64_t revision_of(const Json& object) {
   return rev;
 }
 
+WallTime appended_at_of(const ParkedRow& row) {
+  return parse_rfc3339(string_or(row.payload, "appendedat", "")).value_or(row.since);
+}
+
 std::string encode(const ParkedRow& row) {
+  return encode(row, write_json(row.payload));
+}
+
+std::string encode(const ParkedRow& row, std::string_view payload) {
   JsonObject json;
   json.emplace("stage", row.stage);
   json.emplace("owner", row.owner);
@@ -165,11 +173,10 @@ std::string encode(const ParkedRow& row) {
   if (row.answer_status != 0) {
     json.emplace("answer", JsonObject{{"status", row.answer_status}, {"body", row.answer_body}});
   }
-  // The payload is the most of it, and is not copied for this.
   std::string text = write_json(Json(std::move(json)));
   text.back() = ',';
   text += R"("payload":)";
-  append_json(text, row.payload);
+  text += payload;
   text.push_back('}');
   return text;
 }

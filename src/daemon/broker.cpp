@@ -86,7 +86,7 @@ deliver::LaneContext Broker::lane_context(ShardUnit& unit, const LogStream& stre
           .stream_id = log_->id_of(stream),
           .installation_uuid = installation_.uuid,
           .shard_count = shards_->size(),
-          .taken_bytes = unit.taken_bytes,
+          .together = unit.together,
           .reference_bound = [this](const std::string& key) { broadcast_reference(key); },
           .announced = [this] { wake_announcer(); }};
 }

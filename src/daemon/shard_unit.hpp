@@ -39,8 +39,7 @@ struct ShardUnit {
   std::unique_ptr<canon::Collector> collector;
   std::unique_ptr<canon::InboxPump> pump;
   bool tail_under_way = false;  ///< a commit of the tails' rows is
-  std::shared_ptr<std::atomic<std::size_t>> taken_bytes =
-      std::make_shared<std::atomic<std::size_t>>(0);            ///< by the lanes
+  std::shared_ptr<deliver::LanesTogether> together = std::make_shared<deliver::LanesTogether>();
   std::map<std::string, std::shared_ptr<deliver::Lane>> lanes;  ///< by route id
 };
 

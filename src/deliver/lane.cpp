@@ -33,7 +33,7 @@ Lane::Lane(LaneContext context, LaneStart start)
       pause_reason_(start.paused.value_or("")) {}
 
 Lane::~Lane() {
-  *context_.taken_bytes -= taken_bytes_;
+  context_.together->taken_bytes -= taken_bytes_;
 }
 
 Awaitable<Result<void>> Lane::start() {
@@ -76,13 +76,13 @@ bool Lane::has_room() const {
 
 bool Lane::has_bytes() const {
   return taken_bytes_ < kTakenBytesMax &&
-         context_.taken_bytes->load(std::memory_order_relaxed) < kTakenBytesOfShardMax;
+         context_.together->taken_bytes.load(std::memory_order_relaxed) < kTakenBytesOfShardMax;
 }
 
 void Lane::hold(const Item& item) {
   ++items_;
   taken_bytes_ += item.cost;
-  context_.taken_bytes->fetch_add(item.cost, std::memory_order_relaxed);
+  context_.together->taken_bytes.fetch_add(item.cost, std::memory_order_relaxed);
   if (!item.replay) return;
   ++item.replay->items;
   item.replay->bytes += item.cost;
@@ -91,7 +91,7 @@ void Lane::hold(const Item& item) {
 void Lane::let_go(const Item& item) {
   --items_;
   taken_bytes_ -= item.cost;
-  context_.taken_bytes->fetch_sub(item.cost, std::memory_order_relaxed);
+  context_.together->taken_bytes.fetch_sub(item.cost, std::memory_order_relaxed);
   if (!item.replay) return;
   --item.replay->items;
   item.replay->bytes -= item.cost;
@@ -306,7 +306,10 @@ Awaitable<void> Lane::fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, 
 
 DeliveryJob Lane::job_of(const ItemPtr& item) {
   ++item->attempts;
-  if (item->attempts == 1) item->first_attempt = context_.clock.boot_now();
+  if (item->attempts == 1) {
+    item->first_attempt = context_.clock.boot_now();
+    if (!item->row && !item->replay) context_.together->news_at = item->first_attempt;
+  }
   ++outstanding_;
   if (item->row) ++parked_outstanding_;
   if (item->replay) ++replay_outstanding_;

@@ -40,6 +40,12 @@ inline constexpr std::size_t kTakenBytesMax = std::size_t{16} << 20;
 inline constexpr std::size_t kTakenBytesAlways = std::size_t{256} << 10;
 inline constexpr std::size_t kTakenBytesOfShardMax = std::size_t{32} << 20;
 
+/// What the lanes of a shard have in common.
+struct LanesTogether {
+  std::atomic<std::size_t> taken_bytes{0};  ///< what was taken up
+  BootTime news_at{};  ///< when one of them last sent what was never tried before
+};
+
 struct LaneContext {
   Shard& shard;
   EventLog& log;
@@ -52,7 +58,7 @@ struct LaneContext {
   std::string stream_id;               ///< what its cursors carry
   std::string installation_uuid;
   std::size_t shard_count = 1;
-  std::shared_ptr<std::atomic<std::size_t>> taken_bytes;  ///< of all lanes of the shard
+  std::shared_ptr<LanesTogether> together;
   /// Told when an identity was bound and committed: rows of any lane may wait for it.
   std::function<void(const std::string& xref_key)> reference_bound;
   /// Told when a dead letter was committed with its outbox row.
@@ -264,13 +270,13 @@ class Lane : public std::enable_shared_from_this<Lane> {
   // lane_parked.cpp
   Awaitable<Result<void>> load_parked();
   BootTime due_after_load(const ParkedRow& row) const;
-  ParkedRow row_of(const Item& item) const;
+  ParkedRow new_row(const Item& item) const;
   void write_row(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
                  milliseconds delay, std::string waits_for);
   void row_committed(const ItemPtr& item);
   void park(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
             milliseconds delay = milliseconds{0}, std::string waits_for = {});
-  void announce_dead(const ParkedRow& row);
+  void announce_dead(const ParkedRow& row, const std::string& event_id);
   Awaitable<Result<void>> load_delivered();
   std::string delivered_key(std::string_view record) const;
   void note_delivered(const Item& item);
@@ -341,6 +347,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   int outstanding_ = 0;             ///< submitted to the target
   int parked_outstanding_ = 0;      ///< of these, retries of parked rows
   int replay_outstanding_ = 0;      ///< of these, of a replay
+  BootTime next_parked_{};          ///< not before it, as long as news flow
   ParkedTotal parked_total_;
   ParkedIndex parked_;
 

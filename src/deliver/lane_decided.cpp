@@ -168,7 +168,7 @@ Awaitable<Result<Json>> Lane::decide_row(std::string key, Decision decision) {
   if (!done) co_return std::unexpected(done.error());
   if (row.key() != old_key) parked_.set_state(record, old_key, ParkedState::resubmitted);
   const BootTime boot_now = context_.clock.boot_now();
-  ParkedIndex::Ref now = ParkedIndex::Ref::of(row, boot_now, boot_now);
+  ParkedIndex::Ref now = ParkedIndex::Ref::of(row, appended_at_of(row), boot_now, boot_now);
   now.taken = parked_.is_taken(record, row.key());  // meanwhile: its attempt waits for this
   // Only sooner, and still what may have been applied before the start: it is probed first.
   now.on_wire =

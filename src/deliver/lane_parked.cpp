@@ -13,6 +13,17 @@ namespace {
 constexpr std::size_t kRowsPerScan = 1000;
 constexpr milliseconds kTimerMax{1000};
 constexpr milliseconds kReadAgainAfter{1000};
+// While news flow on the shard, parked retries of a lane start at this distance at least.
+constexpr milliseconds kParkedApart{5};
+constexpr milliseconds kNewsFlowFor{10};
+
+// `$now` of a request is the event's append time: kept, so that it renders to the same bytes.
+std::string payload_of(const DecodedEvent& event, WallTime appended_at) {
+  std::string payload = encode(event.event, *find(event.input, "data"));
+  payload.back() = ',';
+  payload += fmt::format(R"("appendedat":"{}"}})", to_rfc3339(appended_at));
+  return payload;
+}
 
 }  // namespace
 
@@ -29,8 +40,8 @@ Awaitable<Result<void>> Lane::load_parked() {
       for (const Row& row : *rows) {
         auto parked = decode_parked_row(row.value);
         if (!parked) co_return std::unexpected(parked.error());
-        ParkedIndex::Ref ref =
-            ParkedIndex::Ref::of(*parked, due_after_load(*parked), context_.clock.boot_now());
+        ParkedIndex::Ref ref = ParkedIndex::Ref::of(
+            *parked, appended_at_of(*parked), due_after_load(*parked), context_.clock.boot_now());
         ref.on_wire = parked->attempts > 0;
         parked_.put(hash64(parked->record), std::move(ref));
       }
@@ -49,8 +60,7 @@ BootTime Lane::due_after_load(const ParkedRow& row) const {
          std::clamp<microseconds>(wait, microseconds(0), route().retry.max_interval);
 }
 
-ParkedRow Lane::row_of(const Item& item) const {
-  if (item.row) return *item.row;
+ParkedRow Lane::new_row(const Item& item) const {
   const Event& event = item.event->event;
   ParkedRow row;
   row.stage = "deliver";
@@ -65,9 +75,6 @@ ParkedRow Lane::row_of(const Item& item) const {
   if (item.replay) row.replay = item.replay->order().number;
   row.new_key = item.new_key != 0;
   if (item.request != nullptr) row.request_name = item.request->event;
-  row.payload = event_json(event, *find(item.event->input, "data"));
-  // `$now` of a request is the event's append time: kept, so that it renders to the same bytes.
-  row.payload.as_object().emplace("appendedat", to_rfc3339(item.appended_at));
   return row;
 }
 
@@ -100,7 +107,8 @@ void Lane::park(const ItemPtr& item, ParkedState state, std::string reason, std:
 void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason, std::string cause,
                      milliseconds delay, std::string waits_for) {
   if (item->replay && !item->row) ++item->replay->counts(item->partition).parked;
-  ParkedRow row = row_of(*item);
+  const BootTime held_since = item->row ? context_.clock.boot_now() : item->taken_at;
+  ParkedRow row = item->row ? *std::exchange(item->row, std::nullopt) : new_row(*item);
   row.state = state;
   row.reason = std::move(reason);
   row.cause = std::move(cause);
@@ -116,23 +124,21 @@ void Lane::write_row(const ItemPtr& item, ParkedState state, std::string reason,
     row.rendered = true;
     row.request = item->bytes;
   }
-  context_.trail.note(
-      {row.record, "deliver", id_, to_string(state), string_or(row.payload, "id", ""), row.reason});
-  if (state == ParkedState::dead) announce_dead(row);
-  writes_.put(Table::parked, row.key(), encode(row));
+  const std::string& event_id = item->event->event.id;
+  context_.trail.note({row.record, "deliver", id_, to_string(state), event_id, row.reason});
+  if (state == ParkedState::dead) announce_dead(row, event_id);
+  writes_.put(Table::parked, row.key(), encode(row, payload_of(*item->event, item->appended_at)));
   // Blocks its record from now on, but is not taken up again before its row is committed.
-  const BootTime held_since = item->row ? context_.clock.boot_now() : item->taken_at;
-  ParkedIndex::Ref ref = ParkedIndex::Ref::of(row, BootTime::max(), held_since);
+  ParkedIndex::Ref ref = ParkedIndex::Ref::of(row, item->appended_at, BootTime::max(), held_since);
   ref.uncommitted = true;
   ref.odometer = item->odometer;
   parked_.put(item->record, std::move(ref));
   item->row = std::move(row);
 }
 
-void Lane::announce_dead(const ParkedRow& row) {
+void Lane::announce_dead(const ParkedRow& row, const std::string& event_id) {
   spdlog::warn("dead letter route={} id={} record={} attempts={} reason=\"{}\"", id_, row.id(),
                row.record, row.attempts, row.reason);
-  const std::string event_id(string_or(row.payload, "id", ""));
   const std::string id = stable_hash({id_, row.record, event_id, fmt::format("{}", row.send)});
   JsonObject announcement{{"id", id},
                           {"parked", row.id()},
@@ -170,13 +176,16 @@ void Lane::forget_decided() {
 }
 
 void Lane::retry_parked() {
-  // Parked retries use at most a quarter of the connection, so that they hold up nobody.
+  // Parked retries use at most a quarter of the connection, and of the machine only what news
+  // leave, so that they hold up nobody.
   const int places = std::max(1, target_->in_flight_max() / 4);
   const BootTime now = context_.clock.boot_now();
   while (!stopping_ && !paused_ && !frozen_ && !commit_stuck_ &&
          parked_outstanding_ + parked_in_turn_ < places) {
+    if (now < next_parked_) break;
     const auto due = parked_.take_due(now);
     if (!due) break;
+    if (now - context_.together->news_at < kNewsFlowFor) next_parked_ = now + kParkedApart;
     ++parked_outstanding_;
     context_.shard.spawn("parked", retry_row(shared_from_this(), due->first, due->second));
   }
@@ -228,7 +237,8 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
 }
 
 Lane::ItemPtr Lane::item_of(ParkedRow row) {
-  auto event = event_of(row.payload);
+  const WallTime appended_at = appended_at_of(row);
+  auto event = event_of(std::exchange(row.payload, nullptr));
   if (!event) return nullptr;
   auto item = std::make_shared<Item>();
   item->config = text_.config;
@@ -244,15 +254,14 @@ Lane::ItemPtr Lane::item_of(ParkedRow row) {
   item->answer_status = row.answer_status;
   item->spent = row.spent;
   item->first_attempt = context_.clock.boot_now();
-  const auto appended = parse_rfc3339(string_or(row.payload, "appendedat", ""));
-  item->appended_at = appended ? *appended : row.since;
+  item->appended_at = appended_at;
   const std::string name =
       row.request_name.empty() ? std::string(item->event->event.name()) : row.request_name;
   const auto request = std::ranges::find(route().requests, name, &config::RouteRequest::event);
   item->request = request == route().requests.end() ? nullptr : &*request;
   if (row.rendered) {
     item->rendered = true;
-    item->bytes = row.request;
+    item->bytes = std::exchange(row.request, {});
   }
   item->row = std::move(row);
   return item;

@@ -22,22 +22,17 @@ Offset offset_of(const ParkedIndex::Ref& ref) {
   return parked_offset(ref.key);
 }
 
-WallTime undelivered_since(const ParkedRow& row) {
-  // What a replay sends was delivered in its time.
-  if (row.replay != 0) return row.since;
-  const auto appended = parse_rfc3339(string_or(row.payload, "appendedat", ""));
-  return appended ? *appended : row.since;
-}
-
 }  // namespace
 
-ParkedIndex::Ref ParkedIndex::Ref::of(const ParkedRow& row, BootTime due, BootTime held_since) {
+ParkedIndex::Ref ParkedIndex::Ref::of(const ParkedRow& row, WallTime appended_at, BootTime due,
+                                      BootTime held_since) {
   Ref ref;
   ref.key = row.key();
   ref.state = row.state;
   ref.due = due;
   ref.waits_for = row.waits_for;
-  ref.since = undelivered_since(row);
+  // What a replay sends was delivered in its time.
+  ref.since = row.replay != 0 ? row.since : appended_at;
   ref.held_since = held_since;
   ref.replay = row.replay;
   return ref;

@@ -38,7 +38,8 @@ class ParkedIndex {
     /// Not in the store yet: it blocks its record, and is due once committed() names it.
     bool uncommitted = false;
 
-    static Ref of(const ParkedRow& row, BootTime due, BootTime held_since);
+    /// `appended_at` is of its event.
+    static Ref of(const ParkedRow& row, WallTime appended_at, BootTime due, BootTime held_since);
   };
 
   /// `total` counts what waits in all lanes of the route; it may be null.

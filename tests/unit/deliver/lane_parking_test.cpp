@@ -106,6 +106,45 @@ TEST_F(LaneParking, BeyondAQuarterOfItsPlacesAFailureIsParkedAtOnce) {
   EXPECT_EQ(kFailing, delivered());
 }
 
+TEST_F(LaneParking, WhileNewsFlowParkedRetriesFollowOneAnotherAtADistance) {
+  constexpr int kParked = 3;
+  for (int i = 0; i < kParked; ++i) {
+    const std::string name = std::to_string(i);
+    ParkedRow row = parked_row("parked" + name);
+    row.record = "shop/parked" + name;
+    row.payload = *parse_json(encode(event("parked" + name, row.record)));
+    row.offset += static_cast<Offset>(i);
+    row.next_at += milliseconds(5);
+    put(row);
+  }
+  config_->connections["mes"].limits.in_flight = 4 * kParked;
+  connect();
+  start();
+  append("news", "shop/news");
+  until_on_wire("news");
+  const auto tried = [this] { return sink_->on_wire.size() - 1; };
+  pass(milliseconds(5));
+  until([&] { return tried() == 1; }, "one is tried");
+  answer_at_once("news2", Outcome{});
+  append("news2", "shop/news2");
+  until([this] { return lane_->status().delivered == 1; }, "more is delivered");
+  EXPECT_EQ(1u, on_shard(tried));
+  pass(milliseconds(5));
+  until([&] { return tried() == 2; }, "the next is tried");
+  pass(milliseconds(10));
+  until([&] { return tried() == 3; }, "nothing new is sent any more");
+}
+
+TEST_F(LaneParking, ARowKeepsItsEventThroughItsRetries) {
+  ParkedRow row = parked_row("e1");
+  row.payload.as_object().emplace("appendedat", "2025-12-31T23:00:00Z");
+  put(row);
+  answer_at_once("e1", again_after(seconds(600)));
+  start();
+  until([&] { return stored(row.key())->attempts > row.attempts; }, "it is tried and failed");
+  EXPECT_TRUE(equal_json(row.payload, stored(row.key())->payload));
+}
+
 TEST_F(LaneParking, ABudgetIsTimeInWhichTheTargetAnswers) {
   retry().give_up_after = std::chrono::hours(1);
   retry().max_interval = retry().initial = seconds(1);

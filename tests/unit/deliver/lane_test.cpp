@@ -121,13 +121,13 @@ TEST_F(LaneWorld, ADeadLetterAndItsAnnouncementAreOneCommit) {
 
 // Lanes of targets that are down hold all the memory there is for the lanes of a shard.
 TEST_F(LaneWorld, WhoIsAnsweredGoesOnWhateverOtherLanesHold) {
-  *taken_bytes_ = kTakenBytesOfShardMax;
+  together_->taken_bytes = kTakenBytesOfShardMax;
   start();
   const int places = target_->in_flight_max();
   ASSERT_GT(places, static_cast<int>(kItemsAlways));
   for (int i = 0; i < 2 * places; ++i) append(fmt::format("e{}", i), fmt::format("shop/{}", i));
   until([&] { return static_cast<int>(sink_->on_wire.size()) == places; }, "all places are taken");
-  *taken_bytes_ -= kTakenBytesOfShardMax;
+  together_->taken_bytes -= kTakenBytesOfShardMax;
 }
 
 TEST_F(LaneWorld, WhatGoesOnByItselfIsNotSentUnderAnotherKey) {

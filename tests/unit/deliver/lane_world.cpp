@@ -34,6 +34,11 @@ LaneWorld::LaneWorld() {
   request.path.literals = {"/orders"};
   route.requests.push_back(request);
   config_->routes["r"] = route;
+  connect();
+  shard_.start();
+}
+
+void LaneWorld::connect() {
   auto sink = std::make_unique<HeldSink>(shard_);
   sink_ = sink.get();
   sink_->at_once = [this](const Delivery& delivery) -> std::optional<Outcome> {
@@ -42,8 +47,7 @@ LaneWorld::LaneWorld() {
     }
     return std::nullopt;
   };
-  target_ = std::make_shared<Target>(shard_, mes, std::move(sink), clock_);
-  shard_.start();
+  target_ = std::make_shared<Target>(shard_, config_->connections["mes"], std::move(sink), clock_);
 }
 
 LaneWorld::~LaneWorld() {
@@ -121,7 +125,7 @@ void LaneWorld::start() {
                       .stream_id = "log",
                       .installation_uuid = "installation",
                       .shard_count = 1,
-                      .taken_bytes = taken_bytes_,
+                      .together = together_,
                       .reference_bound = [](const std::string&) {},
                       .announced = [] {}};
   LaneStart start;

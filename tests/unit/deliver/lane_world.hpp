@@ -142,6 +142,8 @@ class LaneWorld : public ::testing::Test {
   void put(const ParkedRow& row) { set_row(row.key(), encode(row)); }
   void set_row(const std::string& key, const std::string& value);
   std::optional<ParkedRow> stored(const std::string& key);
+  /// Anew, as the configuration has it; before the start.
+  void connect();
   /// The lane on what the state store has.
   void start();
   template <typename F>
@@ -174,9 +176,7 @@ class LaneWorld : public ::testing::Test {
   HeldSink* sink_ = nullptr;
   std::map<std::string, Outcome> at_once_;  ///< by event; "": all others
   std::shared_ptr<Target> target_;
-  /// By all lanes of the shard.
-  std::shared_ptr<std::atomic<std::size_t>> taken_bytes_ =
-      std::make_shared<std::atomic<std::size_t>>(0);
+  std::shared_ptr<LanesTogether> together_ = std::make_shared<LanesTogether>();
   std::shared_ptr<Lane> lane_;
 };
 
