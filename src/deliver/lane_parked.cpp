@@ -15,7 +15,7 @@ constexpr milliseconds kTimerMax{1000};
 constexpr milliseconds kReadAgainAfter{1000};
 // While news flow on the shard, parked retries of a lane start at this distance at least.
 constexpr milliseconds kParkedApart{5};
-constexpr milliseconds kNewsFlowFor{10};
+constexpr milliseconds kNewsFlowFor{100};
 
 // `$now` of a request is the event's append time: kept, so that it renders to the same bytes.
 std::string payload_of(const DecodedEvent& event, WallTime appended_at) {

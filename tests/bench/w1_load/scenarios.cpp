@@ -15,8 +15,9 @@ using std::chrono::seconds;
 namespace json = boost::json;
 
 constexpr milliseconds kPoll{50};
-/// Nothing arrived for this long: what is missing now is lost.
-constexpr seconds kGiveUpAfter{15};
+/// Nothing arrived for this long: what is missing now is lost. An order that was refused six times
+/// may wait for 32 seconds.
+constexpr seconds kGiveUpAfter{40};
 /// An arrival that should not be, a repeat, would have come within this time of silence.
 constexpr seconds kQuiet{3};
 constexpr milliseconds kWarmUp{2000};

@@ -131,7 +131,7 @@ TEST_F(LaneParking, WhileNewsFlowParkedRetriesFollowOneAnotherAtADistance) {
   EXPECT_EQ(1u, on_shard(tried));
   pass(milliseconds(5));
   until([&] { return tried() == 2; }, "the next is tried");
-  pass(milliseconds(10));
+  pass(milliseconds(100));
   until([&] { return tried() == 3; }, "nothing new is sent any more");
 }
 
