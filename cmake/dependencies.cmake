@@ -19,3 +19,11 @@ find_package(date REQUIRED)
 # Asio without its deprecated and optional parts.
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_ARRAY
   BOOST_ASIO_DISABLE_BOOST_BIND)
+
+# A broker makes and drops many small values on several threads; jemalloc measured a fifth less CPU
+# than the C library's allocator on W1. Sanitizers bring their own.
+add_library(millrace_allocator INTERFACE)
+if(NOT MILLRACE_SANITIZE)
+  target_link_libraries(millrace_allocator INTERFACE
+    -Wl,--no-as-needed PkgConfig::jemalloc -Wl,--as-needed)
+endif()

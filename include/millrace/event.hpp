@@ -82,7 +82,9 @@ struct DecodedEvent {
 };
 using DecodedEventPtr = std::shared_ptr<const DecodedEvent>;
 
-/// What decoding the event's payload would give.
+/// From an event's payload; `input` lies in `memory`.
+Result<DecodedEvent> read_event(std::string_view bytes, JsonMemory memory = {});
+/// What reading the event's payload would give.
 DecodedEventPtr make_decoded(Event event);
 
 }  // namespace millrace

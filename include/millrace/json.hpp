@@ -5,6 +5,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/storage_ptr.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
 #include <cstddef>
@@ -18,6 +19,8 @@ namespace millrace {
 using Json = boost::json::value;
 using JsonObject = boost::json::object;
 using JsonArray = boost::json::array;
+/// Where a value keeps what it holds; the heap, unless one is given.
+using JsonMemory = boost::json::storage_ptr;
 
 struct JsonLimits {
   std::size_t depth_max = 128;  ///< levels of arrays and objects
@@ -26,7 +29,7 @@ struct JsonLimits {
 /// Parses one JSON text (RFC 8259, UTF-8, nothing after it). Refuses: invalid UTF-8, depth beyond
 /// the limit (Errc::too_deep), duplicate keys, numbers that are neither int64 nor a finite double
 /// (an integer outside int64/uint64 is refused, never rounded). Errc::malformed says at which byte.
-Result<Json> parse_json(std::string_view text, JsonLimits limits = {});
+Result<Json> parse_json(std::string_view text, JsonLimits limits = {}, JsonMemory memory = {});
 
 /// Writes compact JSON. Doubles are shortest round-trip and keep a fraction: 3.0 is "3.0".
 std::string write_json(const Json& value);

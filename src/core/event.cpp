@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace millrace {
@@ -91,10 +93,6 @@ void each_attribute(const Event& event, const Put& put) {
   put("request", event.request);
 }
 
-std::string text_of(const Json& object, std::string_view key) {
-  return std::string(string_or(object, key, ""));
-}
-
 std::vector<std::string> split_types(std::string_view list) {
   std::vector<std::string> types;
   while (!list.empty()) {
@@ -103,6 +101,90 @@ std::vector<std::string> split_types(std::string_view list) {
     list = comma == list.npos ? "" : list.substr(comma + 1);
   }
   return types;
+}
+
+struct Attribute {
+  std::string_view name;
+  void (*read)(Event& event, std::string_view text);
+};
+
+template <std::string Event::* kText>
+void read_text(Event& event, std::string_view text) {
+  event.*kText = text;
+}
+
+template <auto kNumber>
+void read_number(Event& event, std::string_view text) {
+  std::from_chars(text.data(), text.data() + text.size(), event.*kNumber);
+}
+
+// In the order they are written, so that one after the other is found at the first look.
+constexpr std::array kAttributes{
+    Attribute{"id", read_text<&Event::id>},
+    Attribute{"source", read_text<&Event::source>},
+    Attribute{"type", read_text<&Event::type>},
+    Attribute{"subject", read_text<&Event::subject>},
+    Attribute{"record", read_text<&Event::record>},
+    Attribute{"rev", read_number<&Event::rev>},
+    Attribute{"entityversion", read_number<&Event::entity_version>},
+    Attribute{"types",
+              [](Event& event, std::string_view text) { event.types = split_types(text); }},
+    Attribute{"cause", read_text<&Event::cause>},
+    Attribute{"origin", read_text<&Event::origin>},
+    Attribute{"correlationid", read_text<&Event::correlation_id>},
+    Attribute{"traceparent", read_text<&Event::traceparent>},
+    Attribute{"program", read_text<&Event::program>},
+    Attribute{"recordversion", read_text<&Event::version>},
+    Attribute{"request", read_text<&Event::request>}};
+
+// All of it but the data.
+Result<void> read_attributes(const Json& json, Event& event) {
+  if (!json.is_object()) return fail(Errc::malformed, "an event is not a JSON object");
+  auto next = kAttributes.begin();
+  for (const auto& [key, value] : json.get_object()) {
+    if (!value.is_string()) continue;
+    const auto named = [&key](const Attribute& attribute) { return attribute.name == key; };
+    auto found = std::find_if(next, kAttributes.end(), named);
+    if (found == kAttributes.end()) found = std::find_if(kAttributes.begin(), next, named);
+    if (found == next && !named(*found)) continue;
+    found->read(event, value.get_string());
+    next = std::next(found) == kAttributes.end() ? kAttributes.begin() : std::next(found);
+  }
+  if (event.types.empty()) event.types = split_types(event.type);
+  event.entity = event.type.substr(0, event.type.find('.'));
+  const std::string_view time = string_or(json, "time", "");
+  if (time.empty()) return {};
+  MILLRACE_TRY(parsed, parse_rfc3339(time));
+  event.time = parsed;
+  return {};
+}
+
+Json* data_of(Json& event) {
+  return event.get_object().if_contains("data");
+}
+
+Json expression_input(const Event& event, Json data) {
+  const JsonMemory memory = data.storage();
+  JsonObject input(memory);
+  input.reserve(16);
+  input.emplace("id", event.id);
+  input.emplace("type", event.type);
+  input.emplace("source", event.source);
+  input.emplace("subject", event.subject);
+  input.emplace("time", to_rfc3339(event.time));
+  input.emplace("record", event.record);
+  if (event.rev != 0)
+    input.emplace("rev", event.rev <= INT64_MAX ? Json(static_cast<std::int64_t>(event.rev))
+                                                : Json(event.rev));
+  input.emplace("entityversion", static_cast<std::int64_t>(event.entity_version));
+  JsonArray types(memory);
+  for (const std::string& type : event.types) types.emplace_back(type);
+  input.emplace("types", std::move(types));
+  if (!event.cause.empty()) input.emplace("cause", event.cause);
+  if (!event.origin.empty()) input.emplace("origin", event.origin);
+  if (!event.correlation_id.empty()) input.emplace("correlationid", event.correlation_id);
+  input.emplace("data", std::move(data));
+  return Json(std::move(input));
 }
 
 }  // namespace
@@ -181,56 +263,24 @@ Result<Event> decode_event(std::string_view bytes) {
 }
 
 Result<Event> event_of(Json json) {
-  if (!json.is_object()) return fail(Errc::malformed, "an event is not a JSON object");
-  Event event;
-  event.id = text_of(json, "id");
-  event.type = text_of(json, "type");
-  event.entity = event.type.substr(0, event.type.find('.'));
-  event.source = text_of(json, "source");
-  event.subject = text_of(json, "subject");
-  if (const std::string time = text_of(json, "time"); !time.empty()) {
-    MILLRACE_TRY(parsed, parse_rfc3339(time));
-    event.time = parsed;
-  }
-  event.record = text_of(json, "record");
-  const std::string rev = text_of(json, "rev");
-  std::from_chars(rev.data(), rev.data() + rev.size(), event.rev);
-  const std::string version = text_of(json, "entityversion");
-  std::from_chars(version.data(), version.data() + version.size(), event.entity_version);
-  event.types = split_types(string_or(json, "types", event.type));
-  event.cause = text_of(json, "cause");
-  event.origin = text_of(json, "origin");
-  event.correlation_id = text_of(json, "correlationid");
-  event.traceparent = text_of(json, "traceparent");
-  event.program = text_of(json, "program");
-  event.version = text_of(json, "recordversion");
-  event.request = text_of(json, "request");
-  if (Json* data = json.get_object().if_contains("data")) event.data = std::move(*data);
+  Result<Event> event(std::in_place);
+  MILLRACE_CHECK_OK(read_attributes(json, *event));
+  if (Json* data = data_of(json)) event->data = std::move(*data);
   return event;
 }
 
 Json to_expression_input(Event& event) {
-  JsonObject input;
-  input.reserve(16);
-  input.emplace("id", event.id);
-  input.emplace("type", event.type);
-  input.emplace("source", event.source);
-  input.emplace("subject", event.subject);
-  input.emplace("time", to_rfc3339(event.time));
-  input.emplace("record", event.record);
-  if (event.rev != 0)
-    input.emplace("rev", event.rev <= INT64_MAX ? Json(static_cast<std::int64_t>(event.rev))
-                                                : Json(event.rev));
-  input.emplace("entityversion", static_cast<std::int64_t>(event.entity_version));
-  JsonArray types;
-  for (const std::string& type : event.types) types.emplace_back(type);
-  input.emplace("types", std::move(types));
-  if (!event.cause.empty()) input.emplace("cause", event.cause);
-  if (!event.origin.empty()) input.emplace("origin", event.origin);
-  if (!event.correlation_id.empty()) input.emplace("correlationid", event.correlation_id);
-  input.emplace("data", std::move(event.data));
-  event.data = nullptr;
-  return Json(std::move(input));
+  return expression_input(event, std::exchange(event.data, nullptr));
+}
+
+Result<DecodedEvent> read_event(std::string_view bytes, JsonMemory memory) {
+  MILLRACE_TRY(json, parse_json(bytes, {}, memory));
+  Result<DecodedEvent> decoded(std::in_place, Event{}, Json(memory));
+  MILLRACE_CHECK_OK(read_attributes(json, decoded->event));
+  Json* data = data_of(json);
+  decoded->input =
+      expression_input(decoded->event, data != nullptr ? std::move(*data) : Json(memory));
+  return decoded;
 }
 
 DecodedEventPtr make_decoded(Event event) {

@@ -24,9 +24,9 @@ class Parser {
   Parser(std::string_view text, JsonLimits limits)
       : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()), limits_(limits) {}
 
-  Result<Json> run() {
+  Result<Json> run(JsonMemory memory) {
     skip_space();
-    Json value;
+    Json value(std::move(memory));
     if (!parse_value(value, 0)) return std::unexpected(std::move(*error_));
     skip_space();
     if (at_ != end_) {
@@ -320,8 +320,8 @@ class Parser {
 
 }  // namespace
 
-Result<Json> parse_json(std::string_view text, JsonLimits limits) {
-  return Parser(text, limits).run();
+Result<Json> parse_json(std::string_view text, JsonLimits limits, JsonMemory memory) {
+  return Parser(text, limits).run(std::move(memory));
 }
 
 }  // namespace millrace

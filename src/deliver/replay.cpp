@@ -57,12 +57,15 @@ std::string replay_owner(std::string_view route_id) {
 }
 
 Result<void> ReplayIndex::add(const config::Config& config, const config::Route& route,
-                              const ReplayOrder& order, const LogRecord& record) {
+                              const ReplayOrder& order, const LogRecord& record,
+                              JsonMemory memory) {
   const Offset from = order.from[record.partition];
   if (from == kSkipPartition || record.offset < from) return {};
-  MILLRACE_TRY(decoded, route::acted_on(config, route, record));
-  if (!decoded) return {};
+  if (record.topic != route.entity) return {};
+  const auto decoded = read_event(record.payload, std::move(memory));
+  if (!decoded) return std::unexpected(decoded.error());
   if (!order.record.empty() && decoded->event.record != order.record) return {};
+  if (!route::acts_on(config, route, *decoded)) return {};
   const std::uint64_t hash = hash64(decoded->event.record);
   if (record.offset >= order.until[record.partition]) {
     news(hash, record.offset);
@@ -119,7 +122,8 @@ Result<bool> ReplayScan::step() {
   MILLRACE_TRY(batch, reader_->next(kRecordsPerRead, kBytesPerRead));
   for (const LogRecord& record : batch->records) {
     if (record.offset >= to_[record.partition]) continue;
-    MILLRACE_CHECK_OK(index_.add(*config_, route_, *order_, record));
+    MILLRACE_CHECK_OK(index_.add(*config_, route_, *order_, record, &memory_));
+    memory_.release();
   }
   bool through = true;
   for (Partition p = 0; p < kPartitionCount; ++p) {

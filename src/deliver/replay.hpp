@@ -2,6 +2,8 @@
 // it is, how far it has come, and which events it passes over.
 #pragma once
 
+#include <array>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
@@ -76,9 +78,10 @@ class ReplayIndex {
     WallTime last_at;
   };
 
-  /// Records of the journal in their order. Errc::too_large when there are too many.
+  /// Records of the journal in their order; each is read in `memory`, and then gone.
+  /// Errc::too_large when there are too many.
   Result<void> add(const config::Config& config, const config::Route& route,
-                   const ReplayOrder& order, const LogRecord& record);
+                   const ReplayOrder& order, const LogRecord& record, JsonMemory memory);
   /// A change of the range; the last of its record so far.
   void note(std::uint64_t record, Offset offset, WallTime at);
   /// A change of this record was taken up by the route itself.
@@ -113,6 +116,8 @@ class ReplayScan {
   PartitionOffsets from_;
   const PartitionOffsets to_;
   std::unique_ptr<LogReader> reader_;
+  std::array<unsigned char, std::size_t{16} << 10> buffer_;
+  boost::json::monotonic_resource memory_{buffer_.data(), buffer_.size()};  ///< of one record
   ReplayIndex index_;
 };
 

@@ -7,8 +7,8 @@ namespace millrace::route {
 using config::RouteRequest;
 
 Result<DecodedEventPtr> decode(std::string_view payload) {
-  MILLRACE_TRY(event, decode_event(payload));
-  return make_decoded(std::move(event));
+  MILLRACE_TRY(event, read_event(payload));
+  return std::make_shared<const DecodedEvent>(std::move(event));
 }
 
 RouteBindings::RouteBindings(const DecodedEvent& event, WallTime appended_at)
@@ -43,13 +43,14 @@ Result<DecodedEventPtr> acted_on(const config::Config& config, const config::Rou
                                  const LogRecord& record) {
   if (record.topic != route.entity) return DecodedEventPtr();
   MILLRACE_TRY(decoded, decode(record.payload));
-  if (!route.only_event.empty() && decoded->event.name() != route.only_event) {
-    return DecodedEventPtr();
-  }
+  return acts_on(config, route, *decoded) ? decoded : DecodedEventPtr();
+}
+
+bool acts_on(const config::Config& config, const config::Route& route, const DecodedEvent& event) {
+  if (!route.only_event.empty() && event.event.name() != route.only_event) return false;
   const config::ConfigHost host(config, nullptr);
-  const auto selection = select(route, host, *decoded);
-  const bool acts = !selection || selection->verdict == Verdict::act;
-  return acts ? decoded : DecodedEventPtr();
+  const auto selection = select(route, host, event);
+  return !selection || selection->verdict == Verdict::act;
 }
 
 }  // namespace millrace::route

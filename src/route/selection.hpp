@@ -30,7 +30,9 @@ struct Selection {
 Result<Selection> select(const config::Route& route, const config::ConfigHost& host,
                          const DecodedEvent& event);
 
-/// The event, when the route would send a request for it or cannot say; nullptr otherwise.
+/// Whether the route would send a request for it or cannot say.
+bool acts_on(const config::Config& config, const config::Route& route, const DecodedEvent& event);
+/// The event, when the route acts on it; nullptr otherwise.
 Result<DecodedEventPtr> acted_on(const config::Config& config, const config::Route& route,
                                  const LogRecord& record);
 

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/null_resource.hpp>
+
 namespace millrace {
 namespace {
 
-TEST(Event, SurvivesTheLog) {
+Event sample() {
   Event event;
   event.id = "1";
   event.type = "sales_order.confirmed";
@@ -19,12 +23,44 @@ TEST(Event, SurvivesTheLog) {
   event.types = {"sales_order.confirmed", "sales_order.changed"};
   event.cause = "3:17";
   event.data = *parse_json(R"({"number":"S1","total":3.0})");
+  return event;
+}
+
+TEST(Event, SurvivesTheLog) {
+  const Event event = sample();
   const auto again = decode_event(encode(event));
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(encode(*again), encode(event));
   EXPECT_EQ(again->name(), "confirmed");
   EXPECT_EQ(again->rev, event.rev);
   EXPECT_EQ(again->types, event.types);
+}
+
+TEST(Event, IsReadWhateverTheOrderOfItsAttributes) {
+  const Json written = *parse_json(encode(sample()));
+  JsonObject turned;
+  const JsonObject& members = written.get_object();
+  for (std::size_t i = members.size(); i > 0; --i) {
+    const auto& member = *(members.begin() + static_cast<std::ptrdiff_t>(i - 1));
+    turned.emplace(member.key(), member.value());
+  }
+  const auto again = decode_event(write_json(Json(std::move(turned))));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(encode(*again), encode(sample()));
+}
+
+TEST(Event, IsReadIntoTheMemoryItIsGiven) {
+  std::array<unsigned char, 8192> buffer;
+  boost::json::monotonic_resource memory(buffer.data(), buffer.size(),
+                                         boost::json::get_null_resource());
+  const auto event = read_event(encode(sample()), &memory);
+  ASSERT_TRUE(event) << event.error().message;
+  const DecodedEventPtr usual = make_decoded(sample());
+  EXPECT_TRUE(equal_json(event->input, usual->input)) << write_json(event->input);
+  EXPECT_EQ(event->event.id, usual->event.id);
+  for (const auto& [key, value] : event->input.get_object()) {
+    EXPECT_EQ(value.storage().get(), &memory) << key;
+  }
 }
 
 TEST(RawMessage, SurvivesTheLogByteForByte) {
