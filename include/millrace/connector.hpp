@@ -61,8 +61,8 @@ struct ConnectionContext {
   std::string url;  ///< empty for connectors without one
   std::vector<std::pair<std::int64_t, std::string>> companies;  ///< id -> code
   int in_flight = 8;
-  SharePtr share = std::make_shared<Share>();  ///< of a pace that the connector keeps itself
   HttpClientFactory http;                      ///< clients live on the connection's home shard
+  SharePtr share = std::make_shared<Share>();  ///< of a pace that the connector keeps itself
 };
 
 /// One kind of connection: its options and what it can be. Stateless; one instance a type.
