@@ -111,7 +111,17 @@ const Spec<KafkaLog>& kafka_spec() {
                   "They are <prefix>.inbox, .trail, .log and .events.<entity>.")
           .example("millrace.lyon")
           .option("tls", &KafkaLog::tls, "TLS to the brokers.", tls)
-          .option("sasl", &KafkaLog::sasl, "How we log in.", sasl);
+          .option("sasl", &KafkaLog::sasl, "How we log in.", sasl)
+          .option("ack", &KafkaLog::ack,
+                  "When a sender is told that its message is safe. `auto`: when Kafka has "
+                  "acknowledged it, or after 300 ms when it lies in the spool; `kafka`: when Kafka "
+                  "has, else 503; `local`: when it lies in the spool. Default: `auto` with a "
+                  "`spool`, else `kafka`.")
+          .one_of({"auto", "kafka", "local"})
+          .option("spool", &KafkaLog::spool,
+                  "Directory on this machine's own disk where messages wait while Kafka is away; "
+                  "default: `spool` in `data`, where `data` is written.")
+          .example("/var/lib/millrace/spool");
   return made;
 }
 
@@ -304,8 +314,12 @@ void check_state(Loading& loading, const Document& document, const StateYaml& st
   }
 }
 
-void complete_kafka(const Loading& loading, const std::string& installation, KafkaLog& kafka) {
-  if (kafka.prefix.empty()) kafka.prefix = "millrace." + installation;
+void complete_kafka(const Loading& loading, const InstallationYaml& yaml, KafkaLog& kafka) {
+  if (kafka.prefix.empty()) kafka.prefix = "millrace." + yaml.name;
+  // A disk that nobody spoke of may be gone with its container.
+  if (kafka.spool.empty() && !yaml.data.empty()) kafka.spool = yaml.data + "/spool";
+  kafka.spool = absolute_path(loading, kafka.spool);
+  if (kafka.ack.empty()) kafka.ack = kafka.spool.empty() ? "kafka" : "auto";
   if (!kafka.tls) return;
   for (std::string* file : {&kafka.tls->ca, &kafka.tls->certificate, &kafka.tls->key}) {
     *file = absolute_path(loading, *file);
@@ -327,6 +341,12 @@ void check_kafka(Loading& loading, const Document& document, const Installation&
   }
   if (kafka.tls && kafka.tls->certificate.empty() != kafka.tls->key.empty()) {
     loading.error(place, path, "`tls` has one of `certificate` and `key`: it needs both or none");
+  }
+  if (kafka.ack != "kafka" && kafka.spool.empty()) {
+    loading.error(place, path,
+                  fmt::format("`ack: {}` keeps messages on this machine's disk: write `spool: "
+                              "DIRECTORY`, or `data: DIRECTORY` for all that this instance keeps",
+                              kafka.ack));
   }
   if (installation.data_directory.empty()) {
     loading.error(place, path,
@@ -411,7 +431,7 @@ void read_installation(Loading& loading, Document& document) {
   out.dedupe_ids_max = yaml.dedupe.max_ids;
   out.log_directory = absolute_path(loading, yaml.log.files);
   out.kafka_log = yaml.log.kafka;
-  if (out.kafka_log) complete_kafka(loading, yaml.name, *out.kafka_log);
+  if (out.kafka_log) complete_kafka(loading, yaml, *out.kafka_log);
   out.state = {.sqlite_path = absolute_path(loading, yaml.state.sqlite),
                .postgresql = yaml.state.postgresql,
                .schema = yaml.state.schema,
