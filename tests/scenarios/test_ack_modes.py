@@ -1,6 +1,7 @@
 """What a sender is told while a real Kafka does not answer: with `ack: auto` and `local` the message
 lies in the spool of this machine and comes into the log later, once and in order; with `ack: kafka`
 it is refused. Nothing that was acknowledged is lost, whoever dies meanwhile."""
+# kafka: yes
 
 import json
 import time
@@ -202,6 +203,11 @@ class AckModes(Scenario):
         self.assertNotEqual(0, millrace.wait_exit(60))
         self.assertIn(f"{len(RECORDS)} messages wait in the spool", millrace.log_tail())
         file.write_text(good, "utf-8")
+        # Nor is a copy of the log whole that lacks them.
+        elsewhere = self.order_broker(self.mes, EVERY_CHANGE, SHOP_WITHOUT_VERSION, name="there")
+        copied = millrace.cli("log", "copy", "--to", str(elsewhere.config), expect=None)
+        self.assertNotEqual(0, copied.returncode)
+        self.assertIn(f"{len(RECORDS)} messages wait in the spool", copied.stderr)
         millrace.start()
         self.await_all()
 
