@@ -83,6 +83,7 @@ class SpoolingLog final : public EventLog {
   Result<void> follow(const std::set<Partition>& partitions) override {
     return log_->follow(partitions);
   }
+  Result<void> look(const LogStream& stream) override { return log_->look(stream); }
   Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override {
     return log_->open_reader(stream, from);

@@ -241,11 +241,11 @@ TEST_F(SpoolingLogTest, ALogThatIsAwayIsNotWaitedForAgain) {
   remote_->be_silent();
   accept("1", 5);
   await_answers();
-  accept("2", 6);
+  accept_group(Journal::inbox, {{6, "order", "2"}, {7, "order", "3"}});
   await_answers();
-  // Straight to the spool, from which it is handed over once: not late at the log first.
-  await([&] { return remote_->waiting() == 2; }, "it is forwarded");
-  EXPECT_EQ(2u, log_->spooled()->spooled_total);
+  // Straight to the spool, which forwards records: the log never gets the group.
+  await([&] { return remote_->waiting() == 3; }, "it is forwarded");
+  EXPECT_EQ(3u, log_->spooled()->spooled_total);
 }
 
 TEST_F(SpoolingLogTest, WhatWaitsComesFirstAfterARestart) {
