@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -198,6 +199,17 @@ class EventLog {
     std::string next;  ///< what a person does about it
   };
   virtual std::vector<Trouble> troubles() const { return {}; }
+
+  /// What was accepted and is not in the log yet.
+  struct Spooled {
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;            ///< of their payloads
+    std::optional<WallTime> oldest_at;  ///< when the oldest came; none waits: nullopt
+    std::uint64_t spooled_total = 0;    ///< since the start
+    std::uint64_t forwarded_total = 0;  ///< of these and earlier ones, by now in the log
+  };
+  /// nullopt: there is no spool.
+  virtual std::optional<Spooled> spooled() const { return std::nullopt; }
 
   struct StoredFile {
     std::string path;         ///< below the log's directory

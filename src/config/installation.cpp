@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "config/kafka_log_spec.hpp"
 #include "config/loading.hpp"
 #include "config/object_specs.hpp"
 #include "config/text_values.hpp"
@@ -78,40 +79,6 @@ SpecCodec<std::uint64_t> count_codec() {
   made.schema = [](const SpecOption&) {
     return Json(JsonObject{{"type", JsonArray{"integer", "string"}}});
   };
-  return made;
-}
-
-const Spec<KafkaLog>& kafka_spec() {
-  static const auto tls =
-      Spec<KafkaTls>("log.kafka.tls", "TLS to the brokers; `{}` trusts the system's authorities.")
-          .option("ca", &KafkaTls::ca,
-                  "PEM file of the authority the brokers' certificates are of.")
-          .example("/etc/millrace/tls/kafka-ca.pem")
-          .option("certificate", &KafkaTls::certificate,
-                  "PEM file of our certificate, where brokers ask for one.")
-          .option("key", &KafkaTls::key, "PEM file of its private key.");
-  static const auto sasl =
-      Spec<KafkaSasl>("log.kafka.sasl", "How we log in to the brokers.")
-          .option("mechanism", &KafkaSasl::mechanism, "How the password is shown to the broker.")
-          .one_of({"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"})
-          .option("user", &KafkaSasl::user, "The user.")
-          .required()
-          .example("millrace")
-          .option("password", &KafkaSasl::password, "Its password.")
-          .required()
-          .secret()
-          .example("\"${secret.kafka_password}\"");
-  static const auto made =
-      Spec<KafkaLog>("log.kafka", "The log on Apache Kafka; the state is then in PostgreSQL.")
-          .option("brokers", &KafkaLog::brokers, "Those asked first, separated by commas.")
-          .required()
-          .example("\"k1:9092,k2:9092\"")
-          .option("prefix", &KafkaLog::prefix,
-                  "What its topics begin with; default: `millrace.` and the installation's name. "
-                  "They are <prefix>.inbox, .trail, .log and .events.<entity>.")
-          .example("millrace.lyon")
-          .option("tls", &KafkaLog::tls, "TLS to the brokers.", tls)
-          .option("sasl", &KafkaLog::sasl, "How we log in.", sasl);
   return made;
 }
 
@@ -304,8 +271,12 @@ void check_state(Loading& loading, const Document& document, const StateYaml& st
   }
 }
 
-void complete_kafka(const Loading& loading, const std::string& installation, KafkaLog& kafka) {
-  if (kafka.prefix.empty()) kafka.prefix = "millrace." + installation;
+void complete_kafka(const Loading& loading, const InstallationYaml& yaml, KafkaLog& kafka) {
+  if (kafka.prefix.empty()) kafka.prefix = "millrace." + yaml.name;
+  // A disk that nobody spoke of may be gone with its container.
+  if (kafka.spool.empty() && !yaml.data.empty()) kafka.spool = yaml.data + "/spool";
+  kafka.spool = absolute_path(loading, kafka.spool);
+  if (kafka.ack.empty()) kafka.ack = kafka.spool.empty() ? "kafka" : "auto";
   if (!kafka.tls) return;
   for (std::string* file : {&kafka.tls->ca, &kafka.tls->certificate, &kafka.tls->key}) {
     *file = absolute_path(loading, *file);
@@ -327,6 +298,12 @@ void check_kafka(Loading& loading, const Document& document, const Installation&
   }
   if (kafka.tls && kafka.tls->certificate.empty() != kafka.tls->key.empty()) {
     loading.error(place, path, "`tls` has one of `certificate` and `key`: it needs both or none");
+  }
+  if (kafka.ack != "kafka" && kafka.spool.empty()) {
+    loading.error(place, path,
+                  fmt::format("`ack: {}` keeps messages on this machine's disk: write `spool: "
+                              "DIRECTORY`, or `data: DIRECTORY` for all that this instance keeps",
+                              kafka.ack));
   }
   if (installation.data_directory.empty()) {
     loading.error(place, path,
@@ -411,7 +388,7 @@ void read_installation(Loading& loading, Document& document) {
   out.dedupe_ids_max = yaml.dedupe.max_ids;
   out.log_directory = absolute_path(loading, yaml.log.files);
   out.kafka_log = yaml.log.kafka;
-  if (out.kafka_log) complete_kafka(loading, yaml.name, *out.kafka_log);
+  if (out.kafka_log) complete_kafka(loading, yaml, *out.kafka_log);
   out.state = {.sqlite_path = absolute_path(loading, yaml.state.sqlite),
                .postgresql = yaml.state.postgresql,
                .schema = yaml.state.schema,

@@ -81,6 +81,8 @@ struct KafkaLog {
   std::string prefix;  ///< of its topics; never empty once it is loaded
   std::optional<KafkaTls> tls;
   std::optional<KafkaSasl> sasl;
+  std::string ack;    ///< auto, kafka or local; never empty once it is loaded
+  std::string spool;  ///< directory; empty: none
   bool operator==(const KafkaLog&) const = default;
 };
 

@@ -25,6 +25,7 @@
 #include "ingress/intake.hpp"
 #include "ingress/kafka_source.hpp"
 #include "ingress/key_store.hpp"
+#include "log/spool.hpp"
 #include "millrace/connector.hpp"
 #include "millrace/event_log.hpp"
 #include "millrace/state_store.hpp"
@@ -101,6 +102,7 @@ class Broker {
   Result<void> open_stores();
   Result<void> open_files();
   Result<void> open_kafka();
+  Result<std::unique_ptr<log::Spool>> open_spool();
   Result<void> open_state();
   Result<void> recover();
   Result<void> make_shards();

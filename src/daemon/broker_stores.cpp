@@ -8,6 +8,7 @@
 #include "daemon/broker.hpp"
 #include "log/file_log.hpp"
 #include "log/kafka_log.hpp"
+#include "log/spooling_log.hpp"
 #include "state/open_state.hpp"
 #include "storage/posix_disk.hpp"
 #include "stores/kafka_settings.hpp"
@@ -16,6 +17,7 @@ namespace millrace::daemon {
 namespace {
 
 constexpr int kExitFatal = 70;
+constexpr milliseconds kCloseBesideSpool{1'000};
 
 // A failed write or sync of log or state is final: whatever is not acknowledged stays that way.
 void die(const char* what, const Error& error) {
@@ -79,6 +81,7 @@ Result<void> Broker::open_kafka() {
   const config::Installation& installation = config_->installation;
   const config::KafkaLog& kafka = *installation.kafka_log;
   MILLRACE_CHECK_OK(open_state());
+  MILLRACE_TRY(spool, open_spool());
   KafkaLogOptions log_options{.settings = stores::kafka_settings(installation),
                               .prefix = kafka.prefix,
                               .entities = {},
@@ -86,9 +89,39 @@ Result<void> Broker::open_kafka() {
                               .id_memories = {inbox_ids_.get(), event_ids_.get(), nullptr},
                               .ids_window = installation.dedupe_window};
   for (const auto& [name, entity] : config_->entities) log_options.entities.push_back(name);
-  MILLRACE_TRY(log, open_kafka_log(std::move(log_options)));
-  log_ = std::move(log);
+  if (kafka.ack != "kafka") {
+    // What waits for its end is in the spool, or can be made again.
+    log_options.close_within = kCloseBesideSpool;
+    log_options.while_away = "messages wait in the spool";
+  }
+  auto log = open_kafka_log(std::move(log_options));
+  if (!log && spool && spool->found().records > 0) {
+    log.error().message += fmt::format("; {} messages wait in the spool {} and stay there",
+                                       spool->found().records, kafka.spool);
+  }
+  if (!log) return std::unexpected(std::move(log).error());
+  log_ = *std::move(log);
+  if (!spool) return {};
+  SpoolingLogOptions spooling{
+      .mode = kafka.ack == "local"  ? AckMode::local
+              : kafka.ack == "auto" ? AckMode::automatic
+                                    : AckMode::log,
+      .min_free = [this] { return config()->installation.retention.min_free_fraction; }};
+  MILLRACE_TRY(beside, open_spooling_log(std::move(spooling), std::move(spool), std::move(log_)));
+  log_ = std::move(beside);
   return {};
+}
+
+/// nullptr: nothing is spooled, and nothing waits from a time when it was.
+Result<std::unique_ptr<log::Spool>> Broker::open_spool() {
+  const config::KafkaLog& kafka = *config_->installation.kafka_log;
+  if (kafka.spool.empty()) return nullptr;
+  if (kafka.ack == "kafka" && !std::filesystem::exists(kafka.spool)) return nullptr;
+  return log::Spool::open({.directory = kafka.spool,
+                           .disk = *disk_,
+                           .clock = clock_,
+                           .id_memories = {inbox_ids_.get(), event_ids_.get(), nullptr},
+                           .fatal = [](const Error& cause) { die("the spool", cause); }});
 }
 
 // Once the log is locked and looked at: what it lacks is said before anything of it is changed.

@@ -80,6 +80,7 @@ class Operations {
   Awaitable<void> name_oldest(std::map<std::string, RouteSum>* sums);
   Json route_json(const RunningRoute& running, const RouteSum& sum) const;
   Json connections_json() const;
+  static Json spool_json(const EventLog::Spooled& spooled);
   static Json disk_json(const watch::DiskReport& disk, const Holder& holder);
   Awaitable<std::optional<Follower::Failure>> ask_inbox();
   Result<std::map<std::string, Stuck>> count_stuck();

@@ -134,6 +134,18 @@ Awaitable<std::string> Operations::metrics() {
   counter("millrace_state_repeats_total",
           "Transactions of the state store that were tried again after a conflict or an outage.",
           state.repeats);
+  if (const auto spooled = broker_.log_->spooled()) {
+    gauge("millrace_spool_records", "Messages that wait in the spool for Kafka.", "",
+          spooled->records);
+    gauge("millrace_spool_bytes", "Bytes of their payloads.", "", spooled->bytes);
+    const WallTime oldest = spooled->oldest_at.value_or(broker_.clock_.wall_now());
+    gauge("millrace_spool_oldest_seconds", "Age of the oldest of them; 0: none waits.", "",
+          std::chrono::duration<double>(broker_.clock_.wall_now() - oldest).count());
+    counter("millrace_spool_messages_total", "Messages that were spooled since the start.",
+            spooled->spooled_total);
+    counter("millrace_spool_forwarded_total", "Messages that came from the spool into the log.",
+            spooled->forwarded_total);
+  }
   const watch::DiskReport disk = broker_.disk_report();
   gauge("millrace_log_bytes", "Bytes of the log on disk.", "", disk.usage.bytes);
   gauge("millrace_log_budget_bytes", "What retention.size leaves to the log.", "",

@@ -195,6 +195,15 @@ Json Operations::connections_json() const {
   return Json(std::move(list));
 }
 
+Json Operations::spool_json(const EventLog::Spooled& spooled) {
+  return JsonObject{
+      {"messages", spooled.records},
+      {"bytes", spooled.bytes},
+      {"oldest_at", spooled.oldest_at ? Json(to_rfc3339(*spooled.oldest_at)) : Json(nullptr)},
+      {"spooled_total", spooled.spooled_total},
+      {"forwarded_total", spooled.forwarded_total}};
+}
+
 Json Operations::disk_json(const watch::DiskReport& disk, const Holder& holder) {
   return JsonObject{
       {"log_bytes", disk.usage.bytes},
@@ -286,6 +295,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"disk", disk_json(*disk, holder_of(*disk, sums))},
                   {"doorbells", std::move(doorbells)},
                   {"backfills", sent->at("backfills")}};
+  if (const auto spooled = broker_.log_->spooled()) json.emplace("spool", spool_json(*spooled));
   co_return Json(std::move(json));
 }
 

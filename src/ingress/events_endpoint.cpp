@@ -215,7 +215,7 @@ Awaitable<Result<EventsEndpoint::Awaited>> EventsEndpoint::append_fresh(Ready& r
     co_return awaited;
   }
   const auto kept =
-      co_await intake_.append(Journal::events, std::move(group), shard, std::move(settled));
+      co_await intake_.accept(Journal::events, std::move(group), shard, std::move(settled));
   if (!kept) co_return std::unexpected(kept.error());
   co_return awaited;
 }

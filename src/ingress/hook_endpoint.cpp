@@ -134,7 +134,7 @@ Awaitable<HttpResponse> HookEndpoint::handle(IncomingRequest request) {
   std::vector<LogEntry> group;
   group.push_back(std::move(ready->entry));
   const auto kept =
-      co_await intake_.append(Journal::inbox, std::move(group), shard, std::move(settled));
+      co_await intake_.accept(Journal::inbox, std::move(group), shard, std::move(settled));
   if (!kept) co_return refusal(kept.error());
   ++(ready->unreadable ? counters_.hooks_unreadable : counters_.hooks_accepted);
   co_return accepted_hook();

@@ -38,18 +38,13 @@ class Intake::Wait final : public Deadline {
     set_deadline_after(intake_.limits_.wait_max);
   }
 
-  void complete(Result<std::vector<Offset>> offsets) {
+  void complete(Result<void> result) {
     clear_deadline();
     intake_.end(bytes_, started_);
-    if (settled_) std::exchange(settled_, nullptr)(offsets.has_value());
+    if (settled_) std::exchange(settled_, nullptr)(result.has_value());
     if (!done_) return;
-    Done done = std::exchange(done_, nullptr);
-    if (offsets) {
-      done({});
-    } else {
-      if (offsets.error().code == Errc::disk_full) ++intake_.counters_.disk_full;
-      done(std::unexpected(std::move(offsets).error()));
-    }
+    if (!result && result.error().code == Errc::disk_full) ++intake_.counters_.disk_full;
+    std::exchange(done_, nullptr)(std::move(result));
   }
 
  private:
@@ -145,8 +140,9 @@ Result<void> Intake::admit() {
   return {};
 }
 
-Awaitable<Result<void>> Intake::append(Journal journal, std::vector<LogEntry> group, Shard& shard,
-                                       Settled settled) {
+template <typename Start>
+Awaitable<Result<void>> Intake::take(std::vector<LogEntry> group, Shard& shard, Settled settled,
+                                     Start start) {
   if (auto admitted = admit(); !admitted) {
     if (settled) settled(false);
     co_return std::unexpected(std::move(admitted).error());
@@ -154,14 +150,32 @@ Awaitable<Result<void>> Intake::append(Journal journal, std::vector<LogEntry> gr
   std::size_t bytes = 0;
   for (const LogEntry& entry : group) bytes += entry.payload.size();
   auto wait = std::make_shared<Wait>(*this, shard, bytes, std::move(settled));
-  auto starter = [this, journal, &shard, wait, &group](Wait::Done done) {
+  auto starter = [wait, start, &group](Wait::Done done) {
     wait->start(std::move(done));
-    log_.append(journal, std::move(group), shard, [wait](Result<std::vector<Offset>> offsets) {
-      wait->complete(std::move(offsets));
-    });
+    start(std::move(group), wait);
   };
   auto answer = co_await await_callback<Result<void>>(shard, std::move(starter));
   co_return answer;
+}
+
+Awaitable<Result<void>> Intake::accept(Journal journal, std::vector<LogEntry> group, Shard& shard,
+                                       Settled settled) {
+  const auto start = [this, journal, &shard](std::vector<LogEntry> taken, const WaitPtr& wait) {
+    log_.accept(journal, std::move(taken), shard,
+                [wait](Result<void> result) { wait->complete(std::move(result)); });
+  };
+  return take(std::move(group), shard, std::move(settled), start);
+}
+
+Awaitable<Result<void>> Intake::append(Journal journal, std::vector<LogEntry> group, Shard& shard,
+                                       Settled settled) {
+  const auto start = [this, journal, &shard](std::vector<LogEntry> taken, const WaitPtr& wait) {
+    log_.append(journal, std::move(taken), shard, [wait](Result<std::vector<Offset>> offsets) {
+      if (offsets) return wait->complete({});
+      wait->complete(std::unexpected(std::move(offsets).error()));
+    });
+  };
+  return take(std::move(group), shard, std::move(settled), start);
 }
 
 Awaitable<Result<std::vector<bool>>> Intake::look_into_side_files(Journal journal,

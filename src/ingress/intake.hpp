@@ -77,9 +77,12 @@ class Intake {
   /// Cheap: asked before a body is looked at, and again by `append`.
   Result<void> admit();
 
-  /// Appends a group and waits for its durability on `shard`, from whose thread it is called.
-  /// Errors: those of `admit`; Errc::overloaded also after `wait_max` ("late"); Errc::too_large.
-  /// `settled` may be empty.
+  /// Has the log accept a group (EventLog::accept) and waits for its durability on `shard`, from
+  /// whose thread it is called. Errors: those of `admit`; Errc::overloaded also after `wait_max`
+  /// ("late"); Errc::too_large. `settled` may be empty.
+  Awaitable<Result<void>> accept(Journal journal, std::vector<LogEntry> group, Shard& shard,
+                                 Settled settled);
+  /// The same for what its source keeps until the log itself has it.
   Awaitable<Result<void>> append(Journal journal, std::vector<LogEntry> group, Shard& shard,
                                  Settled settled);
 
@@ -108,8 +111,12 @@ class Intake {
 
  private:
   class Wait;
+  using WaitPtr = std::shared_ptr<Wait>;
   template <typename T>
   class Race;
+  template <typename Start>
+  Awaitable<Result<void>> take(std::vector<LogEntry> group, Shard& shard, Settled settled,
+                               Start start);
   Awaitable<Result<std::vector<bool>>> look_into_side_files(Journal journal,
                                                             std::vector<RecordId> ids,
                                                             WallTime since, Shard& shard);

@@ -7,6 +7,7 @@
 #include "log/file_log.hpp"
 #include "log/kafka_log.hpp"
 #include "log/manifest.hpp"
+#include "log/spool.hpp"
 #include "millrace/json.hpp"
 #include "state/moved.hpp"
 #include "state/open_state.hpp"
@@ -43,6 +44,21 @@ Result<void> check_there(Disk& disk, const config::Installation& installation) {
   if (manifest) return {};
   return fail(Errc::not_found, fmt::format("{} holds no log: there is nothing to copy from",
                                            installation.log_directory));
+}
+
+// What is acknowledged and not in the log would be left behind.
+Result<void> check_spool(Disk& disk, const std::string& directory) {
+  std::error_code error;
+  if (directory.empty() || !fs::exists(directory, error)) return {};
+  MILLRACE_TRY(
+      spool,
+      log::Spool::open(
+          {.directory = directory, .disk = disk, .clock = system_clock(), .fatal = stop_process}));
+  if (spool->found().records == 0) return {};
+  return fail(Errc::conflict,
+              fmt::format("{} messages wait in the spool {}: start the installation as it is, with "
+                          "its Kafka, until `millrace status` says nothing of them",
+                          spool->found().records, directory));
 }
 
 // Topics of entities that are no longer configured: routes that drain, cursors.
@@ -125,6 +141,9 @@ Result<Site> open_site(const config::Config& config, bool moved_too) {
   Site site;
   site.disk = std::make_unique<PosixDisk>();
   MILLRACE_CHECK_OK(check_there(*site.disk, installation));
+  if (installation.kafka_log) {
+    MILLRACE_CHECK_OK(check_spool(*site.disk, installation.kafka_log->spool));
+  }
   // On files the log comes first: its lock tells a running daemon.
   if (!installation.kafka_log) {
     MILLRACE_TRY(log, open_log(*site.disk, config, {}));

@@ -20,9 +20,19 @@ NO_KAFKA = 77
 class KafkaTopics:
     """Topics of one installation as a daemon's log."""
 
-    def __init__(self, server, prefix):
+    def __init__(self, server, prefix, more=""):
         self.server, self.prefix = server, prefix
-        self.yaml = f'{{ kafka: {{ brokers: "127.0.0.1:{server.port}", prefix: {prefix} }} }}'
+        self.yaml = f'{{ kafka: {{ brokers: "127.0.0.1:{server.port}", prefix: {prefix}{more} }} }}'
+
+
+class AckingKafka:
+    """A server, for installations that acknowledge as `ack:` says."""
+
+    def __init__(self, server, ack):
+        self.server, self.ack = server, ack
+
+    def log(self):
+        return self.server.log(f", ack: {self.ack}")
 
 
 class KafkaServer:
@@ -88,10 +98,13 @@ class KafkaServer:
             self.kill9()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def log(self):
+    def log(self, more=""):
         """Topics of a new installation."""
         self.logs += 1
-        return KafkaTopics(self, f"scenario-{self.logs}")
+        return KafkaTopics(self, f"scenario-{self.logs}", more)
+
+    def acking(self, ack):
+        return AckingKafka(self, ack)
 
     # -- what others do there (tests/neighbours/kafka_tool.cpp) ------------------------------------
     def _tool(self, *words, lines=()):

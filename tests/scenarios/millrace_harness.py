@@ -86,10 +86,11 @@ class Scenario(unittest.TestCase):
         return log, state
 
     def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP,
-                     postgresql=None, kafka=None):
+                     postgresql=None, kafka=None, name="config"):
         """The usual daemon: a shop's orders go to the target. Not started yet."""
         return self.broker(shop, configurations.MES % {"target_port": target.port},
-                           configurations.ORDER, route, postgresql=postgresql, kafka=kafka)
+                           configurations.ORDER, route, name=name, postgresql=postgresql,
+                           kafka=kafka)
 
     def instances(self, names, target, kafka, postgresql, route=configurations.EVERY_CHANGE):
         """Daemons that share one log and one state, by name. Not started yet."""

@@ -27,7 +27,7 @@ class KafkaLog(Scenario):
         self.assertEqual(200, self.post(millrace, record).status)
 
     def test_a_kafka_that_dies_and_comes_back(self):
-        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace = self.order_broker(self.mes, kafka=self.kafka.acking("kafka"))
         millrace.start()
         self.accept(millrace, 1)
         self.await_bodies(self.mes, [as_sent(1, 1)])
@@ -49,7 +49,7 @@ class KafkaLog(Scenario):
             self.assertEqual(1, self.mes.bodies().count(as_sent(record, 1)), record)
 
     def test_a_frozen_kafka_acknowledges_nothing(self):
-        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace = self.order_broker(self.mes, kafka=self.kafka.acking("kafka"))
         millrace.start()
         self.accept(millrace, 1)
         self.await_bodies(self.mes, [as_sent(1, 1)])
