@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include "kafka_server.hpp"
 #include "log/kafka_log.hpp"
@@ -32,6 +34,7 @@ class KafkaGroups : public testing::Test {
     const auto offsets =
         admin_->published_offsets(prefix_ + "." + route, prefix_ + ".events.order", 64);
     EXPECT_TRUE(offsets) << offsets.error().message;
+    if (!offsets) return found;
     for (const KafkaOffset& at : *offsets) found[at.partition] = at.offset;
     return found;
   }
@@ -46,7 +49,13 @@ class KafkaGroups : public testing::Test {
   }
 
   void publish(const Offsets& of) {
-    const auto published = groups_->publish("to-mes", orders_, places(of));
+    // A Kafka that was just started refuses until it has made the topic that groups lie in.
+    const auto until = std::chrono::steady_clock::now() + seconds(60);
+    auto published = groups_->publish("to-mes", orders_, places(of));
+    while (!published && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(milliseconds(100));
+      published = groups_->publish("to-mes", orders_, places(of));
+    }
     EXPECT_TRUE(published) << published.error().message;
   }
 
