@@ -236,6 +236,7 @@ Result<void> Broker::start_shards() {
   announce_ = std::make_unique<Notifier>(first.context());
   first.spawn("announcer", announce_dead());
   first.spawn("disk", watch_disk());
+  start_publishing();
   return {};
 }
 

@@ -39,6 +39,10 @@
 #include "watch/clock_watch.hpp"
 #include "watch/disk_budget.hpp"
 
+namespace millrace::log {
+class KafkaGroups;
+}
+
 namespace millrace::daemon {
 
 struct BrokerOptions {
@@ -236,6 +240,12 @@ class Broker {
   std::optional<WallTime> certificate_ends() const;
   void note_certificate(const TlsContextPtr& tls);
   Awaitable<void> trim_journals();
+
+  // published.cpp
+  void start_publishing();
+  Result<void> publish_cursors(log::KafkaGroups& groups);
+  Awaitable<void> watch_published();
+
   bool drained();
   void note_stop();
   /// Errc::stopping once the daemon stops: nothing new is begun on the control thread.

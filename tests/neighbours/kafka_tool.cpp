@@ -1,6 +1,8 @@
 // What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC |
-// trim TOPIC PARTITION OFFSET | produce TOPIC PARTITION. `produce` writes a record for each line of
-// stdin, its key before the first tab, and ends when all are acknowledged.
+// trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | produce TOPIC PARTITION. `offsets` prints a
+// line for each partition of 64 that the group has an offset in, `PARTITION OFFSET END`. `produce`
+// writes a record for each line of stdin, its key before the first tab, and ends when all are
+// acknowledged.
 #include <cstdio>
 #include <future>
 #include <iostream>
@@ -65,6 +67,14 @@ Result<void> run(const std::vector<std::string>& words) {
   if (what == "trim") {
     const KafkaOffset before{std::stoi(words.at(3)), std::stol(words.at(4))};
     return admin->delete_records(topic, {&before, 1});
+  }
+  if (what == "offsets") {
+    MILLRACE_TRY(offsets, admin->published_offsets(words.at(3), topic, 64));
+    MILLRACE_TRY(ends, admin->ends(topic, 64));
+    for (const auto& [partition, offset] : offsets) {
+      std::cout << partition << ' ' << offset << ' ' << ends.at(partition) << '\n';
+    }
+    return {};
   }
   const KafkaTopicSpec spec{topic, std::stoi(words.at(3))};
   MILLRACE_TRY(made, admin->ensure_topics({&spec, 1}));

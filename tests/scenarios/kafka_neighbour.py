@@ -108,10 +108,10 @@ class KafkaServer:
 
     # -- what others do there (tests/neighbours/kafka_tool.cpp) ------------------------------------
     def _tool(self, *words, lines=()):
-        subprocess.run(
+        return subprocess.run(
             [build_directory() / "tests" / "neighbours" / "kafka_tool", self.brokers,
              *map(str, words)], input="".join(f"{line}\n" for line in lines), text=True, check=True,
-            timeout=END_WITHIN)
+            stdout=subprocess.PIPE, timeout=END_WITHIN).stdout
 
     def create(self, topic, partitions=3):
         self._tool("create", topic, partitions)
@@ -122,6 +122,11 @@ class KafkaServer:
     def trim(self, topic, partition, before):
         """Drops the records below the offset."""
         self._tool("trim", topic, partition, before)
+
+    def offsets(self, topic, group):
+        """How far the group is in each partition that it has an offset in, and where that ends."""
+        lines = self._tool("offsets", topic, group).splitlines()
+        return [tuple(map(int, line.split()[1:])) for line in lines]
 
     def produce(self, topic, records, partition=-1):
         """Pairs of key and value (text); returns when they are acknowledged."""

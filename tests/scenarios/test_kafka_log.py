@@ -79,6 +79,26 @@ class KafkaLog(Scenario):
                    what="everything acknowledged arrives")
         self.assertEqual(20, len(self.mes.bodies()))
 
+    def test_tools_that_show_lag_see_how_far_a_route_is(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        for record in range(1, 6):
+            self.accept(millrace, record)
+        eventually(lambda: len(self.mes.bodies()) == 5, within=60, what="all are delivered")
+        # It is told at the start, and every half a minute.
+        millrace.terminate()
+        millrace.start()
+        prefix = f"scenario-{self.kafka.logs}"
+
+        def told():
+            return self.kafka.offsets(f"{prefix}.events.order", f"{prefix}.order-to-mes")
+
+        def read_to_the_end():
+            places = told()
+            return (len(places) == 64 and sum(end for _, end in places) > 0
+                    and all(offset == end for offset, end in places))
+        eventually(read_to_the_end, within=90, what=lambda: f"the group has no lag: {told()}")
+
     def test_a_state_of_another_log_is_refused(self):
         millrace = self.order_broker(self.mes, kafka=self.kafka)
         millrace.start()
