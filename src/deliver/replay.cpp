@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/json/monotonic_resource.hpp>
 
 #include "millrace/json.hpp"
 #include "route/selection.hpp"
@@ -122,8 +123,9 @@ Result<bool> ReplayScan::step() {
   MILLRACE_TRY(batch, reader_->next(kRecordsPerRead, kBytesPerRead));
   for (const LogRecord& record : batch->records) {
     if (record.offset >= to_[record.partition]) continue;
-    MILLRACE_CHECK_OK(index_.add(*config_, route_, *order_, record, &memory_));
-    memory_.release();
+    // One for each record: what it asks for beyond the buffer doubles for as long as it lives.
+    boost::json::monotonic_resource memory(buffer_.data(), buffer_.size());
+    MILLRACE_CHECK_OK(index_.add(*config_, route_, *order_, record, &memory));
   }
   bool through = true;
   for (Partition p = 0; p < kPartitionCount; ++p) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <boost/json/monotonic_resource.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <deque>
@@ -117,7 +116,6 @@ class ReplayScan {
   const PartitionOffsets to_;
   std::unique_ptr<LogReader> reader_;
   std::array<unsigned char, std::size_t{16} << 10> buffer_;
-  boost::json::monotonic_resource memory_{buffer_.data(), buffer_.size()};  ///< of one record
   ReplayIndex index_;
 };
 

@@ -185,20 +185,19 @@ Result<void> KafkaAdmin::publish_offsets(const std::string& group, const std::st
   if (offsets.empty()) return {};
   const auto list = list_of(topic, offsets);
   const auto doing = fmt::format("the offsets of group {} cannot be written", group);
-  auto* request = rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get());
-  auto answer = state_->call(
-      RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, doing,
-      [&](rd_kafka_t* client, const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-        rd_kafka_AlterConsumerGroupOffsets(client, &request, 1, options, queue);
-      });
-  rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-  if (!answer) return std::unexpected(std::move(answer).error());
-  const auto* result = rd_kafka_event_AlterConsumerGroupOffsets_result(answer->get());
-  std::size_t count = 0;
-  const auto** groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &count);
-  MILLRACE_TRY(written, partitions_of_group(groups, count, doing));
-  static_cast<void>(written);
-  return {};
+  // Not AlterConsumerGroupOffsets: an answer to it that comes after its time aborts the process
+  // (librdkafka issue 4605). A consumer that is no member commits the same.
+  MILLRACE_TRY(client, KafkaClient::open(KafkaClient::Kind::consumer, state_->settings,
+                                         {{"group.id", group}, {"enable.auto.commit", "false"}}));
+  const KafkaQueue answers(rd_kafka_queue_new(client->get()));
+  const auto asked =
+      rd_kafka_commit_queue(client->get(), list.get(), answers.get(), nullptr, nullptr);
+  if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(kafka_error_while(asked, doing));
+  const KafkaEvent answer(rd_kafka_queue_poll(answers.get(), state_->timeout_ms()));
+  if (!answer) return fail(Errc::not_connected, fmt::format("{}: Kafka does not answer", doing));
+  const auto error = rd_kafka_event_error(answer.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(kafka_error_while(error, doing));
+  return check_partitions(rd_kafka_event_topic_partition_list(answer.get()), doing);
 }
 
 Result<std::vector<KafkaOffset>> KafkaAdmin::published_offsets(const std::string& group,

@@ -157,7 +157,7 @@ class TheWayOver(Scenario):
         self.assertEqual(before, self.hops(there, "S3"))
         self.go_on(there)
         back = self.site("back")
-        self.cannot("log", there, back, "another daemon")
+        self.cannot("log", there, back, "is in use by")
         self.assertEqual(0, there.terminate())
         self.carry(there, back)
         self.assertIn("moved to", self.refused(there))
