@@ -276,7 +276,9 @@ void complete_kafka(const Loading& loading, const InstallationYaml& yaml, KafkaL
   // A disk that nobody spoke of may be gone with its container.
   if (kafka.spool.empty() && !yaml.data.empty()) kafka.spool = yaml.data + "/spool";
   kafka.spool = absolute_path(loading, kafka.spool);
-  if (kafka.ack.empty()) kafka.ack = kafka.spool.empty() ? "kafka" : "auto";
+  // What one instance spooled is overtaken by what a sender handed to another one since.
+  const bool alone = yaml.instance.empty();
+  if (kafka.ack.empty()) kafka.ack = alone && !kafka.spool.empty() ? "auto" : "kafka";
   if (!kafka.tls) return;
   for (std::string* file : {&kafka.tls->ca, &kafka.tls->certificate, &kafka.tls->key}) {
     *file = absolute_path(loading, *file);

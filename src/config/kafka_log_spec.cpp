@@ -37,7 +37,7 @@ const Spec<KafkaLog>& kafka_spec() {
                   "When a sender is told that its message is safe. `auto`: when Kafka has "
                   "acknowledged it, or after 300 ms when it lies in the spool; `kafka`: when Kafka "
                   "has, else 503; `local`: when it lies in the spool. Default: `auto` with a "
-                  "`spool`, else `kafka`.")
+                  "`spool` where there is one instance, else `kafka`.")
           .one_of({"auto", "kafka", "local"})
           .option("spool", &KafkaLog::spool,
                   "Directory on this machine's own disk where messages wait while Kafka is away; "
