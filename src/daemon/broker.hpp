@@ -132,6 +132,8 @@ class Broker {
   Awaitable<Result<void>> resume_unit(ShardUnit& unit, PartitionSet wanted,
                                       const PartitionOffsets& inbox_from);
   Result<void> read_again();
+  /// Ends of the log tell what others appended, too: before a route's end or text is set by them.
+  Result<void> look_at_ends();
   Result<void> begin_lanes_anew(PartitionSet partitions);
   Result<bool> lanes_at_rest(const std::string& id);
   void share_budgets(int instances);

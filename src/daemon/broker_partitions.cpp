@@ -102,8 +102,17 @@ Awaitable<Result<void>> Broker::resume_unit(ShardUnit& unit, PartitionSet wanted
   co_return Result<void>{};
 }
 
+Result<void> Broker::look_at_ends() {
+  if (!shares()) return {};
+  for (const LogStream& stream : log_->streams(Journal::events)) {
+    MILLRACE_CHECK_OK(log_->look(stream));
+  }
+  return {};
+}
+
 // What other instances may have changed since this one read it.
 Result<void> Broker::read_again() {
+  if (!shares()) return {};
   MILLRACE_TRY(past, canon::load_programs(*state_));
   past_ = std::move(past);
   MILLRACE_TRY(lives, read_route_lives(*state_));

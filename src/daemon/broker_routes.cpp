@@ -120,6 +120,7 @@ Result<void> Broker::start_routes() {
   MILLRACE_TRY(lives, read_route_lives(*state_));
   MILLRACE_CHECK_OK(finish_dropped(lives));
   MILLRACE_CHECK_OK(check_streams(lives, *config_));
+  MILLRACE_CHECK_OK(look_at_ends());
   MILLRACE_TRY(stopped, state_->get(Table::routes, kStoppedKey));
   // Of several instances nobody knows it.
   const bool in_order = stopped.has_value() && !shares();

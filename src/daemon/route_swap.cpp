@@ -40,7 +40,9 @@ void RouteSwap::thaw() {
 
 Result<void> RouteSwap::prepare() {
   MILLRACE_CHECK_OK(broker_.check_streams(broker_.lives_, *wanted_));
+  MILLRACE_CHECK_OK(broker_.look_at_ends());
   MILLRACE_CHECK_OK(freeze());
+  MILLRACE_CHECK_OK(broker_.read_again());
   lives_ = broker_.lives_;
   Batch batch;
   for (const auto& [name, route] : wanted_->routes) {

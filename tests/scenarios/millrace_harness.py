@@ -88,18 +88,20 @@ class Scenario(unittest.TestCase):
     def order_broker(self, target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP,
                      postgresql=None, kafka=None, name="config"):
         """The usual daemon: a shop's orders go to the target. Not started yet."""
-        return self.broker(shop, configurations.MES % {"target_port": target.port},
-                           configurations.ORDER, route, name=name, postgresql=postgresql,
-                           kafka=kafka)
+        return self.broker(*self.order_documents(target, route, shop), name=name,
+                           postgresql=postgresql, kafka=kafka)
 
-    def instances(self, names, target, kafka, postgresql, route=configurations.EVERY_CHANGE):
+    @staticmethod
+    def order_documents(target, route=configurations.EVERY_CHANGE, shop=configurations.SHOP):
+        return (shop, configurations.MES % {"target_port": target.port}, configurations.ORDER,
+                route)
+
+    def instances(self, names, documents, kafka, postgresql):
         """Daemons that share one log and one state, by name. Not started yet."""
         stores = kafka.log().yaml, postgresql.state()
         found = {}
         for name in names:
-            broker = self.broker(
-                configurations.SHOP, configurations.MES % {"target_port": target.port},
-                configurations.ORDER, route, name=name, stores=stores)
+            broker = self.broker(*documents, name=name, stores=stores)
             file = broker.config / "millrace.yaml"
             file.write_text(file.read_text("utf-8") + f"instance: {name}\n", "utf-8")
             found[name] = broker

@@ -73,7 +73,8 @@ class GroupStorm(Scenario):
         self.postgresql = PostgresServer()
         self.addCleanup(self.postgresql.close)
         self.mes = self.target()
-        self.group = self.instances(NAMES, self.mes, self.kafka, self.postgresql)
+        self.group = self.instances(NAMES, self.order_documents(self.mes), self.kafka,
+                                    self.postgresql)
 
     def test_nothing_is_lost_repeated_or_overtaken(self):
         for millrace in self.group.values():

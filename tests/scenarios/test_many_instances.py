@@ -26,7 +26,8 @@ class ManyInstances(Scenario):
         self.mes = self.target()
 
     def group(self, *names):
-        return self.instances(names, self.mes, self.kafka, self.postgresql)
+        return self.instances(names, self.order_documents(self.mes), self.kafka,
+                              self.postgresql)
 
     def owned(self, millrace):
         """Partitions by instance, as this one sees the group."""
