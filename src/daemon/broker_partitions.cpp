@@ -62,6 +62,8 @@ Result<void> Broker::own(PartitionSet wanted) {
   MILLRACE_TRY(folded, fold_projections(*state_, *log_, fresh));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
   MILLRACE_CHECK_OK(read_again());
+  // Before the tail of what is new moves here: the lanes that hold it come only later.
+  for (const auto& [id, life] : lives_) MILLRACE_CHECK_OK(leave_tail(id, fresh));
   MILLRACE_TRY(from, inbox_start(*state_, *log_, wanted));
   for (const auto& unit : units_) {
     auto go_on = [this, &unit = *unit, wanted, &from] { return resume_unit(unit, wanted, from); };
@@ -81,13 +83,20 @@ Result<void> Broker::hold_units() {
     auto hold = [&unit = *unit]() -> Awaitable<Result<void>> {
       co_await unit.pump->hold();
       co_await unit.collector->hold();
-      co_await unit.projector->durable();
-      unit.projector->forget();
       co_return Result<void>{};
     };
     held.push_back(begin_on(unit->shard, std::move(hold)));
   }
   for (auto& one : held) MILLRACE_CHECK_OK(await_begun(std::move(one)));
+  // Only now does nobody project anything on any shard.
+  for (const auto& unit : units_) {
+    auto forget = [&unit = *unit]() -> Awaitable<Result<void>> {
+      while (!unit.projector->saved()) co_await unit.projector->durable();
+      unit.projector->forget();
+      co_return Result<void>{};
+    };
+    MILLRACE_CHECK_OK(run_on(unit->shard, forget));
+  }
   return {};
 }
 
@@ -125,9 +134,6 @@ Result<void> Broker::read_again() {
 // While no lane of a route holds the tail, none of its rows may say that the tail's row stands for
 // it.
 Result<void> Broker::begin_lanes_anew(PartitionSet partitions) {
-  for (const auto& [id, why] : running_routes()->broken) {
-    MILLRACE_CHECK_OK(leave_tail(id, partitions));
-  }
   std::vector<std::string> waiting;
   for (const auto& [id, route] : running_routes()->routes) waiting.push_back(id);
   while (!waiting.empty()) {
