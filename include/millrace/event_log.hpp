@@ -104,7 +104,8 @@ class EventLog {
   virtual ~EventLog() = default;
 
   /// Appends a group that is never split across frames. `done` runs on `home` once the group is
-  /// durable (inbox, events) or written (trail), with one offset per entry. Errc::disk_full:
+  /// durable (inbox, events) or written (trail), with one offset per entry, and is destroyed there
+  /// at once. Errc::disk_full:
   /// nothing was appended, later appends may succeed. Errc::too_large: the group exceeds a frame
   /// (16 MB). A failed write or sync is final: the fatal handler runs and no completion follows.
   virtual void append(Journal journal, std::vector<LogEntry> group, Executor& home,

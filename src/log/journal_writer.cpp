@@ -2,49 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include "log/completions.hpp"
 
 namespace millrace::log {
-namespace {
-
-struct Completion {
-  EventLog::AppendDone done;
-  Result<std::vector<Offset>> result;
-};
-
-/// One post per executor and batch: a post costs more than a completion.
-class Completions {
- public:
-  void add(Executor* home, EventLog::AppendDone done, Result<std::vector<Offset>> result) {
-    auto found = std::find_if(by_home_.begin(), by_home_.end(),
-                              [home](const auto& entry) { return entry.first == home; });
-    if (found == by_home_.end()) {
-      by_home_.emplace_back();
-      found = std::prev(by_home_.end());
-      found->first = home;
-    }
-    found->second.push_back({std::move(done), std::move(result)});
-  }
-
-  void post() {
-    for (auto& [home, waiting] : by_home_) {
-      home->post([completions = std::move(waiting)]() mutable {
-        for (Completion& completion : completions) completion.done(std::move(completion.result));
-      });
-    }
-  }
-
- private:
-  std::vector<std::pair<Executor*, std::vector<Completion>>> by_home_;
-};
-
-void complete_one(Executor& home, EventLog::AppendDone done, Error error) {
-  home.post([done = std::move(done), error = std::move(error)]() mutable {
-    done(std::unexpected(std::move(error)));
-  });
-}
-
-}  // namespace
 
 JournalWriter::JournalWriter(std::unique_ptr<JournalAppender> appender, WriterOptions options)
     : options_(std::move(options)), appender_(std::move(appender)), thread_([this] { run(); }) {}
@@ -52,7 +12,7 @@ JournalWriter::JournalWriter(std::unique_ptr<JournalAppender> appender, WriterOp
 void JournalWriter::append(std::vector<LogEntry> entries, Executor& home,
                            EventLog::AppendDone done) {
   auto bytes = measure(entries);
-  if (!bytes) return complete_one(home, std::move(done), std::move(bytes).error());
+  if (!bytes) return complete_one(home, std::move(done), std::unexpected(std::move(bytes).error()));
   std::size_t memory = *bytes;
   for (const LogEntry& entry : entries) {
     if (entry.decoded) memory += entry.payload.size() * kDecodedFactor;
@@ -62,14 +22,14 @@ void JournalWriter::append(std::vector<LogEntry> entries, Executor& home,
     if (failed_) return;  // the process is stopping: no completion follows a failed disk
     if (closing_) {
       guard.unlock();
-      return complete_one(home, std::move(done), Error(Errc::stopping, "the log is closing"));
+      return complete_one(home, std::move(done), fail(Errc::stopping, "the log is closing"));
     }
     if (queued_bytes_ + memory > options_.queued_bytes_max) {
       guard.unlock();
       return complete_one(
           home, std::move(done),
-          Error(Errc::overloaded, fmt::format("more than {} bytes wait for the disk already",
-                                              options_.queued_bytes_max)));
+          fail(Errc::overloaded, fmt::format("more than {} bytes wait for the disk already",
+                                             options_.queued_bytes_max)));
     }
     queued_bytes_ += memory;
     queue_.push_back(
@@ -167,7 +127,7 @@ Result<void> JournalWriter::append_batch(std::span<Pending> batch, std::span<Gro
   for (Pending& pending : batch) {
     Result<std::vector<Offset>> result = std::move(pending.group.offsets);
     if (!appended) result = std::unexpected(appended.error());
-    completions.add(pending.home, std::move(pending.done), std::move(result));
+    completions.add(*pending.home, std::move(pending.done), std::move(result));
   }
   completions.post();
   return {};

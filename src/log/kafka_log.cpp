@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "log/completions.hpp"
 #include "log/kafka_bounds.hpp"
 #include "log/kafka_following.hpp"
 #include "log/kafka_health.hpp"
@@ -42,6 +43,11 @@ struct Group {
   EventLog::AppendDone done;
 };
 using GroupPtr = std::shared_ptr<Group>;
+
+Result<std::vector<Offset>> result_of(Group& group) {
+  if (group.error) return std::unexpected(*std::move(group.error));
+  return std::move(group.offsets);
+}
 
 class KafkaLog final : public EventLog {
  public:
@@ -272,13 +278,7 @@ void KafkaLog::append(Journal journal, std::vector<LogEntry> entries, Executor& 
     group->error = Error{Errc::stopping, "the log is closed"};
   }
   if (group->error || group->entries.empty()) {
-    home.post([group] {
-      if (group->error)
-        group->done(std::unexpected(*group->error));
-      else
-        group->done(std::vector<Offset>());
-    });
-    return;
+    return log::complete_one(home, std::move(group->done), result_of(*group));
   }
   shard_.post([this, group] { send(group); });
 }
@@ -289,8 +289,7 @@ void KafkaLog::send(const GroupPtr& group) {
   for (const LogEntry& entry : group->entries) bytes += entry.payload.size() + 1024;
   if (!producer_->has_room(group->entries.size(), bytes)) {
     group->error = Error{Errc::disk_full, "Kafka acknowledges too slowly; send again later"};
-    group->home->post([group] { group->done(std::unexpected(*group->error)); });
-    return;
+    return log::complete_one(*group->home, std::move(group->done), result_of(*group));
   }
   const WallTime now(std::chrono::floor<milliseconds>(options_.clock.wall_now()));
   last_at_ = std::max(last_at_, now);
@@ -327,14 +326,11 @@ void KafkaLog::reported(const GroupPtr& group, std::size_t index, WallTime at,
 void KafkaLog::flush() {
   flushing_ = false;
   tail_->flush();
+  log::Completions completions;
   for (const GroupPtr& group : std::exchange(complete_, {})) {
-    group->home->post([group] {
-      if (group->error)
-        group->done(std::unexpected(*group->error));
-      else
-        group->done(std::move(group->offsets));
-    });
+    completions.add(*group->home, std::move(group->done), result_of(*group));
   }
+  completions.post();
 }
 
 void KafkaLog::tell(const LogStream& stream, const RecordBatchPtr& batch) {

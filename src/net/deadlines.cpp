@@ -3,6 +3,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "millrace/result.hpp"
+
 namespace millrace {
 
 namespace asio = boost::asio;
@@ -44,6 +46,8 @@ Deadline::~Deadline() {
 }
 
 void Deadline::unlink() {
+  if (next_ == this) return;
+  owner_.check_thread();
   previous_->next_ = next_;
   next_->previous_ = previous_;
   previous_ = next_ = this;
@@ -52,6 +56,7 @@ void Deadline::unlink() {
 void Deadline::set_deadline(steady_clock::time_point at) {
   at_ = at;
   if (next_ != this) return;
+  owner_.check_thread();
   owner_.ring_->append(*this);
   owner_.arm();
 }
@@ -63,6 +68,10 @@ void Deadline::set_deadline_after(milliseconds duration) {
 Deadlines::Deadlines(asio::io_context& context)
     : ring_(std::make_unique<Ring>(*this)), sweep_(std::make_unique<Sweep>(context)) {}
 Deadlines::~Deadlines() = default;
+
+void Deadlines::check_thread() const {
+  MILLRACE_INVARIANT(thread_ == std::thread::id() || thread_ == std::this_thread::get_id());
+}
 
 void Deadlines::shut_down() {
   sweep_.reset();

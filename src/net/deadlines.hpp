@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <thread>
 
 #include "millrace/clock.hpp"
 
@@ -15,7 +16,8 @@ namespace millrace {
 
 class Deadlines;
 
-/// One deadline; derive and say what happens. Lives on its shard and dies before it.
+/// One deadline; derive and say what happens. Lives on its shard and dies before it: a set one that
+/// is touched from another thread while the shard runs is a broken invariant.
 class Deadline {
  public:
   explicit Deadline(Deadlines& owner);
@@ -48,6 +50,10 @@ class Deadlines {
   Deadlines(const Deadlines&) = delete;
   Deadlines& operator=(const Deadlines&) = delete;
 
+  /// From here on only this thread may touch deadlines that are set; until `free_of_thread`.
+  void belong_to_this_thread() { thread_ = std::this_thread::get_id(); }
+  void free_of_thread() { thread_ = std::thread::id(); }
+
   /// Ends the sweep; to be called before the io_context goes. Deadlines may unlink afterwards.
   void shut_down();
 
@@ -57,9 +63,11 @@ class Deadlines {
   struct Ring;
   void arm();
   void sweep();
+  void check_thread() const;
 
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Sweep> sweep_;
+  std::thread::id thread_;  ///< none before the shard's start and after its end
 };
 
 }  // namespace millrace

@@ -71,6 +71,7 @@ void Shard::State::drain() {
 
 void Shard::State::run() {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+  deadlines->belong_to_this_thread();
   while (!context.stopped()) {
     try {
       context.run();
@@ -79,6 +80,7 @@ void Shard::State::run() {
                        error.what());
     }
   }
+  deadlines->free_of_thread();
 }
 
 Shard::Shard(std::string name, std::size_t index)

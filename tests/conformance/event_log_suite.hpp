@@ -96,14 +96,18 @@ TEST_P(EventLogSuite, RunsTheCompletionOnTheGivenExecutorOnly) {
   TestExecutor executor;
   bool done = false;
   const auto here = std::this_thread::get_id();
-  log_->append(Journal::inbox, {{1, "odoo", "x"}}, executor, [&](AppendResult result) {
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> known = held;
+  log_->append(Journal::inbox, {{1, "odoo", "x"}}, executor, [&, held](AppendResult result) {
     EXPECT_TRUE(result);
     EXPECT_EQ(std::this_thread::get_id(), here);
     // What is completed is durable, and what is durable can be read.
     EXPECT_EQ(log_->ends(Journal::inbox)[1], 1u);
     done = true;
   });
+  held.reset();
   EXPECT_TRUE(executor.run_until([&] { return done; }));
+  EXPECT_TRUE(known.expired()) << "what a completion holds may live on its executor only";
 }
 
 TEST_P(EventLogSuite, KeepsBytesAsTheyAre) {
