@@ -6,15 +6,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <ctime>
-#include <deque>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include "log/file_log.hpp"
+#include "loop_executor.hpp"
 #include "millrace/ids.hpp"
 #include "storage/posix_disk.hpp"
 
@@ -33,30 +31,6 @@ double cpu_seconds() {
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
-
-/// The loop of one shard, run by the calling thread.
-class LoopExecutor final : public Executor {
- public:
-  void post(Task task) override {
-    // Notified under the lock: the waiter may destroy this as soon as the task has run.
-    std::lock_guard guard(mutex_);
-    tasks_.push_back(std::move(task));
-    posted_.notify_one();
-  }
-  void run_one() {
-    std::unique_lock guard(mutex_);
-    posted_.wait(guard, [this] { return !tasks_.empty(); });
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
-    guard.unlock();
-    task();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  std::deque<Task> tasks_;
-};
 
 struct Appenders {
   EventLog& log;
