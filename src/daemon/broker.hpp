@@ -188,6 +188,7 @@ class Broker {
   Result<void> tend_replay(const std::string& id);
   Result<deliver::ReplayCounts> end_replay(const std::string& id, std::string_view how,
                                            std::string_view reason);
+  Result<deliver::ReplayCounts> end_replay_in_lanes(const std::string& id);
 
   // kafka_sources.cpp
   Result<void> start_kafka_sources();
@@ -324,6 +325,13 @@ class Broker {
   mutable std::mutex config_mutex_;      ///< guards the pointers config_ and running_routes_ alone
   std::shared_ptr<const RunningRoutes> running_routes_ = std::make_shared<RunningRoutes>();
   RouteLives lives_;
+  /// A replay that has ended in its lanes, and of whose end the state does not know yet.
+  struct EndingReplay {
+    deliver::ReplayCounts counts;
+    std::string how;
+    std::string reason;
+  };
+  std::map<std::string, EndingReplay> ending_replays_;  ///< by route id
   bool texts_changed_ = true;  ///< there may be texts that nothing names
   mutable std::mutex audit_mutex_;
   mutable std::int64_t last_audit_ = 0;  ///< the number of the last entry

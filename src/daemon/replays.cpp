@@ -49,10 +49,11 @@ void Broker::publish_life(RouteLife life) {
   lives_[std::move(id)] = std::move(life);
 }
 
-// A replay whose lanes have come to the end of it.
+// A replay whose lanes have come to the end of it, or whose end is not written yet.
 Result<void> Broker::tend_replay(const std::string& id) {
   bool done = true;
   for (const auto& unit : units_) {
+    if (ending_replays_.contains(id)) break;
     auto ask = [&unit = *unit, &id, &done]() -> Awaitable<Result<void>> {
       const auto lane = unit.lanes.find(id);
       const auto replay = lane != unit.lanes.end() ? lane->second->status().replay : std::nullopt;
@@ -66,8 +67,7 @@ Result<void> Broker::tend_replay(const std::string& id) {
   return ended ? Result<void>{} : std::unexpected(ended.error());
 }
 
-Result<deliver::ReplayCounts> Broker::end_replay(const std::string& id, std::string_view how,
-                                                 std::string_view reason) {
+Result<deliver::ReplayCounts> Broker::end_replay_in_lanes(const std::string& id) {
   deliver::ReplayCounts counts;
   for (const auto& unit : units_) {
     auto end = [&unit = *unit, &id, &counts]() -> Awaitable<Result<void>> {
@@ -79,20 +79,34 @@ Result<deliver::ReplayCounts> Broker::end_replay(const std::string& id, std::str
     };
     MILLRACE_CHECK_OK(run_on(unit->shard, end));
   }
+  return counts;
+}
+
+// The lanes first: one that sends on would write again what is erased here. When the state is away
+// then, the maintenance writes later what was to be written.
+Result<deliver::ReplayCounts> Broker::end_replay(const std::string& id, std::string_view how,
+                                                 std::string_view reason) {
+  if (!ending_replays_.contains(id)) {
+    MILLRACE_TRY(sent, end_replay_in_lanes(id));
+    ending_replays_[id] = {sent, std::string(how), std::string(reason)};
+  }
+  const EndingReplay ending = ending_replays_.at(id);
+  const deliver::ReplayCounts& counts = ending.counts;
   RouteLife life = lives_.at(id);
-  const std::uint64_t number = life.replay->number;
-  life.replay.reset();
   const std::string summary = fmt::format(
       "replay {}: {} sent, {} parked; passed over {} superseded, {} held, {} decided, {} overtaken",
-      number, counts.sent, counts.parked, counts.superseded, counts.held, counts.decided,
-      counts.overtaken);
+      life.replay->number, counts.sent, counts.parked, counts.superseded, counts.held,
+      counts.decided, counts.overtaken);
+  life.replay.reset();
   Batch batch;
   MILLRACE_CHECK_OK(erase_replay_rows(id, batch));
   batch.put(Table::routes, life_key(id), encode(life));
-  audit(batch, how, life.name, reason.empty() ? summary : fmt::format("{} ({})", reason, summary));
+  audit(batch, ending.how, life.name,
+        ending.reason.empty() ? summary : fmt::format("{} ({})", ending.reason, summary));
   MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
-  spdlog::info("{} route={} {}", how, life.name, summary);
+  spdlog::info("{} route={} {}", ending.how, life.name, summary);
   publish_life(std::move(life));
+  ending_replays_.erase(id);
   return counts;
 }
 

@@ -95,6 +95,19 @@ class PostgresqlGoesAway(Scenario):
         self.millrace.start()
         self.check_effects()
 
+    def test_a_replay_that_ended_meanwhile_is_over_when_it_is_back(self):
+        self.send_round()
+        self.check_effects()
+        self.millrace.cli("replay", "order-to-mes", "--from", "beginning", "--yes", "--reason", "x")
+        eventually(lambda: len(self.mes.control("requests", since=0)["requests"]) == 2 * RECORDS,
+                   what="all arrive again")
+        self.server.kill9()
+        eventually(lambda: "cannot be tended" in self.millrace.log_text(),
+                   what="its end could not be written")
+        self.server.start()
+        eventually(lambda: "replay" not in self.millrace.cli_json("routes", "list")["routes"][0],
+                   what="the replay is over")
+
     def test_a_second_daemon_is_refused(self):
         second = self.broker(name="second", postgresql=self.server)
         text = (self.millrace.config / "millrace.yaml").read_text("utf-8")
