@@ -33,6 +33,11 @@ struct RawMessage {
   std::string body;                                          ///< raw bytes
 };
 
+/// Makes it unreadable, for this reason; the record it may have named is forgotten.
+void make_unreadable(RawMessage& message, std::string reason);
+/// Why it is unreadable: what make_unreadable() was told and is forgotten now, or what is usual.
+std::string take_reason(RawMessage& message);
+
 /// The inbox payload (docs/reference/formats.md, "inbox payload"). Versioned; older binaries
 /// refuse.
 std::string encode(const RawMessage& message);

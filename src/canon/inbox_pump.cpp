@@ -11,10 +11,23 @@ namespace {
 
 constexpr std::size_t kMessagesPerPass = 256;
 constexpr milliseconds kHoldPoll{10};
+constexpr std::size_t kHeadersShownBytesMax = 8192;
 
 Json headers_json(const RawMessage& message) {
   JsonObject headers;
   for (const auto& [name, value] : message.headers) headers.emplace(name, value);
+  return Json(std::move(headers));
+}
+
+// For eyes: as many as there is room for.
+Json shown_headers(const RawMessage& message) {
+  JsonObject headers;
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : message.headers) {
+    bytes += name.size() + value.size();
+    if (bytes > kHeadersShownBytesMax) break;
+    headers.emplace(name, value);
+  }
   return Json(std::move(headers));
 }
 
@@ -154,10 +167,11 @@ void InboxPump::take(Pass& pass, const LogRecord& record) {
     case RawMessage::Kind::doorbell:
       take_doorbell(pass, record, *message);
       return;
-    case RawMessage::Kind::unreadable:
-      dead_message(pass, record, *message,
-                   "the body is not JSON, too deep, or does not say whose record it is");
+    case RawMessage::Kind::unreadable: {
+      std::string reason = take_reason(*message);
+      dead_message(pass, record, *message, std::move(reason));
       return;
+    }
   }
 }
 
@@ -265,7 +279,8 @@ void InboxPump::dead_message(Pass& pass, const LogRecord& record, const RawMessa
     // The excerpt is for eyes; the whole bytes stay in the inbox journal.
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E) c = '?';
   }
-  row.payload = JsonObject{{"body", excerpt}, {"bytes", message.body.size()}};
+  row.payload = JsonObject{
+      {"body", excerpt}, {"bytes", message.body.size()}, {"headers", shown_headers(message)}};
   spdlog::warn("unreadable message connection={} id={} reason=\"{}\"", row.owner, row.id(),
                row.reason);
   context_.trail.note({row.record, "collect", row.owner, "dead", "", row.reason});

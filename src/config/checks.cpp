@@ -61,7 +61,7 @@ class Checks {
   void check_hook_is_read(const Document& document) {
     const auto found = config_.connections.find(document.name);
     if (found == config_.connections.end() ||
-        (found->second.type != "hook" && found->second.type != "kafka"))
+        (found->second.type != "hook" && found->second.type != "kafka") || found->second.events)
       return;
     for (const auto& [name, entity] : config_.entities) {
       for (const EntitySource& source : entity.from) {
@@ -99,6 +99,13 @@ class Checks {
                      fmt::format("`{}` is of type {}, which is no source; what posts to us is of "
                                  "type hook",
                                  connection.name, connection.type));
+      return;
+    }
+    if (connection.events) {
+      loading_.error(source.place, path + " / connection",
+                     fmt::format("`{}` brings CloudEvents: their type names the entity, and no "
+                                 "`from:` reads them; take this entry out",
+                                 connection.name));
       return;
     }
     if (kind == SourceKind::read_back) {

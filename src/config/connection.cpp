@@ -31,6 +31,7 @@ struct ConnectionYaml {
   std::optional<Program> record;
   std::optional<Program> version;
   std::optional<Program> id;
+  std::optional<EventScope> events;
   std::vector<std::pair<std::int64_t, std::string>> companies;
   milliseconds settle{1000};
   seconds longest_transaction{150};
@@ -105,6 +106,27 @@ const Spec<VerifyYaml>& verify_spec() {
   return made;
 }
 
+std::string check_patterns(const EventScope& scope) {
+  const auto empty = [](const std::vector<std::string>& patterns) {
+    return patterns.empty() || std::ranges::find(patterns, "") != patterns.end();
+  };
+  if (!empty(scope.sources) && !empty(scope.types)) return {};
+  return "`sources:` and `types:` name what is taken in; `\"*\"` takes in any";
+}
+
+const Spec<EventScope>& events_spec() {
+  static const auto made =
+      Spec<EventScope>("events", "Records are CloudEvents, checked as those sent to `/events`.")
+          .option("sources", &EventScope::sources, "Sources taken in; `*` stands for any text.")
+          .required()
+          .example("[ \"/lab/*\" ]")
+          .option("types", &EventScope::types, "Types taken in; `*` stands for any text.")
+          .required()
+          .example("[ \"inspection.*\" ]")
+          .check(check_patterns);
+  return made;
+}
+
 const Spec<Limits>& limits_spec() {
   static const auto made =
       Spec<Limits>("limits", "What one connection may take.")
@@ -176,6 +198,10 @@ const Spec<ConnectionYaml>& spec() {
                   "last applied is dropped and counted as stale.")
           .option("id", &ConnectionYaml::id,
                   "Hooks and Kafka: the message's own id; a repeat is dropped.")
+          .option("events", &ConnectionYaml::events,
+                  "Kafka: each record is a CloudEvent, checked as those sent to `/events` are, "
+                  "instead of a payload for `record:`.",
+                  events_spec())
           .option("companies", &ConnectionYaml::companies,
                   "Sources that are read back: company id to the code used everywhere else.")
           .example("{ 1: lyon, 3: turin }")
@@ -248,11 +274,21 @@ void check_hook(Loading& loading, const Document& document, const Connection& co
 }
 
 void check_kafka(Loading& loading, const Document& document, const Connection& connection) {
+  if (connection.events) {
+    for (const std::string_view key : {"record", "version", "id"}) {
+      if (document.node.find(key) == nullptr) continue;
+      loading.error(
+          place_of(document, key), fmt::format("{} / {}", title(document), key),
+          fmt::format("`{}` has no meaning beside `events:`: a CloudEvent says it itself", key));
+    }
+    return;
+  }
   if (!connection.record) {
     loading.error(
         connection.place, title(document),
         "a kafka connection needs `record:`, the expression that says whose news a record "
-        "is, as `record: $headers.kafka_key`; ordering and identity hang on it");
+        "is, as `record: $headers.kafka_key`; ordering and identity hang on it; or `events:`, when "
+        "records are CloudEvents");
   }
   // A producer that sends again, or a topic that is read again, brings old records after new ones.
   if (!connection.version) {
@@ -269,6 +305,7 @@ void check_by_type(Loading& loading, const Document& document, const Connection&
     loading.error(place_of(document, key), fmt::format("{} / {}", title(document), key),
                   fmt::format("`{}` has no meaning for type {}: {}", key, connection.type, why));
   };
+  if (connection.type != "kafka") refuse("events", "it belongs to type kafka");
   if (connection.type == "hook") {
     check_hook(loading, document, connection);
     refuse("url", "a hook is posted to us");
@@ -348,6 +385,7 @@ void read_connection(Loading& loading, Document& document) {
   out.record = std::move(yaml.record);
   out.version = std::move(yaml.version);
   out.id = std::move(yaml.id);
+  out.events = std::move(yaml.events);
   out.companies = std::move(yaml.companies);
   out.settle = yaml.settle;
   out.longest_transaction = yaml.longest_transaction;

@@ -132,6 +132,12 @@ struct Verify {
   std::optional<HmacVerify> hmac;
 };
 
+/// Which CloudEvents a connection takes: patterns, in which `*` stands for any text.
+struct EventScope {
+  std::vector<std::string> sources;
+  std::vector<std::string> types;
+};
+
 /// A connection: common keys here, those of its type in `options` (the connector's own struct).
 struct Connection {
   std::string name;
@@ -149,6 +155,7 @@ struct Connection {
   std::optional<Program> record;  ///< `.` is the body, `$headers` too
   std::optional<Program> version;
   std::optional<Program> id;
+  std::optional<EventScope> events;  ///< type: kafka, whose records are CloudEvents
   // sources that are read back
   std::vector<std::pair<std::int64_t, std::string>> companies;  ///< id -> code
   milliseconds settle{1000};

@@ -10,6 +10,8 @@ namespace millrace {
 namespace {
 
 constexpr char kRawMessageVersion = 1;
+// A header, so that the format stays as it is.
+constexpr std::string_view kUnreadableReason = "millrace-unreadable";
 
 void put_text(std::string& out, std::string_view text) {
   std::uint64_t size = text.size();
@@ -188,6 +190,21 @@ Json expression_input(const Event& event, Json data) {
 }
 
 }  // namespace
+
+void make_unreadable(RawMessage& message, std::string reason) {
+  message.kind = RawMessage::Kind::unreadable;
+  message.record.clear();
+  message.headers.emplace_back(kUnreadableReason, std::move(reason));
+}
+
+std::string take_reason(RawMessage& message) {
+  // The last of that name is ours, whatever was sent.
+  if (message.headers.empty() || message.headers.back().first != kUnreadableReason)
+    return "the body is not JSON, too deep, or does not say whose record it is";
+  std::string reason = std::move(message.headers.back().second);
+  message.headers.pop_back();
+  return reason;
+}
 
 std::string encode(const RawMessage& message) {
   std::string out;

@@ -49,7 +49,9 @@ ingress::KafkaSourceOptions options_of(const config::Config& config,
 Result<void> Broker::start_kafka_sources() {
   if (!kafka_waiting_) kafka_waiting_ = std::make_unique<ReaderPool>(1, "kafka");
   const ingress::KafkaSourceParts parts{.intake = *intake_,
-                                        .ids = *inbox_ids_,
+                                        .inbox_ids = *inbox_ids_,
+                                        .event_ids = *event_ids_,
+                                        .events = *events_,
                                         .state = *state_,
                                         .waiting = *kafka_waiting_,
                                         .counters = *counters_,

@@ -20,6 +20,17 @@ constexpr std::array<std::string_view, 12> kReserved{
 
 using Attributes = std::map<std::string, std::string, std::less<>>;
 
+/// How a protocol carries an event in binary mode.
+struct Binding {
+  std::string_view prefix;  ///< of the headers that are attributes
+  bool escaped;             ///< their values are percent-encoded
+  bool typed;               ///< a content type is always there
+};
+constexpr Binding kHttp{.prefix = "ce-", .escaped = true, .typed = true};
+constexpr Binding kKafka{.prefix = "ce_", .escaped = false, .typed = false};
+constexpr std::string_view kStructured = "application/cloudevents+json";
+constexpr std::string_view kBatch = "application/cloudevents-batch+json";
+
 std::unexpected<EventRefusal> refuse(int status, std::string detail, std::string pointer = {}) {
   return std::unexpected(EventRefusal{status, std::move(detail), std::move(pointer)});
 }
@@ -82,18 +93,20 @@ std::expected<void, EventRefusal> read_structured(Json& event, Attributes& attri
   return {};
 }
 
-std::expected<void, EventRefusal> read_binary(const HttpHeaders& headers, std::string_view body,
-                                              Attributes& attributes, Json& data) {
+std::expected<void, EventRefusal> read_attributes(const HttpHeaders& headers,
+                                                  const Binding& binding, Attributes& attributes) {
   for (const auto& [name, value] : headers) {
-    if (!name.starts_with("ce-")) continue;
-    auto text = percent_decode(value);
-    if (!text) return refuse(400, "a ce- header has a broken percent escape");
-    auto added = add_attribute(attributes, std::string_view(name).substr(3), *std::move(text));
+    if (!name.starts_with(binding.prefix)) continue;
+    std::string text = value;
+    if (binding.escaped) {
+      auto decoded = percent_decode(value);
+      if (!decoded) return refuse(400, "a ce- header has a broken percent escape");
+      text = *std::move(decoded);
+    }
+    const auto attribute = std::string_view(name).substr(binding.prefix.size());
+    auto added = add_attribute(attributes, attribute, std::move(text));
     if (!added) return added;
   }
-  auto parsed = read_body(body);
-  if (!parsed) return std::unexpected(std::move(parsed).error());
-  data = *std::move(parsed);
   return {};
 }
 
@@ -180,6 +193,12 @@ std::expected<Event, EventRefusal> read_one(Json& json, WallTime now) {
   return to_event(std::move(attributes), std::move(data), now);
 }
 
+std::expected<Event, EventRefusal> read_structured_body(std::string_view body, WallTime now) {
+  auto json = read_body(body);
+  if (!json) return std::unexpected(std::move(json).error());
+  return read_one(*json, now);
+}
+
 std::expected<SentEvents, EventRefusal> read_batch(Json& json, WallTime now) {
   if (!json.is_array()) return refuse(400, "a batch of CloudEvents is a JSON array");
   SentEvents sent{.events = {}, .batch = true};
@@ -192,21 +211,39 @@ std::expected<SentEvents, EventRefusal> read_batch(Json& json, WallTime now) {
 }
 
 // The content type says how events are sent; anything else is refused with what would be right.
-std::expected<void, EventRefusal> check_binary(const HttpHeaders& headers, std::string_view type) {
+std::expected<void, EventRefusal> check_binary(const HttpHeaders& headers, std::string_view type,
+                                               const Binding& binding) {
   if (type.starts_with("application/cloudevents")) {
-    return refuse(415,
-                  "send structured CloudEvents as application/cloudevents+json, or "
-                  "application/cloudevents-batch+json");
+    return refuse(415, binding.escaped
+                           ? "send structured CloudEvents as application/cloudevents+json, or "
+                             "application/cloudevents-batch+json"
+                           : "send structured CloudEvents as application/cloudevents+json, one a "
+                             "record");
   }
-  if (!header(headers, "ce-specversion")) {
-    return refuse(415,
-                  "send a CloudEvent: application/cloudevents+json, or ce- headers and a JSON "
-                  "body");
+  if (!header(headers, fmt::format("{}specversion", binding.prefix))) {
+    return refuse(415, fmt::format("send a CloudEvent: application/cloudevents+json, or {} headers "
+                                   "and a JSON body",
+                                   binding.prefix));
   }
-  if (!is_json_type(type)) {
+  if (!is_json_type(type) && (binding.typed || !type.empty())) {
     return refuse(415, "the body of a binary CloudEvent must be application/json");
   }
   return {};
+}
+
+std::expected<Event, EventRefusal> read_binary(const HttpHeaders& headers, std::string_view body,
+                                               WallTime now, const Binding& binding) {
+  const std::string type = media_type(header(headers, "content-type").value_or(""));
+  if (auto binary = check_binary(headers, type, binding); !binary) {
+    return std::unexpected(std::move(binary).error());
+  }
+  Attributes attributes;
+  if (auto read = read_attributes(headers, binding, attributes); !read) {
+    return std::unexpected(std::move(read).error());
+  }
+  auto data = read_body(body);
+  if (!data) return std::unexpected(std::move(data).error());
+  return to_event(std::move(attributes), *std::move(data), now);
 }
 
 }  // namespace
@@ -222,28 +259,24 @@ EventRefusal in_batch(EventRefusal refusal, std::size_t index) {
 std::expected<SentEvents, EventRefusal> read_cloud_events(const HttpHeaders& headers,
                                                           std::string_view body, WallTime now) {
   const std::string type = media_type(header(headers, "content-type").value_or(""));
-  const bool batch = type == "application/cloudevents-batch+json";
-  SentEvents sent;
-  if (batch || type == "application/cloudevents+json") {
+  if (type == kBatch) {
     auto json = read_body(body);
     if (!json) return std::unexpected(std::move(json).error());
-    if (batch) return read_batch(*json, now);
-    auto event = read_one(*json, now);
-    if (!event) return std::unexpected(std::move(event).error());
-    sent.events.push_back(*std::move(event));
-    return sent;
+    return read_batch(*json, now);
   }
-  if (auto binary = check_binary(headers, type); !binary) {
-    return std::unexpected(std::move(binary).error());
-  }
-  Attributes attributes;
-  Json data;
-  auto read = read_binary(headers, body, attributes, data);
-  if (!read) return std::unexpected(std::move(read).error());
-  auto event = to_event(std::move(attributes), std::move(data), now);
+  auto event = type == kStructured ? read_structured_body(body, now)
+                                   : read_binary(headers, body, now, kHttp);
   if (!event) return std::unexpected(std::move(event).error());
+  SentEvents sent;
   sent.events.push_back(*std::move(event));
   return sent;
+}
+
+std::expected<Event, EventRefusal> read_kafka_event(const HttpHeaders& headers,
+                                                    std::string_view value, WallTime now) {
+  const std::string type = media_type(header(headers, "content-type").value_or(""));
+  return type == kStructured ? read_structured_body(value, now)
+                             : read_binary(headers, value, now, kKafka);
 }
 
 }  // namespace millrace::ingress

@@ -1,6 +1,7 @@
-// Reads CloudEvents 1.0 sent to /events (HTTP binding 1.0: structured and binary mode) into an
-// Event. What only the broker may say (record, rev, types, cause, ...) is refused, not ignored: a
-// sender who believes it matters must learn that it does not.
+// Reads CloudEvents 1.0 sent to /events (HTTP binding 1.0: structured and binary mode), or lying in
+// a Kafka topic (Kafka binding 1.0.2: both modes), into an Event. What only the broker may say
+// (record, rev, types, cause, ...) is refused, not ignored: a sender who believes it matters must
+// learn that it does not.
 #pragma once
 
 #include <cstddef>
@@ -37,5 +38,10 @@ struct SentEvents {
 /// A batch is taken whole or refused with 422 for the first event that does not fit.
 std::expected<SentEvents, EventRefusal> read_cloud_events(const HttpHeaders& headers,
                                                           std::string_view body, WallTime now);
+
+/// The event of a Kafka record, whose headers and value these are; `now` stands in for its time. A
+/// binary one may be without a content-type: its value is JSON.
+std::expected<Event, EventRefusal> read_kafka_event(const HttpHeaders& headers,
+                                                    std::string_view value, WallTime now);
 
 }  // namespace millrace::ingress

@@ -39,11 +39,6 @@ std::string hash_of_request(const IncomingRequest& request) {
 
 }  // namespace
 
-const EventsTable::EntityRule* EventsTable::find(std::string_view entity) const {
-  const auto found = entities_.find(entity);
-  return found == entities_.end() ? nullptr : &found->second;
-}
-
 EventsEndpoint::EventsEndpoint(Intake& intake, DedupeIndex& dedupe, KeyStore& keys,
                                Counters& counters, Clocks clocks)
     : intake_(intake),
@@ -56,6 +51,11 @@ EventsEndpoint::EventsEndpoint(Intake& intake, DedupeIndex& dedupe, KeyStore& ke
 void EventsEndpoint::set_table(EventsTablePtr table) {
   const std::lock_guard lock(mutex_);
   table_ = std::move(table);
+}
+
+EventsTablePtr EventsEndpoint::table() const {
+  const std::lock_guard lock(mutex_);
+  return table_;
 }
 
 HttpResponse EventsEndpoint::refuse(const EventRefusal& refusal) {
@@ -73,38 +73,18 @@ HttpResponse EventsEndpoint::refuse(const EventRefusal& refusal) {
   return answer;
 }
 
-std::optional<EventRefusal> EventsEndpoint::check(Event& event, const ApiKey& key,
-                                                  const EventsTable& table) {
-  if (!key.allows(event.source, event.type)) {
-    return EventRefusal{403, "this key may not send this source and type", ""};
-  }
-  const EventsTable::EntityRule* rule = table.find(event.entity);
-  if (rule == nullptr || !rule->types.contains(event.type)) {
-    return EventRefusal{422, "no entity of this installation has this type", "/type"};
-  }
-  if (rule->check) {
-    if (auto refusal = rule->check(event.data)) {
-      refusal->pointer = "/data" + refusal->pointer;
-      return refusal;
-    }
-  }
-  event.entity_version = rule->version;
-  return std::nullopt;
-}
-
 std::expected<EventsEndpoint::Ready, HttpResponse> EventsEndpoint::read_events(
     const IncomingRequest& request, const ApiKey& key) {
   auto sent = read_cloud_events(request.headers, request.body, clocks_.wall.wall_now());
   if (!sent) return std::unexpected(refuse(sent.error()));
-  EventsTablePtr table;
-  {
-    const std::lock_guard lock(mutex_);
-    table = table_;
-  }
+  const EventsTablePtr table = this->table();
   Ready ready{.items = {}, .batch = sent->batch, .request = {}};
   std::set<RecordId> seen;
   for (Event& event : sent->events) {
-    if (auto refusal = check(event, key, *table)) {
+    auto refusal = key.allows(event.source, event.type)
+                       ? table->check(event)
+                       : EventRefusal{403, "this key may not send this source and type", ""};
+    if (refusal) {
       if (sent->batch) refusal = in_batch(*std::move(refusal), ready.items.size());
       return std::unexpected(refuse(*refusal));
     }

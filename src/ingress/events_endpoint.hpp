@@ -4,50 +4,22 @@
 // true. A batch is appended whole or not at all.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "ingress/cloud_event.hpp"
 #include "ingress/counters.hpp"
 #include "ingress/dedupe_index.hpp"
+#include "ingress/events_table.hpp"
 #include "ingress/idempotency.hpp"
 #include "ingress/intake.hpp"
 #include "ingress/key_store.hpp"
 #include "net/http_server.hpp"
 
-namespace millrace::config {
-struct Config;
-struct Entity;
-}  // namespace millrace::config
-
 namespace millrace::ingress {
-
-/// Checks the data of one entity; the refusal's pointer is relative to the data. Thread-safe.
-using SchemaCheck = std::function<std::optional<EventRefusal>(const Json& data)>;
-
-/// What may be sent, prepared from one generation of the configuration. Immutable.
-class EventsTable {
- public:
-  EventsTable() = default;
-  explicit EventsTable(const config::Config& config);
-
-  struct EntityRule {
-    std::uint32_t version = 1;
-    std::set<std::string, std::less<>> types;  ///< "<entity>.<event>"
-    SchemaCheck check;                         ///< empty: any data
-  };
-  const EntityRule* find(std::string_view entity) const;
-
- private:
-  std::map<std::string, EntityRule, std::less<>> entities_;
-};
-using EventsTablePtr = std::shared_ptr<const EventsTable>;
 
 class EventsEndpoint {
  public:
@@ -56,6 +28,7 @@ class EventsEndpoint {
                  Clocks clocks);
 
   void set_table(EventsTablePtr table);
+  EventsTablePtr table() const;
   Awaitable<HttpResponse> handle(IncomingRequest request);
 
  private:
@@ -74,7 +47,6 @@ class EventsEndpoint {
 
   std::expected<Ready, HttpResponse> prepare(const IncomingRequest& request);
   std::expected<Ready, HttpResponse> read_events(const IncomingRequest& request, const ApiKey& key);
-  std::optional<EventRefusal> check(Event& event, const ApiKey& key, const EventsTable& table);
   std::expected<void, HttpResponse> begin_request(const IncomingRequest& request, const ApiKey& key,
                                                   Ready& ready);
   Awaitable<std::optional<HttpResponse>> answer_repeat(Ready& ready, Shard& shard);

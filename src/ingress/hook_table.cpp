@@ -82,6 +82,11 @@ HookSource prepare_source(const config::Config& config, const config::Connection
     add_models(config, source);
     return source;
   }
+  if (connection.events) {
+    source.events = connection.events;
+    source.keeps_headers = true;  // attributes are among them
+    return source;
+  }
   prepare(connection.record, source.paths, source.record);
   source.has_id = connection.id.has_value();
   if (source.has_id) prepare(connection.id, source.paths, source.id);
@@ -125,9 +130,7 @@ Result<void> read_values(const HookSource& source, const RawMessage& message, Pi
 }
 
 ReadHook unreadable(ReadHook hook, std::string problem) {
-  hook.message.kind = RawMessage::Kind::unreadable;
-  hook.message.record.clear();
-  hook.problem = std::move(problem);
+  make_unreadable(hook.message, std::move(problem));
   return hook;
 }
 
@@ -200,19 +203,25 @@ const HookSource* HookTable::find(std::string_view connection) const {
   return found == sources_.end() ? nullptr : &found->second;
 }
 
+RawMessage raw_message(const HookSource& source, const HttpHeaders& headers, std::string body,
+                       WallTime now) {
+  RawMessage message;
+  message.connection = source.connection;
+  message.origin = "hook";
+  message.received_at = now;
+  message.headers = kept_headers(source, headers);
+  message.body = std::move(body);
+  return message;
+}
+
 ReadHook read_hook(const HookSource& source, const HttpHeaders& headers, std::string body,
                    WallTime now) {
   ReadHook hook;
-  hook.message.connection = source.connection;
-  hook.message.origin = "hook";
-  hook.message.received_at = now;
-  hook.message.headers = kept_headers(source, headers);
-  hook.message.body = std::move(body);
+  hook.message = raw_message(source, headers, std::move(body), now);
   if (source.kind == HookSource::Kind::doorbell) {
     hook.message.kind = RawMessage::Kind::doorbell;
     return read_doorbell(source, std::move(hook));
   }
-  hook.message.kind = RawMessage::Kind::payload;
   hook = read_payload(source, std::move(hook));
   // Standard Webhooks gives every message an id and signs it: it serves where `id:` is not said.
   if (hook.message.id.empty() && !source.has_id && source.verify &&

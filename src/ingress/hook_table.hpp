@@ -35,6 +35,8 @@ struct HookSource {
   bool has_id = false;
   /// An expression reads `$headers`: all headers without secrets are kept, not the short list only.
   bool keeps_headers = false;
+  /// Messages are CloudEvents, of these sources and types; nothing of the above is said then.
+  std::optional<config::EventScope> events;
 
   /// Constant time over all tokens.
   bool accepts_token(std::string_view token) const;
@@ -61,8 +63,11 @@ using HookTablePtr = std::shared_ptr<const HookTable>;
 struct ReadHook {
   RawMessage message;
   bool model_not_read = false;
-  std::string problem;  ///< why the message is unreadable; empty otherwise
 };
+
+/// The message as it came, of kind payload: without its record and id.
+RawMessage raw_message(const HookSource& source, const HttpHeaders& headers, std::string body,
+                       WallTime now);
 
 /// Reads record and id and moves `body` in. Never fails: what cannot be read becomes a message of
 /// kind unreadable, which its partition (the connection's) carries to a dead letter.

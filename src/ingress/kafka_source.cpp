@@ -26,11 +26,6 @@ constexpr int kMissingMax = 5;
 HttpHeaders headers_of(const KafkaRecord& record) {
   HttpHeaders headers;
   for (const auto& [name, value] : record.headers()) headers.emplace_back(name, value);
-  headers.emplace_back("kafka_key", record.key);
-  headers.emplace_back("kafka_topic", record.topic);
-  headers.emplace_back("kafka_partition", std::to_string(record.partition));
-  headers.emplace_back("kafka_offset", std::to_string(record.offset));
-  headers.emplace_back("kafka_time", to_rfc3339(record.timestamp));
   return headers;
 }
 
@@ -223,61 +218,44 @@ Awaitable<bool> KafkaSource::has_grown() {
   co_return topic && topic->ends.size() > progress_.offsets.size();
 }
 
-KafkaSource::Taken KafkaSource::take(const KafkaRecord& record) const {
-  const HookSource& source = options_.source;
-  const bool too_large = record.value.size() > source.body_bytes_max;
-  ReadHook hook = read_hook(source, headers_of(record),
-                            std::string(record.value.substr(0, source.body_bytes_max)),
-                            parts_.clocks.wall.wall_now());
-  RawMessage& message = hook.message;
-  message.origin = "kafka";
-  if (too_large) {
-    message.kind = RawMessage::Kind::unreadable;
-    message.record.clear();
-  }
-  // Read again after a crash it has the same id; one of a topic made anew has another.
-  if (message.id.empty())
-    message.id = fmt::format("{}/{}@{}/{}", record.topic, record.partition, record.offset,
-                             record.timestamp.time_since_epoch().count());
-  Taken taken;
-  taken.unreadable = message.kind == RawMessage::Kind::unreadable;
-  taken.id = hook_key(message.connection, message.id);
-  taken.entry.partition = partition_of(taken.unreadable ? message.connection : message.record);
-  taken.entry.topic = message.connection;
-  taken.entry.payload = encode(message);
-  return taken;
-}
-
-// Ends when all of it is in the inbox and its offsets are stored, or when the source stops.
+// Ends when all of it is in the log and its offsets are stored, or when the source stops.
 Awaitable<void> KafkaSource::keep(KafkaBatch batch) {
-  std::vector<Taken> taken;
+  std::vector<TakenRecord> messages;
+  std::vector<TakenRecord> events;
   std::set<RecordId> ids;
+  const EventsTablePtr table = parts_.events.table();
+  const WallTime now = parts_.clocks.wall.wall_now();
   for (const KafkaRecord& record : batch.records()) {
-    Taken one = take(record);
+    TakenRecord one = take_record(options_.source, *table, record, headers_of(record), now);
     if (ids.insert(one.id).second) {
-      taken.push_back(std::move(one));
+      (one.journal == Journal::inbox ? messages : events).push_back(std::move(one));
     } else {
       ++parts_.counters.kafka_duplicate;
     }
   }
-  while (!taken.empty()) {
-    if (stopping_) co_return;
-    const bool kept = co_await append(taken);
-    if (kept) break;
-    co_await wake_.wait_for(kCrowdedFor);
-  }
+  co_await append_all(parts_.inbox_ids, std::move(messages));
+  co_await append_all(parts_.event_ids, std::move(events));
+  if (stopping_) co_return;
   for (const KafkaRecord& record : batch.records())
     progress_.offsets[record.partition] = record.offset + 1;
   if (!batch.records().empty()) co_await save();
 }
 
+// Until all of them are in the journal of these ids, or the source stops.
+Awaitable<void> KafkaSource::append_all(DedupeIndex& index, std::vector<TakenRecord> taken) {
+  while (!taken.empty() && !stopping_) {
+    const bool kept = co_await append(index, taken);
+    if (kept) co_return;
+    co_await wake_.wait_for(kCrowdedFor);
+  }
+}
+
 // Appends what is new among them; false when that must be tried again, which then finds what became
 // of this attempt.
-Awaitable<bool> KafkaSource::append(std::vector<Taken>& taken) {
+Awaitable<bool> KafkaSource::append(DedupeIndex& index, std::vector<TakenRecord>& taken) {
   std::vector<RecordId> ids;
-  for (const Taken& one : taken) ids.push_back(one.id);
-  auto claims =
-      co_await parts_.intake.claim(parts_.ids, std::move(ids), parts_.clocks.expiry, home_);
+  for (const TakenRecord& one : taken) ids.push_back(one.id);
+  auto claims = co_await parts_.intake.claim(index, std::move(ids), parts_.clocks.expiry, home_);
   if (!claims) co_return false;
   std::vector<LogEntry> group;
   std::vector<PendingId> pending;
@@ -296,7 +274,7 @@ Awaitable<bool> KafkaSource::append(std::vector<Taken>& taken) {
       for (PendingId& id : pending) id.settle(durable);
     };
     auto kept =
-        co_await parts_.intake.append(Journal::inbox, std::move(group), home_, std::move(settled));
+        co_await parts_.intake.append(index.journal(), std::move(group), home_, std::move(settled));
     if (!kept) co_return false;
   }
   parts_.counters.kafka_unreadable += unreadable;

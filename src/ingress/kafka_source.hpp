@@ -1,6 +1,7 @@
-// Takes in the records of a Kafka topic, each the payload of a connection. A record is in the
-// inbox, durably, before its offset is stored; one that comes again is known by its id. Nothing is
-// skipped: when records are gone before they were read, or the topic is, it stops for a person.
+// Takes in the records of a Kafka topic, each the payload of a connection or a CloudEvent. A record
+// is in the log, durably, before its offset is stored; one that comes again is known by its id.
+// Nothing is skipped: when records are gone before they were read, or the topic is, it stops for a
+// person.
 #pragma once
 
 #include <atomic>
@@ -12,9 +13,11 @@
 
 #include "ingress/counters.hpp"
 #include "ingress/dedupe_index.hpp"
+#include "ingress/events_endpoint.hpp"
 #include "ingress/hook_table.hpp"
 #include "ingress/intake.hpp"
 #include "ingress/kafka_progress.hpp"
+#include "ingress/kafka_taking.hpp"
 #include "kafka/kafka_consumer.hpp"
 #include "millrace/state_store.hpp"
 #include "net/reader_pool.hpp"
@@ -36,7 +39,9 @@ struct KafkaSourceOptions {
 /// What it works with; outlives it.
 struct KafkaSourceParts {
   Intake& intake;
-  DedupeIndex& ids;  ///< of the inbox
+  DedupeIndex& inbox_ids;
+  DedupeIndex& event_ids;
+  EventsEndpoint& events;  ///< for what may be sent at this moment
   StateStore& state;
   ReaderPool& waiting;  ///< for calls that wait for Kafka
   Counters& counters;
@@ -71,11 +76,6 @@ class KafkaSource : public std::enable_shared_from_this<KafkaSource> {
     std::vector<std::int64_t> begins;
     std::vector<std::int64_t> ends;
   };
-  struct Taken {
-    RecordId id;
-    LogEntry entry;
-    bool unreadable = false;
-  };
 
   static Awaitable<void> run(std::shared_ptr<KafkaSource> self);
   Awaitable<bool> load();
@@ -85,8 +85,8 @@ class KafkaSource : public std::enable_shared_from_this<KafkaSource> {
   Awaitable<void> consume();
   Awaitable<bool> has_grown();
   Awaitable<void> keep(KafkaBatch batch);
-  Awaitable<bool> append(std::vector<Taken>& taken);
-  Taken take(const KafkaRecord& record) const;
+  Awaitable<void> append_all(DedupeIndex& index, std::vector<TakenRecord> taken);
+  Awaitable<bool> append(DedupeIndex& index, std::vector<TakenRecord>& taken);
   Awaitable<bool> save();
   Awaitable<void> stop_for_person(std::string reason);
   void tell(std::string_view state, std::string reason);

@@ -78,12 +78,12 @@ bool are_patterns(const std::vector<std::string>& patterns) {
          });
 }
 
+}  // namespace
+
 bool any_matches(const std::vector<std::string>& patterns, std::string_view text) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const std::string& pattern) { return matches_pattern(pattern, text); });
 }
-
-}  // namespace
 
 bool matches_pattern(std::string_view pattern, std::string_view text) {
   std::size_t p = 0;

@@ -35,6 +35,7 @@ using ApiKeyPtr = std::shared_ptr<const ApiKey>;
 
 /// `*` stands for any text, also none; everything else for itself.
 bool matches_pattern(std::string_view pattern, std::string_view text);
+bool any_matches(const std::vector<std::string>& patterns, std::string_view text);
 
 class KeyStore {
  public:

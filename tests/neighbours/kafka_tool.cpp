@@ -1,11 +1,12 @@
 // What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC |
 // trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | produce TOPIC PARTITION. `offsets` prints a
 // line for each partition of 64 that the group has an offset in, `PARTITION OFFSET END`. `produce`
-// writes a record for each line of stdin, its key before the first tab, and ends when all are
-// acknowledged.
+// writes a record for each line of stdin, KEY, VALUE and headers NAME=VALUE with tabs between them,
+// and ends when all are acknowledged.
 #include <cstdio>
 #include <future>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,20 @@
 namespace millrace {
 
 namespace {
+
+KafkaMessage message_of(const std::string& topic, int partition, const std::string& line) {
+  std::vector<std::string> words;
+  std::istringstream rest(line);
+  for (std::string word; std::getline(rest, word, '\t');) words.push_back(word);
+  KafkaMessage message{.topic = topic, .partition = partition};
+  message.key = words.at(0);
+  message.value = words.at(1);
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    const auto equals = words[i].find('=');
+    message.headers.push_back({words[i].substr(0, equals), words[i].substr(equals + 1)});
+  }
+  return message;
+}
 
 Result<void> produce(const KafkaSettings& settings, const std::string& topic, int partition) {
   Shard shard("producer");
@@ -32,15 +47,11 @@ Result<void> produce(const KafkaSettings& settings, const std::string& topic, in
     if (!made) return ended.set_value(std::unexpected(made.error()));
     producer = *std::move(made);
     for (std::string line; std::getline(std::cin, line);) {
-      const auto tab = line.find('\t');
       ++left;
-      auto taken = producer->send({.topic = topic,
-                                   .partition = partition,
-                                   .key = line.substr(0, tab),
-                                   .value = line.substr(tab + 1)},
-                                  [&](const Result<KafkaPlace>& place) {
-                                    settle(place ? Result<void>() : std::unexpected(place.error()));
-                                  });
+      auto taken =
+          producer->send(message_of(topic, partition, line), [&](const Result<KafkaPlace>& place) {
+            settle(place ? Result<void>() : std::unexpected(place.error()));
+          });
       if (!taken) settle(std::move(taken));
     }
     settle({});

@@ -129,6 +129,9 @@ class KafkaServer:
         return [tuple(map(int, line.split()[1:])) for line in lines]
 
     def produce(self, topic, records, partition=-1):
-        """Pairs of key and value (text); returns when they are acknowledged."""
-        self._tool("produce", topic, partition,
-                   lines=[f"{key}\t{value}" for key, value in records])
+        """Key, value (text) and perhaps a dictionary of headers; returns when they are
+        acknowledged."""
+        lines = ["\t".join([str(key), value, *(f"{name}={text}" for more in headers
+                                         for name, text in more.items())])
+                 for key, value, *headers in records]
+        self._tool("produce", topic, partition, lines=lines)

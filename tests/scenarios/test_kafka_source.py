@@ -17,7 +17,33 @@ record: .id
 version: .version
 """
 
+# The same topic with CloudEvents in it, and what they may be.
+EVENTS = SHOP.replace("record: .id\nversion: .version\n",
+                      'events: { sources: [ "/shop/*" ], types: [ "order.*" ] }\n')
+SENT_ORDER = """\
+entity: order
+version: 1
+events: { changed: true }
+schema: schemas/order.v1.json
+"""
+
 WITHIN = 60.0
+
+
+def attributes(event, **others):
+    return {"specversion": "1.0", "id": event, "source": "/shop/1", "type": "order.changed",
+            "subject": "S1", **others}
+
+
+def binary(event, data, **others):
+    """A record in CloudEvents' binary mode."""
+    headers = {f"ce_{name}": text for name, text in attributes(event, **others).items()}
+    return "S1", json.dumps(data), headers
+
+
+def structured(event, data, **others):
+    return ("S1", json.dumps({**attributes(event, **others), "data": data}),
+            {"content-type": "application/cloudevents+json; charset=utf-8"})
 
 
 class KafkaSource(Scenario):
@@ -130,6 +156,49 @@ class KafkaSource(Scenario):
         self.shop(kafka, order(3, 1, version=1))
         millrace.cli("connections", "resume", "shop", "--reason", "moved")
         self.await_bodies(self.mes, [as_sent(1, 1), as_sent(2, 1), as_sent(3, 1)], WITHIN)
+
+    def test_cloud_events_are_taken_in_as_those_sent_to_events(self):
+        kafka = KafkaServer.shared()
+        kafka.create(self.topic, partitions=1)
+        good = [as_sent(1, quantity) for quantity in (1, 2, 3)]
+        kafka.produce(self.topic, [
+            binary("e1", good[0]),
+            structured("e2", good[1]),
+            ("S1", json.dumps(good[0])),
+            binary("b2", good[0], type="order.lost"),
+            structured("b3", good[0], source="/other"),
+            binary("b4", {**good[0], "quantity": "one"}),
+            binary("b5", good[0], rev="7"),
+            structured("b6", good[0], time="yesterday"),
+            binary("e2", good[1]),
+            binary("e3", good[2])])
+        millrace = self.broker(EVENTS % (kafka.brokers, self.topic),
+                               MES % {"target_port": self.mes.port}, SENT_ORDER,
+                               EVERY_CHANGE).start()
+        self.await_bodies(self.mes, good, WITHIN)
+        letters = eventually(lambda: len(self.dead_letters(millrace)) == 6 and
+                             self.dead_letters(millrace), WITHIN, "six dead letters")
+        reasons = sorted((one["reason"] for one in letters), key=lambda text: text[-3:])
+        for offset, (reason, words) in enumerate(zip(reasons, (
+                "send a CloudEvent", "/type: no entity of this installation has this type",
+                "takes no event of this source", "/data/quantity: ", "rev is reserved",
+                "time is no RFC 3339 time")), start=2):
+            self.assertIn(words, reason)
+            self.assertIn(f"(topic {self.topic} partition 0 offset {offset})", reason)
+        shown = millrace.cli("dead", "show", letters[0]["id"]).stdout
+        self.assertIn("kafka_offset", shown)
+        # Whichever way it comes, an event is the same one; and after a crash, too.
+        key = millrace.cli_json("key", "create", "--source", "*", "--type", "*", "--note", "test")["key"]
+        again = millrace.post("/events", {**attributes("e3"), "data": good[2]},
+                              {"Authorization": f"Bearer {key}",
+                               "Content-Type": "application/cloudevents+json"})
+        self.assertEqual({"id": "e3", "duplicate": True}, again.json())
+        millrace.kill9()
+        millrace.start()
+        kafka.produce(self.topic, [binary("e1", good[0]), binary("e4", as_sent(1, 4))])
+        self.await_bodies(self.mes, good + [as_sent(1, 4)], WITHIN)
+        self.await_state(millrace, "up")
+        self.assertEqual(6, len(self.dead_letters(millrace)))
 
     def test_a_connection_without_version_is_refused(self):
         kafka = "127.0.0.1:1"

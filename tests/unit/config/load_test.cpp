@@ -203,6 +203,29 @@ TEST(Load, ChecksHooks) {
               HasSubstr("exactly one of standard_webhooks and hmac"));
 }
 
+TEST(Load, ChecksConnectionsThatBringEvents) {
+  constexpr std::string_view kConnection = "connection: lab\ntype: kafka\n";
+  constexpr std::string_view kEvents = "events: { sources: [ \"/lab/*\" ], types: [ \"*\" ] }\n";
+  const LoadReport report = load_text(fmt::format("{}{}", kConnection, kEvents));
+  ASSERT_TRUE(report.config) << render(report.problems);
+  EXPECT_THAT(report.problems, IsEmpty()) << "nothing has to read it";
+  const auto& events = report.config->connections.at("lab").events;
+  ASSERT_TRUE(events);
+  EXPECT_EQ(events->sources, std::vector<std::string>{"/lab/*"});
+  EXPECT_THAT(problems_of(fmt::format("{}{}version: .v\n", kConnection, kEvents)),
+              HasSubstr("`version` has no meaning beside `events:`"));
+  EXPECT_THAT(problems_of(fmt::format("{}events: {{ sources: [], types: [ a ] }}\n", kConnection)),
+              HasSubstr("name what is taken in"));
+  EXPECT_THAT(problems_of(fmt::format(
+                  "connection: h\ntype: hook\nrecord: .id\nhook_tokens: [ t ]\n{}", kEvents)),
+              HasSubstr("`events` has no meaning for type hook"));
+  EXPECT_THAT(
+      problems_of(fmt::format("{}{}---\nentity: lot\nversion: 1\nfrom:\n"
+                              "  - {{ connection: lab, map: . }}\nevents: {{ made: true }}\n",
+                              kConnection, kEvents)),
+      HasSubstr("`lab` brings CloudEvents"));
+}
+
 TEST(Load, WarnsWhenTwoRoutesShareATarget) {
   std::string second(kRoute);
   second.replace(second.find("order-to-mes"), 12, "order-again");
@@ -215,8 +238,7 @@ TEST(Load, RefusesWhatHasNoMeaningForAType) {
   EXPECT_THAT(problems_of("connection: c\ntype: http\n"), HasSubstr("`url:` is missing"));
   EXPECT_THAT(problems_of("connection: c\ntype: http\nurl: http://a\nrecord: .a\n"),
               HasSubstr("`record` has no meaning for type http"));
-  EXPECT_THAT(problems_of("connection: c\ntype: mqtt\n"),
-              HasSubstr("`mqtt` is not supported yet"));
+  EXPECT_THAT(problems_of("connection: c\ntype: mqtt\n"), HasSubstr("`mqtt` is not supported yet"));
   EXPECT_THAT(problems_of("connection: c\ntype: htp\nurl: http://a\n"),
               HasSubstr("did you mean `http`?"));
   EXPECT_THAT(problems_of("connection: c\ntype: http\nurl: http://a\nauth: { oauth2: {} }\n"),

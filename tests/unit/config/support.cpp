@@ -29,6 +29,7 @@ const ConnectorRegistry& fake_connectors() {
     made.add(std::make_unique<FakeType>("odoo", odoo));
     made.add(std::make_unique<FakeType>("http", http));
     made.add(std::make_unique<FakeType>("hook", hook));
+    made.add(std::make_unique<FakeType>("kafka", hook));
     return made;
   }();
   return registry;
