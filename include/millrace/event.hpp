@@ -74,6 +74,8 @@ std::string encode(const Event& event);
 Result<Event> decode_event(std::string_view bytes);
 /// The same two where the data, or all of it, is a tree already; `event.data` is not looked at.
 std::string encode(const Event& event, const Json& data);
+/// Where the data is JSON text already.
+std::string encode_with(const Event& event, std::string_view data);
 Result<Event> event_of(Json json);
 /// The value `.` sees in routes: the event with `rev` a number and `types` an array.
 /// Takes the event's data with it.

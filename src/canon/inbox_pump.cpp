@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <boost/json/monotonic_resource.hpp>
 #include <charconv>
 #include <map>
 
@@ -10,6 +11,7 @@ namespace millrace::canon {
 namespace {
 
 constexpr std::size_t kMessagesPerPass = 256;
+constexpr std::size_t kSmallBodyMax = 16 * 1024;
 constexpr milliseconds kHoldPoll{10};
 constexpr std::size_t kHeadersShownBytesMax = 8192;
 
@@ -35,6 +37,7 @@ Json shown_headers(const RawMessage& message) {
 
 // One round: what was popped and what it asks for.
 struct InboxPump::Pass {
+  boost::json::monotonic_resource memory;  ///< of small bodies' trees: they go together
   std::vector<SourceChange> changes;
   Batch writes;
   std::map<Partition, Offset> next;
@@ -176,7 +179,8 @@ void InboxPump::take(Pass& pass, const LogRecord& record) {
 }
 
 void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage message) {
-  auto body = parse_json(message.body);
+  const bool is_small = message.body.size() <= kSmallBodyMax;
+  auto body = parse_json(message.body, {}, is_small ? JsonMemory(&pass.memory) : JsonMemory());
   if (!body) {
     dead_message(pass, record, message, body.error().message);
     return;
@@ -209,15 +213,16 @@ void InboxPump::take_payload(Pass& pass, const LogRecord& record, RawMessage mes
   for (const auto& [name, entity] : config_->entities) {
     for (const config::EntitySource& source : entity.from) {
       if (source.connection != message.connection) continue;
-      SourceChange change;
-      change.entity = &entity;
-      change.source = &source;
-      change.record = message.record;
-      change.value = wanted == 1 ? std::move(*body) : *body;
-      change.version = version;
-      change.cause_partition = record.partition;
-      change.cause_offset = record.offset;
-      change.payload = true;
+      SourceChange change{.entity = &entity,
+                          .source = &source,
+                          .record = message.record,
+                          // An assignment would copy it out of the pass's memory.
+                          .value = wanted == 1 ? std::move(*body) : *body,
+                          .version = version,
+                          .cause_partition = record.partition,
+                          .cause_offset = record.offset,
+                          .payload = true,
+                          .whole = {}};
       if (blocked_.contains(row_key(entity.name, change.record))) {
         park(pass.writes, change,
              Error(Errc::conflict, "an earlier message of this record is parked"));

@@ -161,6 +161,18 @@ Result<void> read_attributes(const Json& json, Event& event) {
   return {};
 }
 
+// Up to the value of `data`, which comes last.
+std::string encode_attributes(const Event& event) {
+  std::string out;
+  out.reserve(768);
+  out += R"({"specversion":"1.0","id":)";
+  append_json_string(out, event.id);
+  each_attribute(event,
+                 [&out](std::string_view key, std::string_view value) { member(out, key, value); });
+  out += ",\"data\":";
+  return out;
+}
+
 Json* data_of(Json& event) {
   return event.get_object().if_contains("data");
 }
@@ -262,14 +274,16 @@ std::string encode(const Event& event) {
 }
 
 std::string encode(const Event& event, const Json& data) {
-  std::string out;
-  out.reserve(768);
-  out += R"({"specversion":"1.0","id":)";
-  append_json_string(out, event.id);
-  each_attribute(event,
-                 [&out](std::string_view key, std::string_view value) { member(out, key, value); });
-  out += ",\"data\":";
+  std::string out = encode_attributes(event);
   append_json(out, data);
+  out.push_back('}');
+  return out;
+}
+
+std::string encode_with(const Event& event, std::string_view data) {
+  std::string out = encode_attributes(event);
+  out.reserve(out.size() + data.size() + 1);
+  out += data;
   out.push_back('}');
   return out;
 }

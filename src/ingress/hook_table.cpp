@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json/monotonic_resource.hpp>
 
 #include "millrace/ids.hpp"
 #include "millrace/utf8.hpp"
@@ -97,6 +98,8 @@ HookSource prepare_source(const config::Config& config, const config::Connection
 
 namespace {
 
+constexpr std::size_t kTreeBytes = 8 * 1024;  ///< of a usual body; a larger one asks for more
+
 Result<Json> evaluate(const Expression& expression, const Json& body, const HttpHeaders& headers) {
   JsonObject object;
   for (const auto& [name, value] : headers) object.emplace(name, value);
@@ -117,7 +120,9 @@ Result<void> read_values(const HookSource& source, const RawMessage& message, Pi
   record = std::move(picked[0]);
   id = std::move(picked[1]);
   if (!source.record && !source.id) return {};
-  MILLRACE_TRY(body, parse_json(message.body));
+  thread_local std::array<unsigned char, kTreeBytes> buffer;
+  boost::json::monotonic_resource memory(buffer.data(), buffer.size());
+  MILLRACE_TRY(body, parse_json(message.body, {}, &memory));
   if (source.record) {
     MILLRACE_TRY(value, evaluate(*source.record, body, message.headers));
     record = picked_from(value);
