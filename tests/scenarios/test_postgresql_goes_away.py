@@ -4,7 +4,7 @@ between. What was acknowledged arrives once and in order; messages are taken in 
 import signal
 
 from configurations import order
-from millrace_harness import Scenario, eventually, main
+from millrace_harness import Scenario, eventually, main, on_kafka
 from postgresql_neighbour import PostgresServer
 from processes import request
 
@@ -108,6 +108,16 @@ class PostgresqlGoesAway(Scenario):
         eventually(lambda: "replay" not in self.millrace.cli_json("routes", "list")["routes"][0],
                    what="the replay is over")
 
+    def test_a_stop_does_not_wait_for_what_is_asked_of_it(self):
+        """A row that a projection needs is not told before the stop."""
+        with self.server.locked(f"{self.millrace.state.schema}.projections"):
+            self.send_round()
+            eventually(lambda: self.server.sql("SELECT pid FROM pg_locks WHERE NOT granted"),
+                       what="the projection asks for it")
+            self.assertEqual(0, self.millrace.terminate())
+        self.millrace.start()
+        self.check_effects()
+
     def test_a_second_daemon_is_refused(self):
         second = self.broker(name="second", postgresql=self.server)
         text = (self.millrace.config / "millrace.yaml").read_text("utf-8")
@@ -142,8 +152,8 @@ class PostgresqlGoesAway(Scenario):
         self.check_effects()
         backup = self.millrace.cli("backup", str(self.directory / "backup"), expect=None)
         self.assertIn("pg_dump", backup.stderr)
-        verified = self.millrace.cli("state", "verify")
-        self.assertIn("sound", verified.stdout)
+        if not on_kafka():  # whose records it does not read
+            self.assertIn("sound", self.millrace.cli("state", "verify").stdout)
         self.millrace.signal(signal.SIGHUP)
         self.send_round()
         self.check_effects()
