@@ -88,6 +88,13 @@ Result<KafkaEvent> KafkaAdmin::State::call(rd_kafka_admin_op_t operation, const 
       kafka_error(error, fmt::format("{}: {}", doing, rd_kafka_event_error_string(event.get()))));
 }
 
+std::string KafkaAdmin::State::reason(const char* otherwise) const {
+  const KafkaQueue queue(rd_kafka_queue_get_main(client->get()));
+  KafkaMonitor said;
+  while (const KafkaEvent event{rd_kafka_queue_poll(queue.get(), 0)}) said.take(event.get());
+  return said.health().reason.empty() ? otherwise : said.health().reason;
+}
+
 KafkaAdmin::KafkaAdmin(std::unique_ptr<State> state) : state_(std::move(state)) {}
 KafkaAdmin::~KafkaAdmin() = default;
 
