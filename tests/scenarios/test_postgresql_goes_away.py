@@ -102,7 +102,9 @@ class PostgresqlGoesAway(Scenario):
         eventually(lambda: len(self.mes.control("requests", since=0)["requests"]) == 2 * RECORDS,
                    what="all arrive again")
         self.server.kill9()
-        eventually(lambda: "cannot be tended" in self.millrace.log_text(),
+        # It is looked for once a second, so it may have been written just before.
+        eventually(lambda: "cannot be tended" in self.millrace.log_text()
+                   or "replay" not in self.millrace.cli_json("routes", "list")["routes"][0],
                    what="its end could not be written")
         self.server.start()
         eventually(lambda: "replay" not in self.millrace.cli_json("routes", "list")["routes"][0],
