@@ -147,6 +147,8 @@ Awaitable<bool> InboxPump::project_batch() {
   };
   auto results = co_await projector_.project(config_, changes, extra);
   if (!results) {
+    // A stop closes the stores beneath it; the next start takes these messages up again.
+    if (stopping_) co_return false;
     spdlog::error("the inbox cannot be projected error={}", results.error().message);
     std::abort();
   }

@@ -119,7 +119,7 @@ void print_group(std::ostream& out, const Json& answer, WallTime now) {
 }
 
 void print_stores(std::ostream& out, const Json& answer, WallTime now) {
-  if (const Json* disk = find(answer, "disk")) {
+  if (const Json* disk = find(answer, "disk"); disk != nullptr && !disk->is_null()) {
     const Json* free = find(*disk, "free_fraction");
     out << "\nDisk: " << bytes_text(static_cast<double>(int_or(*disk, "log_bytes", 0)))
         << " of log";

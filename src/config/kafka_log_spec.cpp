@@ -23,7 +23,7 @@ const Spec<KafkaLog>& kafka_spec() {
           .secret()
           .example("\"${secret.kafka_password}\"");
   static const auto made =
-      Spec<KafkaLog>("log.kafka", "The log on Apache Kafka; the state is then in PostgreSQL.")
+      Spec<KafkaLog>("log.kafka", "The log on Apache Kafka.")
           .option("brokers", &KafkaLog::brokers, "Those asked first, separated by commas.")
           .required()
           .example("\"k1:9092,k2:9092\"")

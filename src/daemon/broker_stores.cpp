@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "daemon/broker.hpp"
+#include "kafka/kafka_admin.hpp"
 #include "log/file_log.hpp"
 #include "log/kafka_log.hpp"
 #include "log/spooling_log.hpp"
@@ -99,7 +100,10 @@ Result<void> Broker::open_kafka() {
     log.error().message += fmt::format("; {} messages wait in the spool {} and stay there",
                                        spool->found().records, kafka.spool);
   }
-  if (!log) return std::unexpected(std::move(log).error());
+  if (!log) {
+    return std::unexpected(kafka_with_rights(std::move(log).error(),
+                                             stores::kafka_settings(installation), kafka.prefix));
+  }
   log_ = *std::move(log);
   if (!spool) return {};
   SpoolingLogOptions spooling{

@@ -152,8 +152,10 @@ Awaitable<std::string> Operations::metrics() {
         disk.budget_bytes);
   gauge("millrace_log_budget_alarm", "0, 50, 75 or 90: percent of its budget the log has reached.",
         "", disk.alarm);
-  gauge("millrace_disk_free_ratio", "Free share of the log's file system.", "",
-        disk.usage.disk_free_fraction);
+  if (disk.usage.disk_size > 0) {  // a log on Kafka takes no disk of ours
+    gauge("millrace_disk_free_ratio", "Free share of the log's file system.", "",
+          disk.usage.disk_free_fraction);
+  }
   out += "# HELP millrace_connection_up 1 while the target answers.\n";
   out += "# TYPE millrace_connection_up gauge\n";
   for (const auto& [name, unit] : broker_.connections_) {

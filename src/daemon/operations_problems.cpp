@@ -15,6 +15,17 @@ std::string next_when_unreadable(const Follower::Failure& failure, std::string o
   return "nothing is lost; it goes on by itself once the log answers";
 }
 
+std::string next_of_route(const Follower::Failure& failure, const std::string& route,
+                          bool on_kafka) {
+  // Kafka dropped it.
+  if (failure.error.code == Errc::not_found) {
+    return fmt::format("go on behind it: millrace routes skip {} --to beginning", route);
+  }
+  return next_when_unreadable(
+      failure, fmt::format("{}let go of what cannot be read: millrace routes skip {} --to end",
+                           on_kafka ? "" : "put the file back, or ", route));
+}
+
 }  // namespace
 
 Json Operations::problem(std::string what, const std::optional<WallTime>& since,
@@ -169,10 +180,8 @@ void Operations::add_log_problems(JsonArray& list, const std::map<std::string, R
     list.push_back(problem(
         fmt::format("route {} stands still: {}", route.name, sum.status.unreadable->error.message),
         sum.status.unreadable->since, route.owner, route.name,
-        next_when_unreadable(*sum.status.unreadable,
-                             fmt::format("put the file back, or let go of what cannot be read: "
-                                         "millrace routes skip {} --to end",
-                                         route.name))));
+        next_of_route(*sum.status.unreadable, route.name,
+                      broker_.config()->installation.kafka_log.has_value())));
   }
 }
 

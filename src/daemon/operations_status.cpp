@@ -292,7 +292,9 @@ Awaitable<Result<Json>> Operations::status(Json) {
                   {"connections", connections_json()},
                   {"state", state_json()},
                   {"group", group_json()},
-                  {"disk", disk_json(*disk, holder_of(*disk, sums))},
+                  // A log on Kafka takes none.
+                  {"disk", disk->usage.disk_size == 0 ? Json(nullptr)
+                                                      : disk_json(*disk, holder_of(*disk, sums))},
                   {"doorbells", std::move(doorbells)},
                   {"backfills", sent->at("backfills")}};
   if (const auto spooled = broker_.log_->spooled()) json.emplace("spool", spool_json(*spooled));

@@ -99,12 +99,28 @@ std::string where(const StateChoice& state) {
 
 namespace {
 
+constexpr const char* kNeedsARestart = "needs a restart";
+
 /// Each entity's events have a topic, and each route its place in one.
 void need_topics(const config::Config& running, const config::Config& wanted,
                  std::vector<Change>& changes) {
   for (const auto& [name, entity] : wanted.entities) {
-    if (!running.entities.contains(name)) changes.push_back({name, "entity", "needs a restart"});
+    if (!running.entities.contains(name)) changes.push_back({name, "entity", kNeedsARestart});
   }
+}
+
+/// In words; empty when all can be replaced while the daemon runs.
+std::string what_needs_a_restart(const std::vector<Change>& changes) {
+  std::vector<std::string> found;
+  for (const Change& change : changes) {
+    if (change.change != kNeedsARestart) continue;
+    found.push_back(change.kind == "entity"
+                        ? fmt::format("entity {} is new, and the topic of its events on Kafka is "
+                                      "made at a start",
+                                      change.object)
+                        : fmt::format("`{}` is read at a start", change.object));
+  }
+  return fmt::format("{}", fmt::join(found, "; "));
 }
 
 }  // namespace
@@ -112,7 +128,7 @@ void need_topics(const config::Config& running, const config::Config& wanted,
 std::vector<Change> plan(const config::Config& running, const config::Config& wanted) {
   std::vector<Change> changes;
   const auto fixed = [&changes](const char* key, const std::string& old, const std::string& now) {
-    if (old != now) changes.push_back({key, "installation", "needs a restart"});
+    if (old != now) changes.push_back({key, "installation", kNeedsARestart});
   };
   const config::Installation& old = running.installation;
   const config::Installation& now = wanted.installation;
@@ -155,19 +171,19 @@ Result<Json> Reload::run(const std::string& author, bool apply_it) {
   }
   const std::vector<Change> changes = plan(*broker_.config(), *report.config);
   answer.emplace("changes", changes_json(changes));
-  bool restart = false;
-  for (const Change& change : changes) restart = restart || change.change == "needs a restart";
-  if (restart && apply_it) {
+  const std::string restart = what_needs_a_restart(changes);
+  if (!restart.empty() && apply_it) {
     answer["problems"].as_array().push_back(JsonObject{
-        {"level", "error"},
-        {"message",
-         "`name`, `environment`, `listen`, `admin`, `log`, `state` and `data` change only with a "
-         "restart; nothing was replaced"}});
+        {"level", "error"}, {"message", restart + "; restart the daemon, nothing was replaced"}});
     return Json(std::move(answer));
   }
   const std::size_t before = answer["problems"].as_array().size();
   check_first_names(*broker_.running_routes(), *report.config, answer["problems"].as_array());
   check_sources(report.config, answer["problems"].as_array());
+  if (auto kept = broker_.check_streams(broker_.lives_, *report.config); !kept) {
+    answer["problems"].as_array().push_back(
+        JsonObject{{"level", "error"}, {"message", kept.error().message}});
+  }
   const auto is_error = [](const Json& one) { return string_or(one, "level", "") == "error"; };
   const JsonArray& problems = answer["problems"].as_array();
   const bool refused =

@@ -44,6 +44,7 @@ Result<void> RouteSteer::each_record(
 }
 
 Result<PartitionOffsets> RouteSteer::position(const std::map<Partition, route::Progress>& now) {
+  MILLRACE_CHECK_OK(broker_.log_->look(stream()));
   PartitionOffsets others = broker_.log_->ends(stream());
   for (const auto& [partition, progress] : now) others[partition] = progress.cursor();
   return named_position(*broker_.log_, stream(), request_.to, others);
@@ -68,8 +69,15 @@ Result<DecodedEventPtr> RouteSteer::acted_on(const LogRecord& record) const {
   return route::acted_on(*text.config, *text.route, record);
 }
 
-Result<void> RouteSteer::let_go(Moves& moves, const PartitionOffsets& from,
-                                const PartitionOffsets& to) {
+Result<void> RouteSteer::let_go(Moves& moves, PartitionOffsets from, const PartitionOffsets& to) {
+  // A topic of Kafka may have dropped records that the route never read: they are let go, too.
+  const PartitionOffsets begins = broker_.log_->begins(stream());
+  for (Partition p = 0; p < kPartitionCount; ++p) {
+    const Offset there = std::min(begins[p], to[p]);
+    if (from[p] >= there) continue;
+    moves.gone += there - from[p];
+    from[p] = there;
+  }
   const auto each = [&](const LogRecord& record) -> Result<void> {
     if (moves.progress.at(record.partition).was_settled(record.offset)) return {};
     MILLRACE_TRY(decoded, acted_on(record));

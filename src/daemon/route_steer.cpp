@@ -41,6 +41,9 @@ Result<void> RouteSteer::need_reason() const {
 }
 
 Result<Json> RouteSteer::answer(const Moves& moves, std::string what, std::string command) {
+  if (moves.gone > 0) {
+    what += fmt::format("; {} records before them were dropped from the log unread", moves.gone);
+  }
   if (!moves.unreadable.empty()) {
     what += "; from here on nothing can be read or counted: " + moves.unreadable;
   }
@@ -229,10 +232,11 @@ Result<void> RouteSteer::carry_out(Moves& moves, std::string_view what) {
     moves.writes.put(Table::cursors, row_key("route/" + id_, fmt::format("{:02x}", partition)),
                      progress.encode(broker_.log_->id_of(stream())));
   }
-  broker_.audit(moves.writes, fmt::format("route {}", what), request_.route,
-                fmt::format("{} (to {}{}; {} let go, {} again, {} parked{}{})", request_.reason,
-                            request_.to, request_.record, moves.let_go, moves.again, moves.rows,
-                            moves.unreadable.empty() ? "" : "; unreadable: ", moves.unreadable));
+  broker_.audit(
+      moves.writes, fmt::format("route {}", what), request_.route,
+      fmt::format("{} (to {}{}; {} let go, {} gone, {} again, {} parked{}{})", request_.reason,
+                  request_.to, request_.record, moves.let_go, moves.gone, moves.again, moves.rows,
+                  moves.unreadable.empty() ? "" : "; unreadable: ", moves.unreadable));
   MILLRACE_CHECK_OK(broker_.replace_lanes(id_, std::move(moves.writes)));
   note(moves, what);
   spdlog::warn("route {} route={} to={}{} let_go={} again={} parked={} reason=\"{}\"", what,

@@ -41,6 +41,7 @@ class RouteSteer {
   struct Moves {
     std::map<Partition, route::Progress> progress;  ///< as it shall be
     std::uint64_t let_go = 0;
+    std::uint64_t gone = 0;  ///< let go, too: the log had dropped them
     std::uint64_t again = 0;
     std::uint64_t rows = 0;
     std::string unreadable;  ///< why not everything that is let go could be counted
@@ -62,7 +63,7 @@ class RouteSteer {
   Result<void> each_record(PartitionOffsets from, const PartitionOffsets& to,
                            const std::function<Result<void>(const LogRecord&)>& each) const;
   Result<DecodedEventPtr> acted_on(const LogRecord& record) const;
-  Result<void> let_go(Moves& moves, const PartitionOffsets& from, const PartitionOffsets& to);
+  Result<void> let_go(Moves& moves, PartitionOffsets from, const PartitionOffsets& to);
   Result<void> count_again(Moves& moves, const PartitionOffsets& from, const PartitionOffsets& to);
   using Offsets = std::map<Partition, std::unordered_set<Offset>>;
   Result<Offsets> parked_offsets() const;

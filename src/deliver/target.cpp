@@ -266,7 +266,10 @@ Awaitable<void> Target::work(std::shared_ptr<Target> self, DeliveryJob first) {
     const bool moved = before != breaker_.state() || breaker_.state() != Breaker::State::closed;
     if (moved || status_.state == "unknown") publish();
     result.odometer = breaker_.odometer(clock_.boot_now());
-    if (absorbed && !stopping_ && !recalled_.contains(job->owner)) {
+    // What others must not run beside waits with them in the lane, where the next one's turn is: or
+    // the probes would take none but those few that the lanes sent.
+    const bool stays = job->exclusive == 0 && !recalled_.contains(job->owner);
+    if (absorbed && !stopping_ && stays) {
       queue_.push_back(*std::move(job));
     } else if (absorbed && !stopping_) {
       hand_out(*std::move(job), {.outcome = {}, .recalled = true});

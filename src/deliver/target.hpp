@@ -32,7 +32,7 @@ struct DeliveryResult {
   Outcome outcome;
   bool target_answers = false;  ///< others are answered, or the check is: the fault is the record's
   microseconds odometer{0};     ///< of the connection, at the outcome
-  bool recalled = false;        ///< taken back by `recall`: there is no outcome
+  bool recalled = false;        ///< goes back to its lane, as after `recall`: there is no outcome
 };
 
 struct DeliveryJob {

@@ -49,17 +49,6 @@ Result<void> check_partitions(const rd_kafka_topic_partition_list_t* list,
   return {};
 }
 
-Result<const rd_kafka_topic_partition_list_t*> partitions_of_group(
-    const rd_kafka_group_result_t** groups, std::size_t count, const std::string& doing) {
-  if (count == 0) return fail(Errc::protocol, fmt::format("{}: an empty answer", doing));
-  if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[0]); error != nullptr)
-    return std::unexpected(kafka_error(rd_kafka_error_code(error),
-                                       fmt::format("{}: {}", doing, rd_kafka_error_string(error))));
-  const auto* list = rd_kafka_group_result_partitions(groups[0]);
-  MILLRACE_CHECK_OK(check_partitions(list, doing));
-  return list;
-}
-
 Result<void> ask_for_offsets(rd_kafka_t* client, rd_kafka_topic_partition_list_t* list,
                              int timeout_ms) {
   const std::string doing = "the offsets of Kafka's records cannot be read";
@@ -86,6 +75,13 @@ Result<KafkaEvent> KafkaAdmin::State::call(rd_kafka_admin_op_t operation, const 
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return event;
   return std::unexpected(
       kafka_error(error, fmt::format("{}: {}", doing, rd_kafka_event_error_string(event.get()))));
+}
+
+std::string KafkaAdmin::State::reason(const char* otherwise) const {
+  const KafkaQueue queue(rd_kafka_queue_get_main(client->get()));
+  KafkaMonitor said;
+  while (const KafkaEvent event{rd_kafka_queue_poll(queue.get(), 0)}) said.take(event.get());
+  return said.health().reason.empty() ? otherwise : said.health().reason;
 }
 
 KafkaAdmin::KafkaAdmin(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -208,20 +204,14 @@ Result<std::vector<KafkaOffset>> KafkaAdmin::published_offsets(const std::string
     questions.push_back({partition, RD_KAFKA_OFFSET_INVALID});
   const auto list = list_of(topic, questions);
   const auto doing = fmt::format("the offsets of group {} cannot be read", group);
-  auto* request = rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
-  auto answer = state_->call(
-      RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, doing,
-      [&](rd_kafka_t* client, const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-        rd_kafka_ListConsumerGroupOffsets(client, &request, 1, options, queue);
-      });
-  rd_kafka_ListConsumerGroupOffsets_destroy(request);
-  if (!answer) return std::unexpected(std::move(answer).error());
-  const auto* result = rd_kafka_event_ListConsumerGroupOffsets_result(answer->get());
-  std::size_t count = 0;
-  const auto** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
-  MILLRACE_TRY(known, partitions_of_group(groups, count, doing));
+  // Not ListConsumerGroupOffsets, as above.
+  MILLRACE_TRY(client, KafkaClient::open(KafkaClient::Kind::consumer, state_->settings,
+                                         {{"group.id", group}, {"enable.auto.commit", "false"}}));
+  const auto error = rd_kafka_committed(client->get(), list.get(), state_->timeout_ms());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(kafka_error_while(error, doing));
+  MILLRACE_CHECK_OK(check_partitions(list.get(), doing));
   std::vector<KafkaOffset> found;
-  for (const auto& partition : partitions_of(known))
+  for (const auto& partition : partitions_of(list.get()))
     if (partition.offset >= 0) found.push_back({partition.partition, partition.offset});
   return found;
 }

@@ -21,6 +21,7 @@ struct KafkaTopic {
   bool has_settings = false;
   std::optional<milliseconds> retention;        ///< none: for ever
   std::optional<std::int64_t> retention_bytes;  ///< of a partition; none: without a bound
+  std::int64_t message_bytes_max = 0;           ///< of a record, as it is sent
   bool compacted = false;                       ///< cleanup.policy has `compact`
   std::int32_t min_insync_replicas = 1;
 };
@@ -47,6 +48,7 @@ class KafkaAdmin {
                                                   milliseconds timeout = seconds(15));
   ~KafkaAdmin();
 
+  /// Fails with why no broker can be reached.
   Result<KafkaCluster> cluster();
   /// None when there is no such topic.
   Result<std::optional<KafkaTopic>> topic(const std::string& name);
@@ -93,8 +95,15 @@ class KafkaAdmin {
   std::unique_ptr<State> state_;
 };
 
+/// What a topic's settings will do that nobody wants, for the log: it works all the same.
+std::vector<std::string> kafka_topic_warnings(const KafkaSettings& settings,
+                                              const KafkaTopic& topic);
+
 /// The command that makes the topic, for people who have the right.
 std::string kafka_topics_command(const KafkaSettings& settings, const KafkaTopicSpec& topic,
                                  std::int32_t replication);
+/// An error of Errc::forbidden with the command that gives the user all rights on the topics of the
+/// prefix; any other as it is.
+Error kafka_with_rights(Error error, const KafkaSettings& settings, std::string_view prefix);
 
 }  // namespace millrace

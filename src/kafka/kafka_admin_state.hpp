@@ -35,6 +35,9 @@ struct KafkaAdmin::State {
                                             std::int64_t asked) const;
   Result<std::vector<std::int64_t>> offsets(const std::string& topic, std::int32_t partitions,
                                             std::int64_t asked) const;
+  /// Why brokers cannot be reached as far as the client has said; `otherwise`: it has not. A call
+  /// that fails says no more than that it did.
+  std::string reason(const char* otherwise) const;
   int timeout_ms() const { return static_cast<int>(timeout.count()); }
 
   KafkaSettings settings;

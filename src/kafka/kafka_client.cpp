@@ -154,9 +154,10 @@ bool KafkaMonitor::take(rd_kafka_op_s* event) {
   }
 }
 
-void KafkaMonitor::failed(std::string reason) {
+void KafkaMonitor::failed(Error reason) {
   if (!health_.away_since) health_.away_since = system_clock().wall_now();
-  health_.reason = std::move(reason);
+  health_.code = reason.code;
+  health_.reason = std::move(reason.message);
 }
 
 void KafkaMonitor::heard() {

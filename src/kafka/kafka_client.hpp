@@ -80,6 +80,7 @@ struct KafkaHealth {
   /// Since when no broker answers; none while one does.
   std::optional<WallTime> away_since;
   std::string reason;  ///< the last thing that went wrong with a broker, for the operator
+  Errc code = Errc::not_connected;  ///< of that
 };
 
 /// What a client says of itself beside its records: errors and statistics.
@@ -90,7 +91,7 @@ class KafkaMonitor {
   /// A broker answered.
   void heard();
   /// The client cannot do its work, for this reason.
-  void failed(std::string reason);
+  void failed(Error reason);
 
   const KafkaHealth& health() const { return health_; }
   const KafkaStatistics& statistics() const { return statistics_; }

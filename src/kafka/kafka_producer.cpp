@@ -320,7 +320,7 @@ void KafkaProducer::State::tell_room() {
 
 void KafkaProducer::State::recreate() {
   std::array<char, 512> fatal{};
-  rd_kafka_fatal_error(client->get(), fatal.data(), fatal.size());
+  const auto error = rd_kafka_fatal_error(client->get(), fatal.data(), fatal.size());
   const std::string reason = fatal.front() != 0
                                  ? fatal.data()
                                  : rd_kafka_err2str(doubt.value_or(RD_KAFKA_RESP_ERR__FATAL));
@@ -334,7 +334,7 @@ void KafkaProducer::State::recreate() {
       entries.size(), reason);
   // One that never wrote anything fails for a reason that will be there again.
   if (!std::exchange(delivers, false)) {
-    monitor.failed(reason);
+    monitor.failed(kafka_error(error, reason));
     return start_again_later();
   }
   start_again();
@@ -343,7 +343,7 @@ void KafkaProducer::State::recreate() {
 void KafkaProducer::State::start_again() {
   next_to_hand_over = entries.empty() ? next_sequence : entries.begin()->first;
   if (const auto started = start_client(); !started) {
-    monitor.failed(started.error().message);
+    monitor.failed(started.error());
     return start_again_later();
   }
   post([](State& self) { self.hand_over(); });

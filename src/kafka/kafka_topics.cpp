@@ -15,6 +15,8 @@ namespace millrace {
 namespace {
 
 constexpr std::int32_t kReplicasMax = 3;
+/// More than the 16 MiB that a producer of ours sends at most.
+constexpr std::int64_t kMessageBytesMax = std::int64_t{17} << 20;
 constexpr milliseconds kAgainAfter{20};
 
 struct MetadataDestroy {
@@ -37,6 +39,7 @@ std::vector<std::pair<const char*, std::string>> settings_of(std::int32_t replic
   return {{"retention.ms", "-1"},
           {"retention.bytes", "-1"},
           {"cleanup.policy", "delete"},
+          {"max.message.bytes", std::to_string(kMessageBytesMax)},
           {"min.insync.replicas", replication >= kReplicasMax ? "2" : "1"}};
 }
 
@@ -46,7 +49,15 @@ void read_setting(KafkaTopic& topic, std::string_view name, std::string_view val
   if (name == "retention.ms" && number >= 0) topic.retention = milliseconds(number);
   if (name == "retention.bytes" && number >= 0) topic.retention_bytes = number;
   if (name == "cleanup.policy") topic.compacted = value.find("compact") != value.npos;
+  if (name == "max.message.bytes") topic.message_bytes_max = number;
   if (name == "min.insync.replicas") topic.min_insync_replicas = static_cast<std::int32_t>(number);
+}
+
+/// What commands for administrators begin with.
+std::string where_of(const KafkaSettings& settings) {
+  const bool secured = settings.tls || !settings.sasl_user.empty();
+  return fmt::format("--bootstrap-server {}{}", settings.brokers,
+                     secured ? " --command-config client.properties" : "");
 }
 
 Result<NewTopic> new_topic(const KafkaTopicSpec& spec, std::int32_t replication) {
@@ -120,15 +131,41 @@ Result<void> check_usable(const KafkaTopic& topic, const KafkaTopicSpec& spec) {
 
 std::string kafka_topics_command(const KafkaSettings& settings, const KafkaTopicSpec& topic,
                                  std::int32_t replication) {
-  std::string command = fmt::format(
-      "kafka-topics.sh --bootstrap-server {}{} --create --topic {} --partitions {} "
-      "--replication-factor {}",
-      settings.brokers,
-      settings.tls || !settings.sasl_user.empty() ? " --command-config client.properties" : "",
-      topic.name, topic.partitions, replication);
+  std::string command =
+      fmt::format("kafka-topics.sh {} --create --topic {} --partitions {} --replication-factor {}",
+                  where_of(settings), topic.name, topic.partitions, replication);
   for (const auto& [name, value] : settings_of(replication))
     command += fmt::format(" --config {}={}", name, value);
   return command;
+}
+
+std::vector<std::string> kafka_topic_warnings(const KafkaSettings& settings,
+                                              const KafkaTopic& topic) {
+  std::vector<std::string> warnings;
+  if (!topic.has_settings) return warnings;
+  if (topic.retention)
+    warnings.push_back(fmt::format(
+        "Kafka drops records of a topic by itself, before all have been delivered if that takes "
+        "longer topic={} after_hours={}",
+        topic.name, std::chrono::floor<std::chrono::hours>(*topic.retention).count()));
+  if (topic.message_bytes_max < kMessageBytesMax)
+    warnings.push_back(fmt::format(
+        "Kafka refuses larger messages, whatever `limits.body` allows topic={} bytes_max={} "
+        "next=\"kafka-configs.sh {} --alter --entity-type topics --entity-name {} --add-config "
+        "max.message.bytes={}\"",
+        topic.name, topic.message_bytes_max, where_of(settings), topic.name, kMessageBytesMax));
+  return warnings;
+}
+
+Error kafka_with_rights(Error error, const KafkaSettings& settings, std::string_view prefix) {
+  if (error.code != Errc::forbidden) return error;
+  error.message += fmt::format(
+      "\nThe user needs all of these rights:\n  kafka-acls.sh {} --add --allow-principal User:{} "
+      "--resource-pattern-type prefixed --topic {}. --operation Describe --operation Read "
+      "--operation Write --operation Delete",
+      where_of(settings),
+      settings.sasl_user.empty() ? "NAME-IN-ITS-CERTIFICATE" : settings.sasl_user, prefix);
+  return error;
 }
 
 Result<KafkaCluster> KafkaAdmin::cluster() {
@@ -137,8 +174,9 @@ Result<KafkaCluster> KafkaAdmin::cluster() {
       rd_kafka_metadata(state_->client->get(), 0, nullptr, &got, state_->timeout_ms());
   const Metadata metadata(got);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::unexpected(kafka_error_while(
-        error, fmt::format("Kafka at {} does not answer", state_->settings.brokers)));
+    return std::unexpected(
+        kafka_error(error, fmt::format("{} does not answer: {}", state_->settings.brokers,
+                                       state_->reason(rd_kafka_err2str(error)))));
   KafkaCluster cluster;
   for (int i = 0; i < metadata->broker_cnt; ++i) cluster.brokers.push_back(metadata->brokers[i].id);
   std::unique_ptr<char, decltype(&std::free)> id(

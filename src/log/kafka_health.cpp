@@ -20,6 +20,11 @@ void KafkaLogHealth::look(const KafkaProducer& producer, WallTime now) {
   health_ = std::move(health);
 }
 
+KafkaHealth KafkaLogHealth::now() const {
+  const std::lock_guard lock(mutex_);
+  return health_;
+}
+
 std::vector<EventLog::Trouble> KafkaLogHealth::troubles(const std::string& brokers,
                                                         const std::string& while_away) const {
   const std::lock_guard lock(mutex_);

@@ -16,6 +16,7 @@ class KafkaLogHealth {
  public:
   /// On the shard, now and then.
   void look(const KafkaProducer& producer, WallTime now);
+  KafkaHealth now() const;
   std::vector<EventLog::Trouble> troubles(const std::string& brokers,
                                           const std::string& while_away) const;
 

@@ -155,8 +155,7 @@ Result<void> KafkaLog::start() {
   admin_ = std::move(admin);
   if (const auto cluster = admin_->cluster(); !cluster) {
     return fail(cluster.error().code,
-                fmt::format("the log is on Kafka, and {} does not answer: {}",
-                            options_.settings.brokers, cluster.error().message));
+                fmt::format("the log is on Kafka, and {}", cluster.error().message));
   }
   MILLRACE_CHECK_OK(make_topics());
   for (const LogStream& stream : all_streams()) {
@@ -179,11 +178,9 @@ Result<void> KafkaLog::make_topics() {
   }
   MILLRACE_TRY(topics, admin_->ensure_topics(specs));
   for (const KafkaTopic& topic : topics) {
-    if (!topic.has_settings || !topic.retention) continue;
-    spdlog::warn(
-        "Kafka drops records of a topic by itself, before all have been delivered if that takes "
-        "longer topic={} after_hours={}",
-        topic.name, *topic.retention / 1h);
+    for (const std::string& told : kafka_topic_warnings(options_.settings, topic)) {
+      spdlog::warn("{}", told);
+    }
   }
   return {};
 }
@@ -242,8 +239,13 @@ Result<void> KafkaLog::write(const std::string& identity) {
     });
     if (!sent) outcome->set_value(std::move(sent));
   });
-  if (written.wait_for(options_.answer_within) == std::future_status::ready) return written.get();
-  return fail(Errc::not_connected, "Kafka does not acknowledge who the log is");
+  milliseconds waited{0};
+  for (; written.wait_for(kHealthEvery) != std::future_status::ready; waited += kHealthEvery) {
+    const KafkaHealth health = health_.now();
+    if (health.code != Errc::forbidden && waited < options_.answer_within) continue;
+    return fail(health.code, "Kafka does not acknowledge who the log is: " + health.reason);
+  }
+  return written.get();
 }
 
 Result<void> KafkaLog::remember_ids(const LogStream& stream) {

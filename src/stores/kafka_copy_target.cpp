@@ -64,8 +64,7 @@ Result<void> KafkaCopyTarget::open() {
   admin_ = std::move(admin);
   if (const auto cluster = admin_->cluster(); !cluster) {
     return fail(cluster.error().code,
-                fmt::format("the log is to go to Kafka, and {} does not answer: {}",
-                            settings_.brokers, cluster.error().message));
+                fmt::format("the log is to go to Kafka, and {}", cluster.error().message));
   }
   MILLRACE_TRY(writer, KafkaWriter::open(settings_));
   writer_ = std::move(writer);

@@ -1,8 +1,11 @@
-// What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC |
-// trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | produce TOPIC PARTITION. `offsets` prints a
-// line for each partition of 64 that the group has an offset in, `PARTITION OFFSET END`. `produce`
-// writes a record for each line of stdin, KEY, VALUE and headers NAME=VALUE with tabs between them,
-// and ends when all are acknowledged.
+// What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC... |
+// allow USER PREFIX OPERATION... | trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | produce
+// TOPIC PARTITION. `offsets` prints a line for each partition of 64 that the group has an offset
+// in, `PARTITION OFFSET END`. `produce` writes a record for each line of stdin, KEY, VALUE and
+// headers NAME=VALUE with tabs between them, and ends when all are acknowledged.
+#include <librdkafka/rdkafka.h>
+
+#include <array>
 #include <cstdio>
 #include <future>
 #include <iostream>
@@ -11,6 +14,7 @@
 #include <vector>
 
 #include "kafka/kafka_admin.hpp"
+#include "kafka/kafka_client.hpp"
 #include "kafka/kafka_producer.hpp"
 
 namespace millrace {
@@ -67,14 +71,51 @@ Result<void> produce(const KafkaSettings& settings, const std::string& topic, in
   return result;
 }
 
+rd_kafka_AclOperation_t operation_of(std::string_view name) {
+  if (name == "read") return RD_KAFKA_ACL_OPERATION_READ;
+  if (name == "write") return RD_KAFKA_ACL_OPERATION_WRITE;
+  if (name == "create") return RD_KAFKA_ACL_OPERATION_CREATE;
+  if (name == "delete") return RD_KAFKA_ACL_OPERATION_DELETE;
+  return RD_KAFKA_ACL_OPERATION_DESCRIBE;
+}
+
+// What the product never does, so it is not in KafkaAdmin.
+Result<void> allow(const KafkaSettings& settings, const std::string& user,
+                   const std::string& prefix, const std::vector<std::string>& operations) {
+  MILLRACE_TRY(client, KafkaClient::open(KafkaClient::Kind::producer, settings, {}));
+  rd_kafka_queue_t* answers = rd_kafka_queue_new(client->get());
+  for (const std::string& operation : operations) {
+    std::array<char, 256> reason{};
+    rd_kafka_AclBinding_t* binding = rd_kafka_AclBinding_new(
+        RD_KAFKA_RESOURCE_TOPIC, prefix.c_str(), RD_KAFKA_RESOURCE_PATTERN_PREFIXED,
+        ("User:" + user).c_str(), "*", operation_of(operation), RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW,
+        reason.data(), reason.size());
+    if (binding == nullptr) return fail(Errc::invalid_argument, reason.data());
+    rd_kafka_CreateAcls(client->get(), &binding, 1, nullptr, answers);
+    rd_kafka_AclBinding_destroy(binding);
+    rd_kafka_event_t* answer = rd_kafka_queue_poll(answers, 30'000);
+    const bool well = answer != nullptr && rd_kafka_event_error(answer) == 0;
+    if (answer != nullptr) rd_kafka_event_destroy(answer);
+    if (!well) return fail(Errc::peer_rejected, "the right cannot be given");
+  }
+  rd_kafka_queue_destroy(answers);
+  return {};
+}
+
 Result<void> run(const std::vector<std::string>& words) {
   KafkaSettings settings;
   settings.brokers = words.at(0);
   const std::string& what = words.at(1);
   const std::string& topic = words.at(2);
   if (what == "produce") return produce(settings, topic, std::stoi(words.at(3)));
+  if (what == "allow") return allow(settings, topic, words.at(3), {words.begin() + 4, words.end()});
   MILLRACE_TRY(admin, KafkaAdmin::open(settings));
-  if (what == "delete") return admin->delete_topic(topic);
+  if (what == "delete") {
+    for (std::size_t at = 2; at < words.size(); ++at) {
+      MILLRACE_CHECK_OK(admin->delete_topic(words[at]));
+    }
+    return {};
+  }
   if (what == "trim") {
     const KafkaOffset before{std::stoi(words.at(3)), std::stol(words.at(4))};
     return admin->delete_records(topic, {&before, 1});

@@ -1,6 +1,7 @@
 """A real Kafka beside the daemons: one node, started, killed, frozen and started again."""
 
 import atexit
+import os
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,71 @@ class AckingKafka:
         return self.server.log(f", ack: {self.ack}")
 
 
-class KafkaServer:
+class Kafka:
+    """A server that somebody else started: at the port, with its files in the directory."""
+
+    def __init__(self, port, directory):
+        self.port, self.directory = port, Path(directory)
+        self.brokers = f"127.0.0.1:{port}"
+        self.logs = self.deleted = 0
+
+    def log(self, more=""):
+        """Topics of a new installation."""
+        self.logs += 1
+        return KafkaTopics(self, self.prefix(), more)
+
+    def prefix(self):
+        """Of the newest installation's topics: of nobody else's, whoever uses the server, too."""
+        return f"scenario-{os.getpid()}-{self.logs}"
+
+    def delete_logs(self):
+        """The topics of the installations since the last time."""
+        data = self.directory / "data"
+        topics = {file.name.rpartition("-")[0] for number in range(self.deleted + 1, self.logs + 1)
+                  for file in data.glob(f"scenario-{os.getpid()}-{number}.*")}
+        self.deleted = self.logs
+        if topics:
+            self._tool("delete", *sorted(topics))
+
+    def acking(self, ack):
+        return AckingKafka(self, ack)
+
+    # -- what others do there (tests/neighbours/kafka_tool.cpp) ------------------------------------
+    def _tool(self, *words, lines=()):
+        return subprocess.run(
+            [build_directory() / "tests" / "neighbours" / "kafka_tool", self.brokers,
+             *map(str, words)], input="".join(f"{line}\n" for line in lines), text=True, check=True,
+            stdout=subprocess.PIPE, timeout=END_WITHIN).stdout
+
+    def create(self, topic, partitions=3):
+        self._tool("create", topic, partitions)
+
+    def allow(self, user, prefix, *operations):
+        """Lets the user do this (`describe`, `read`, ...) with topics of the prefix."""
+        self._tool("allow", user, prefix, *operations)
+
+    def delete(self, topic):
+        self._tool("delete", topic)
+
+    def trim(self, topic, partition, before):
+        """Drops the records below the offset."""
+        self._tool("trim", topic, partition, before)
+
+    def offsets(self, topic, group):
+        """How far the group is in each partition that it has an offset in, and where that ends."""
+        lines = self._tool("offsets", topic, group).splitlines()
+        return [tuple(map(int, line.split()[1:])) for line in lines]
+
+    def produce(self, topic, records, partition=-1):
+        """Key, value (text) and perhaps a dictionary of headers; returns when they are
+        acknowledged."""
+        lines = ["\t".join([str(key), value, *(f"{name}={text}" for more in headers
+                                         for name, text in more.items())])
+                 for key, value, *headers in records]
+        self._tool("produce", topic, partition, lines=lines)
+
+
+class KafkaServer(Kafka):
     """tests/standin/kafka_server.sh; tests skip, and say so, where there is no Java or no way to
     Maven Central."""
 
@@ -43,20 +108,22 @@ class KafkaServer:
 
     def __init__(self, *properties):
         self.properties = properties
-        self.directory = Path(tempfile.mkdtemp(prefix="millrace-kafka-"))
         self.ports = [free_port() for _ in range(5)]
-        self.port = self.ports[0]
-        self.brokers = f"127.0.0.1:{self.port}"
+        super().__init__(self.ports[0], tempfile.mkdtemp(prefix="millrace-kafka-"))
+        self.secured_brokers = f"127.0.0.1:{self.ports[4]}"  # SCRAM over TLS
         self.process = None
-        self.logs = 0
         self.start()
 
     @classmethod
     def shared(cls):
-        """One for all tests of the program."""
+        """One for all tests of the program, or of a whole run (MILLRACE_KAFKA: PORT:DIRECTORY)."""
         if cls._shared is None:
-            cls._shared = cls()
-            atexit.register(cls._shared.close)
+            running = os.environ.get("MILLRACE_KAFKA")
+            if running:
+                cls._shared = Kafka(*running.split(":"))
+            else:
+                cls._shared = cls()
+                atexit.register(cls._shared.close)
         return cls._shared
 
     def start(self, ready=True):
@@ -97,41 +164,3 @@ class KafkaServer:
         if self.process is not None:
             self.kill9()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def log(self, more=""):
-        """Topics of a new installation."""
-        self.logs += 1
-        return KafkaTopics(self, f"scenario-{self.logs}", more)
-
-    def acking(self, ack):
-        return AckingKafka(self, ack)
-
-    # -- what others do there (tests/neighbours/kafka_tool.cpp) ------------------------------------
-    def _tool(self, *words, lines=()):
-        return subprocess.run(
-            [build_directory() / "tests" / "neighbours" / "kafka_tool", self.brokers,
-             *map(str, words)], input="".join(f"{line}\n" for line in lines), text=True, check=True,
-            stdout=subprocess.PIPE, timeout=END_WITHIN).stdout
-
-    def create(self, topic, partitions=3):
-        self._tool("create", topic, partitions)
-
-    def delete(self, topic):
-        self._tool("delete", topic)
-
-    def trim(self, topic, partition, before):
-        """Drops the records below the offset."""
-        self._tool("trim", topic, partition, before)
-
-    def offsets(self, topic, group):
-        """How far the group is in each partition that it has an offset in, and where that ends."""
-        lines = self._tool("offsets", topic, group).splitlines()
-        return [tuple(map(int, line.split()[1:])) for line in lines]
-
-    def produce(self, topic, records, partition=-1):
-        """Key, value (text) and perhaps a dictionary of headers; returns when they are
-        acknowledged."""
-        lines = ["\t".join([str(key), value, *(f"{name}={text}" for more in headers
-                                         for name, text in more.items())])
-                 for key, value, *headers in records]
-        self._tool("produce", topic, partition, lines=lines)

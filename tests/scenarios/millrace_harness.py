@@ -19,7 +19,27 @@ from postgresql_neighbour import PostgresServer
 from processes import Broker, SqliteState, Target, free_port
 from waiting import eventually
 
-__all__ = ["Scenario", "eventually", "main"]
+__all__ = ["Scenario", "eventually", "main", "on_kafka", "on_postgresql", "only_files", "only_sqlite"]
+
+
+def on_kafka():
+    """Whether this run keeps the logs of daemons on Kafka."""
+    return os.environ.get("MILLRACE_LOG") == "kafka"
+
+
+def on_postgresql():
+    """Whether this run keeps the state of daemons in PostgreSQL."""
+    return os.environ.get("MILLRACE_STATE") == "postgresql"
+
+
+def only_files(reason):
+    """Of a test whose subject is the log on files; of a whole scenario its head says it."""
+    return unittest.skipIf(on_kafka(), f"only files: {reason}")
+
+
+def only_sqlite(reason):
+    """Likewise of the state in SQLite."""
+    return unittest.skipIf(on_postgresql(), f"only sqlite: {reason}")
 
 
 class Scenario(unittest.TestCase):
@@ -33,6 +53,8 @@ class Scenario(unittest.TestCase):
         self.brokers = []
         bad_before = len(result.failures) + len(result.errors)
         super().run(result)
+        if os.environ.get("MILLRACE_KAFKA"):
+            KafkaServer.shared().delete_logs()  # or a whole run's partitions weigh on every test
         if len(result.failures) + len(result.errors) == bad_before:
             shutil.rmtree(self.directory)
             return result
@@ -77,10 +99,10 @@ class Scenario(unittest.TestCase):
 
     @staticmethod
     def own_stores(data, postgresql, kafka):
-        if postgresql is None and os.environ.get("MILLRACE_STATE") == "postgresql":
+        if postgresql is None and on_postgresql():
             postgresql = PostgresServer.shared()
         state = SqliteState(data) if postgresql is None else postgresql.state()
-        if kafka is None and os.environ.get("MILLRACE_LOG") == "kafka":
+        if kafka is None and on_kafka():
             kafka = KafkaServer.shared()
         log = f"{{ files: {data}/log }}" if kafka is None else kafka.log().yaml
         return log, state

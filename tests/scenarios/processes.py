@@ -1,6 +1,7 @@
 """The programs under test and their neighbours as child processes."""
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -29,11 +31,31 @@ sys.path.insert(0, str(STANDINS))
 from standin_client import Control  # noqa: E402  pylint: disable=wrong-import-position
 
 
+_PORTS = set()
+_PORTS_OF_ALL = Path(tempfile.gettempdir()) / f"millrace-test-ports-{os.getuid()}"
+_ports_of_all = open(_PORTS_OF_ALL, "ab")  # pylint: disable=consider-using-with
+
+
+def _taken(port):
+    """Whether the port is this process's alone from now on, among all that run scenarios: a daemon
+    may listen much later."""
+    if port in _PORTS:
+        return False
+    try:
+        fcntl.lockf(_ports_of_all, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _PORTS.add(port)
+    return True
+
+
 def free_port():
     """A port below the ephemeral range: an outgoing connection of another process, or of a client
     that waits for this very port, never takes it while a daemon restarts."""
     while True:
         port = random.randrange(10_000, 30_000)
+        if not _taken(port):
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

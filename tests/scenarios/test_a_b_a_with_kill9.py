@@ -1,6 +1,5 @@
 """A record goes A, B and back to A: three pieces of news, whenever the daemon is killed."""
 # labels: quick
-# logs: kafka
 # states: postgresql
 
 from configurations import SHOP_WITHOUT_VERSION, as_sent, order

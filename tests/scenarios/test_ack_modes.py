@@ -216,3 +216,4 @@ class AckModes(Scenario):
 
 if __name__ == "__main__":
     main()
+# own stores: what a sender is told is told of a Kafka that dies

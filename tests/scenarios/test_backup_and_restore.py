@@ -168,3 +168,5 @@ class BackupAndRestore(Scenario):
 
 if __name__ == "__main__":
     main()
+# only files: `millrace backup` takes segments
+# only sqlite: `millrace backup` takes state.db

@@ -1,4 +1,5 @@
 """docs/reference/cli.md says what `millrace --help` says. `--write` writes it anew."""
+# own stores: no daemon runs
 
 import re
 import subprocess

@@ -1,6 +1,7 @@
 """The wall clock jumps a day ahead, a day back and ninety days ahead under load: no burst of retries, no
 early dead letter, nobody is paused, repeats are still known, and nothing is let go of by age until the
 clocks agree or a person accepts. Signatures are judged by the wall clock."""
+# only files: librdkafka waits by a clock that libfaketime changes for the daemon alone
 
 import base64
 import hashlib

@@ -1,6 +1,7 @@
 """A field that has another value in each company is never read by chance: lint knows the standard
 ones, and an Odoo that answers tells of all others before they are used."""
 # labels: quick
+# only files: it adds an entity by a reload
 
 from millrace_harness import eventually, main
 from odoo_neighbour import OdooScenario

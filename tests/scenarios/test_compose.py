@@ -1,4 +1,5 @@
 """docker/ is of a piece, and in step with what the tests run: there is no Docker where they run."""
+# own stores: no daemon runs
 
 import os
 import re

@@ -36,3 +36,4 @@ if __name__ == "__main__":
         REFERENCE.write_text(with_generated_part(REFERENCE.read_text("utf-8")), "utf-8")
     else:
         main()
+# own stores: no daemon runs

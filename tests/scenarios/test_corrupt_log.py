@@ -1,5 +1,7 @@
 """Damage to the log is told with file and byte, a start on it is refused and changes nothing, and
 what docs/runbooks/corrupt-log.md tells leads out of it."""
+# only files: it damages segments
+# only sqlite: it loses state.db and adopts a new one
 
 import shutil
 

@@ -112,3 +112,4 @@ class DamageIsTold(Scenario):
 
 if __name__ == "__main__":
     main()
+# only files: it damages a segment

@@ -1,11 +1,11 @@
 """Each dead letter is announced exactly once on topic `dead`, also when the daemon dies between the
 announcement and the commit that takes it from the outbox."""
 # labels: quick
+# only files: it sees in a segment when to kill
 
 import json
 import mmap
 import re
-import sqlite3
 import time
 
 from configurations import order
@@ -46,10 +46,8 @@ class DeadLettersAreAnnouncedOnce(Scenario):
             self.millrace.kill9()
 
     def outbox(self):
-        with sqlite3.connect(f"file:{self.millrace.data}/state.db?mode=ro", uri=True) as state:
-            return [json.loads(value)["id"] for key, value
-                    in state.execute("SELECT key, value FROM outbox")
-                    if bytes(key).startswith(b"dead:")]
+        return [json.loads(value)["id"] for key, value in self.millrace.state.rows("outbox")
+                if key.startswith(b"dead:")]
 
     def reject_some(self, count):
         for _ in range(count):

@@ -84,3 +84,4 @@ class Demo(unittest.TestCase):
 
 if __name__ == "__main__":
     main()
+# own stores: the demo starts its own, with --kafka on Kafka and PostgreSQL

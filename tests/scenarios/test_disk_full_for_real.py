@@ -1,6 +1,7 @@
 """A file system without space: 503, nothing acknowledged is lost, reads and commands go on, and it
 goes on by itself within 5 s of there being space. Who holds the disk is named. Needs to mount a
 small tmpfs, so to be root."""
+# only files: the log fills the disk
 
 import json
 import os

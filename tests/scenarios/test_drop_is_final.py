@@ -1,6 +1,7 @@
 """`routes drop` is one commit: whoever kills the daemon after it finds nothing delivered, and the rest
 of the route gone."""
 # labels: quick
+# only sqlite: strace delays each commit to state.db
 
 import os
 import shutil

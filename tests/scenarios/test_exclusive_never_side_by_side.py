@@ -67,6 +67,10 @@ class Exclusive(Scenario):
         refused = (1, 2, 3, 4, 5)
         for record in refused:
             self.mes.fault(status=503, body=f'"S{record}"')
+        for record in refused:
+            self.send(self.millrace, order(record, SHARED, version=1))
+        # Probes ask about each in its turn, so the target is found to be up.
+        eventually(lambda: "connection is down" in self.millrace.log_text(), what="all fail")
         self.send_group()
         eventually(lambda: len(self.mes.bodies()) == len(GROUP) - len(refused),
                    what="the rest of the group arrives meanwhile")

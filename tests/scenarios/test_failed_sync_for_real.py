@@ -1,5 +1,6 @@
 """fdatasync and fsync fail for good from the Kth on, by strace: no 2xx after the failed sync of its
 batch, the daemon ends with an error, and a restart has everything that was acknowledged."""
+# only files: syncs of its segments fail
 
 import re
 import shutil

@@ -157,3 +157,4 @@ class GroupStorm(Scenario):
 
 if __name__ == "__main__":
     main()
+# own stores: several instances, on servers that die

@@ -1,8 +1,6 @@
 """500 routes that take nothing: one row a partition stands for all of them, whatever goes by, and
 after kill -9 they go on from there and deliver nothing twice."""
 
-import sqlite3
-
 from configurations import EVERY_CHANGE, MES, ORDER, SHOP, as_sent, order
 from millrace_harness import Scenario, eventually, main
 from processes import sanitized
@@ -26,16 +24,13 @@ requests:
 class IdleRoutes(Scenario):
     def cursors(self):
         """Rows by owner and partition, of the idle routes, of the busy one and of the tail."""
-        uri = f"file:{self.millrace.data / 'state.db'}?mode=ro"
-        with sqlite3.connect(uri, uri=True) as state:
-            rows = state.execute("SELECT key, value FROM cursors").fetchall()
         found = {"idle": {}, "busy": {}, "tail": {}}
-        for key, value in rows:
-            owner = bytes(key).split(b"\0")[0].decode()
+        for key, value in self.millrace.state.rows("cursors"):
+            owner = key.split(b"\0")[0].decode()
             kind = ("idle" if owner.startswith("route/never") else
-                    "busy" if owner.startswith("route/") else owner)
+                    "busy" if owner.startswith("route/") else owner.split("/")[0])
             if kind in found:
-                found[kind][bytes(key)] = value
+                found[kind][key] = value
         return found
 
     def send_orders(self, first, count):

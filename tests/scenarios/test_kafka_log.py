@@ -1,9 +1,12 @@
 """The log on a real Kafka: away, frozen, not as it must be; nothing acknowledged is lost and nothing
 is repeated."""
+# own stores: a Kafka that dies
 
 from configurations import SHOP_TOKEN, as_sent, order
 from kafka_neighbour import KafkaServer
 from millrace_harness import Scenario, eventually, main
+
+END = -1  # of a partition, whatever that is
 
 
 class KafkaLog(Scenario):
@@ -88,7 +91,7 @@ class KafkaLog(Scenario):
         # It is told at the start, and every half a minute.
         millrace.terminate()
         millrace.start()
-        prefix = f"scenario-{self.kafka.logs}"
+        prefix = self.kafka.prefix()
 
         def told():
             return self.kafka.offsets(f"{prefix}.events.order", f"{prefix}.order-to-mes")
@@ -109,6 +112,31 @@ class KafkaLog(Scenario):
         file.write_text(file.read_text("utf-8").replace("prefix: ", "prefix: other-"), "utf-8")
         self.assertIn("belongs to log", self.refused_start(millrace))
 
+    def test_a_route_goes_on_behind_what_kafka_dropped(self):
+        """Its topic has a retention of its own, and the target was down for longer."""
+        millrace = self.order_broker(self.mes, kafka=self.kafka)
+        millrace.start()
+        self.mes.fault(status=503, always=True)
+        self.accept(millrace, 1)
+        eventually(lambda: millrace.cli_json("routes", "list")["routes"][0]["waiting"] == 1,
+                   what="it is taken up")
+        self.assertEqual(0, millrace.terminate())
+        self.mes.heal()
+        for partition in range(64):
+            self.kafka.trim(f"{self.kafka.prefix()}.events.order", partition, before=END)
+        millrace.start()
+        next_step = "millrace routes skip order-to-mes --to beginning"
+        eventually(lambda: next_step in millrace.cli("status", expect=None).stdout,
+                   what="status says what to type")
+        said = millrace.cli("routes", "skip", "order-to-mes", "--to", "beginning").stdout
+        self.assertIn("let go of 0 undelivered events", said)
+        self.assertIn("records before them were dropped from the log unread", said)
+        self.accept(millrace, 2)
+        millrace.cli("routes", "skip", "order-to-mes", "--to", "beginning", "--yes", "--reason",
+                     "they were entered by hand")
+        self.await_bodies(self.mes, [as_sent(2, 1)])
+        self.assertIn("Nothing is wrong.", millrace.cli("status").stdout)
+
     def test_a_new_entity_needs_a_restart(self):
         millrace = self.order_broker(self.mes, kafka=self.kafka)
         millrace.start()
@@ -117,7 +145,8 @@ class KafkaLog(Scenario):
                            + "---\nentity: note\nversion: 1\nevents: { written: true }\n", "utf-8")
         said = millrace.cli("reload", expect=None)
         self.assertNotEqual(0, said.returncode)
-        self.assertIn("restart", said.stdout + said.stderr)
+        self.assertIn("entity note is new, and the topic of its events on Kafka is made at a start; "
+                      "restart the daemon", said.stdout + said.stderr)
 
     def test_a_route_that_takes_from_another_entity_needs_another_name(self):
         millrace = self.order_broker(self.mes, kafka=self.kafka)
@@ -129,9 +158,10 @@ class KafkaLog(Scenario):
         self.accept(millrace, 1)
         self.await_bodies(self.mes, [as_sent(1, 1)])
         objects.write_text(text.replace("from: order", "from: note"), "utf-8")
-        said = millrace.cli("reload", expect=None)
-        self.assertNotEqual(0, said.returncode)
-        self.assertIn("give it another name", said.stdout + said.stderr)
+        for command in ("plan", "reload"):
+            said = millrace.cli(command, expect=None)
+            self.assertNotEqual(0, said.returncode, command)
+            self.assertIn("give it another name", said.stdout + said.stderr)
         self.accept(millrace, 2)
         self.await_bodies(self.mes, [as_sent(1, 1), as_sent(2, 1)])
         millrace.kill9()

@@ -2,6 +2,7 @@
 # kafka: yes
 
 import json
+import os
 
 from configurations import EVERY_CHANGE, MES, ORDER, SHOP_TOKEN, as_sent, order
 from kafka_neighbour import KafkaServer
@@ -52,7 +53,7 @@ class KafkaSource(Scenario):
     def setUp(self):
         super().setUp()
         KafkaSource.topics += 1
-        self.topic = f"orders-{KafkaSource.topics}"
+        self.topic = f"orders-{os.getpid()}-{KafkaSource.topics}"
         self.mes = self.target()
 
     def reading(self, kafka, topic=None):

@@ -1,6 +1,7 @@
 """Each limit says so: heads and bodies that are too large, answers that are, and what a parked row
 keeps of them. Nothing is lost, and what comes next goes on."""
 # labels: quick
+# logs: kafka
 
 import json
 import socket

@@ -62,3 +62,4 @@ class LintChecksPaths(unittest.TestCase):
 
 if __name__ == "__main__":
     main()
+# own stores: no daemon runs

@@ -112,3 +112,4 @@ class ManyInstances(Scenario):
 
 if __name__ == "__main__":
     main()
+# own stores: several instances

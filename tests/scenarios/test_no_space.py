@@ -1,6 +1,7 @@
 """Below `retention.min_free` nothing is acknowledged, everything else goes on, and what was
 acknowledged is delivered."""
 # labels: quick
+# only files: it is about the disk that the log lies on
 
 from configurations import as_sent, order
 from millrace_harness import SHOP_TOKEN, Scenario, eventually, main

@@ -71,3 +71,4 @@ class OdooManyInstances(OdooScenario):
 
 if __name__ == "__main__":
     main()
+# own stores: several instances

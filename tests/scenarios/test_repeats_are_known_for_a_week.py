@@ -5,7 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from configurations import EVERY_CHANGE, SHOP, order
-from millrace_harness import SHOP_TOKEN, Scenario, eventually, main
+from millrace_harness import SHOP_TOKEN, Scenario, eventually, main, only_files
 
 # One segment takes 128 MB; a body 1 MiB.
 PADDING = "x" * 950_000
@@ -70,6 +70,7 @@ class RepeatsAreKnown(Scenario):
         self.hook(1, "h1")
         self.assertEqual(before + 1, self.millrace.metrics()[metric])
 
+    @only_files("it seals segments and damages their side files")
     def test_ids_of_sealed_segments_are_known_after_kill9(self):
         self.assertEqual({"id": "e1", "duplicate": False}, self.outcome(self.event(1)))
         self.assertEqual({"id": "e2", "duplicate": False}, self.outcome(self.event(2), "k2"))

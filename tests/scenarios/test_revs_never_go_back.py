@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from configurations import EVERY_CHANGE, order
-from millrace_harness import Scenario, eventually, main
+from millrace_harness import Scenario, eventually, main, only_files, only_sqlite
 from postgresql_neighbour import PROGRAMS, PostgresServer
 
 ROUTE = EVERY_CHANGE.replace("body: .data", "body: '{ number: .data.number, quantity: "
@@ -36,6 +36,8 @@ class RevsNeverGoBack(Scenario):
     def newest_incarnation(self):
         return max(int(body["rev"]) >> 32 for body in self.mes.bodies())
 
+    @only_files("adoption is of a log on files")
+    @only_sqlite("it loses state.db")
     def test_after_an_adoption(self):
         self.millrace = self.order_broker(self.mes, ROUTE).start()
         for quantity in (1, 2, 3):
@@ -50,6 +52,7 @@ class RevsNeverGoBack(Scenario):
         self.assertEqual([1, 2, 3, 4], self.quantities(1))
         self.assertGreater(self.newest_incarnation(), before)
 
+    @only_files("it puts an old copy of the log back")
     def test_after_a_restore_of_a_dump_and_an_old_log(self):
         server = PostgresServer()
         self.addCleanup(server.close)

@@ -3,7 +3,7 @@ goes its old way, what comes later the new one."""
 # labels: quick
 
 from configurations import EVERY_CHANGE, MES, ORDER, SHOP, as_sent, order
-from millrace_harness import Scenario, eventually, main
+from millrace_harness import Scenario, eventually, main, only_files
 
 DRAFTS = ORDER.replace("entity: order", "entity: draft").replace(
     "- connection: shop\n", '- connection: shop\n    only: .state == "draft"\n')
@@ -28,6 +28,7 @@ class RouteKeysChangeByReload(Scenario):
     def of_order_1(self):
         return [body["quantity"] for body in self.mes.bodies() if body["number"] == "S1"]
 
+    @only_files("each entity's events are counted by themselves on Kafka: test_kafka_log")
     def test_what_it_follows(self):
         self.start(EVERY_CHANGE)
         self.mes.fault(status=503)

@@ -4,7 +4,7 @@
 import socket
 
 from configurations import as_sent, order
-from millrace_harness import Scenario, main
+from millrace_harness import Scenario, main, only_files, only_sqlite
 
 
 class StartIsRefused(Scenario):
@@ -35,6 +35,8 @@ class StartIsRefused(Scenario):
         self.send(self.millrace, order(1, quantity=1, version=1))
         self.await_bodies(self.mes, [as_sent(1, 1)])
 
+    @only_files("adoption is of a log on files")
+    @only_sqlite("it loses state.db")
     def test_state_file_gone(self):
         self.millrace.start()
         self.send(self.millrace, order(1, quantity=1, version=1))

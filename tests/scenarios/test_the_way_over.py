@@ -375,3 +375,4 @@ class TheWayOver(Scenario):
 
 if __name__ == "__main__":
     main()
+# own stores: from files and SQLite to Kafka and PostgreSQL, and back

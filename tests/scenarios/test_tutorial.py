@@ -1,4 +1,5 @@
 """The tutorial does what it says: its commands are run as they stand, on ports of their own."""
+# own stores: it is on files and SQLite as it is written
 
 import os
 import re

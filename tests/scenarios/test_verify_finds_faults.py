@@ -115,3 +115,5 @@ class VerifyFindsFaults(Scenario):
 
 if __name__ == "__main__":
     main()
+# only files: it flips a bit of a segment
+# only sqlite: it changes rows of state.db by hand

@@ -45,8 +45,9 @@ TEST_F(KafkaTest, PutsAKeyWhereTheBrokersOwnPartitionsAre) {
 
 TEST_F(KafkaTest, SaysWhyARecordIsRefused) {
   const auto name = topic();
-  produce_with(server().settings());
-  auto large = send({.topic = name, .partition = 0, .value = std::string(3 << 20, 'x')});
+  produce_with(server().settings(), {.message_bytes_max = 32 << 20});
+  // More than a topic of ours takes.
+  auto large = send({.topic = name, .partition = 0, .value = std::string(18 << 20, 'x')});
   auto nowhere = send({.topic = name, .partition = 99, .value = "value"});
   auto fine = send({.topic = name, .partition = 0, .value = "value"});
   const auto refused = answer(large);
