@@ -5,7 +5,7 @@ import json
 import signal
 
 from configurations import order
-from millrace_harness import Scenario, eventually, main, on_kafka
+from millrace_harness import Scenario, eventually, main, on_kafka, only_files
 from postgresql_neighbour import PostgresServer
 from processes import request
 
@@ -100,6 +100,7 @@ class PostgresqlGoesAway(Scenario):
         self.millrace.start()
         self.check_effects()
 
+    @only_files("it hits the moment between the last delivery's record and the replay's end")
     def test_a_replay_that_ended_meanwhile_is_over_when_it_is_back(self):
         self.send_round()
         self.check_effects()
