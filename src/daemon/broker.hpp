@@ -41,7 +41,8 @@
 
 namespace millrace::log {
 class KafkaGroups;
-}
+class KafkaNumbers;
+}  // namespace millrace::log
 
 namespace millrace::daemon {
 
@@ -301,7 +302,8 @@ class Broker {
 
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<ReaderPool> readers_;
-  std::unique_ptr<ReaderPool> kafka_waiting_;  ///< for sources, whose calls wait for brokers
+  std::shared_ptr<log::KafkaNumbers> kafka_numbers_;  ///< nullptr: the log is on files
+  std::unique_ptr<ReaderPool> kafka_waiting_;         ///< for sources, whose calls wait for brokers
   std::map<std::string, ConnectionUnit> connections_;
   std::map<std::string, ConnectionUnit>
       kept_connections_;  ///< gone, but a route still drains there

@@ -9,6 +9,7 @@
 #include "kafka/kafka_admin.hpp"
 #include "log/file_log.hpp"
 #include "log/kafka_log.hpp"
+#include "log/kafka_numbers.hpp"
 #include "log/spooling_log.hpp"
 #include "state/open_state.hpp"
 #include "storage/posix_disk.hpp"
@@ -83,12 +84,14 @@ Result<void> Broker::open_kafka() {
   const config::KafkaLog& kafka = *installation.kafka_log;
   MILLRACE_CHECK_OK(open_state());
   MILLRACE_TRY(spool, open_spool());
+  kafka_numbers_ = std::make_shared<log::KafkaNumbers>();
   KafkaLogOptions log_options{.settings = stores::kafka_settings(installation),
                               .prefix = kafka.prefix,
                               .entities = {},
                               .clock = clock_,
                               .id_memories = {inbox_ids_.get(), event_ids_.get(), nullptr},
-                              .ids_window = installation.dedupe_window};
+                              .ids_window = installation.dedupe_window,
+                              .numbers = kafka_numbers_};
   for (const auto& [name, entity] : config_->entities) log_options.entities.push_back(name);
   if (kafka.ack != "kafka") {
     // What waits for its end is in the spool, or can be made again.

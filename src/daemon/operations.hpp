@@ -65,6 +65,9 @@ class Operations {
   Json group_json() const;
   JsonArray group_problems() const;
   void append_group_metrics(std::string& out) const;
+  // operations_kafka.cpp
+  void append_kafka_metrics(std::string& out) const;
+  JsonArray kafka_problems() const;
 
   // operations_metrics.cpp
   void append_http_metrics(std::string& out) const;

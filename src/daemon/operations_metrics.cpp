@@ -164,6 +164,7 @@ Awaitable<std::string> Operations::metrics() {
                    name, unit.target->status().state == "up" ? 1 : 0);
   }
   append_group_metrics(out);
+  append_kafka_metrics(out);
   append_http_metrics(out);
   append_dropped_metrics(out);
   const auto sums = co_await ask_lanes();

@@ -266,6 +266,7 @@ Awaitable<Result<Json>> Operations::status(Json) {
   const auto inbox = co_await ask_inbox();
   JsonArray wrong = state_problems();
   for (Json& one : group_problems()) wrong.push_back(std::move(one));
+  for (Json& one : kafka_problems()) wrong.push_back(std::move(one));
   for (Json& one : problems(sums, *disk, *stuck, inbox)) wrong.push_back(std::move(one));
   for (Json& one : *held) wrong.push_back(std::move(one));
   for (const auto& [model, why] : doorbells.at("unreadable").as_object()) {

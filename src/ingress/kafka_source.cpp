@@ -32,17 +32,25 @@ HttpHeaders headers_of(const KafkaRecord& record) {
 }  // namespace
 
 KafkaSource::KafkaSource(Shard& home, KafkaSourceOptions options, KafkaSourceParts parts)
-    : home_(home), options_(std::move(options)), parts_(parts), wake_(home.context()) {}
+    : home_(home),
+      options_(std::move(options)),
+      parts_(parts),
+      wake_(home.context()),
+      stopped_(home.context()) {}
 
 KafkaSource::~KafkaSource() = default;
 
 void KafkaSource::start() {
   home_.spawn("kafka source " + options_.source.connection, run(shared_from_this()));
+  home_.spawn("kafka age " + options_.source.connection, watch_age(shared_from_this()));
 }
 
 void KafkaSource::stop() {
   stopping_ = true;
-  home_.post([self = shared_from_this()] { self->wake_.notify(); });
+  home_.post([self = shared_from_this()] {
+    self->wake_.notify();
+    self->stopped_.notify();
+  });
 }
 
 KafkaSourceStatus KafkaSource::status() const {
@@ -87,7 +95,7 @@ Awaitable<void> KafkaSource::run(std::shared_ptr<KafkaSource> self) {
     self->consumer_.reset();
     if (!self->stopping_ && !self->progress_.stop) co_await self->wake_.wait_for(kAgainAfter);
   }
-  self->ended_ = true;
+  --self->running_;
 }
 
 // False when it stops before there is an answer.
@@ -109,16 +117,22 @@ Awaitable<bool> KafkaSource::load() {
   co_return false;
 }
 
+// On the waiting thread.
+Result<KafkaAdmin*> KafkaSource::admin() {
+  if (!admin_) {
+    MILLRACE_TRY(made, KafkaAdmin::open(options_.kafka, kAskMax));
+    admin_ = std::move(made);
+  }
+  return admin_.get();
+}
+
 Awaitable<Result<KafkaSource::Topic>> KafkaSource::ask_topic() {
   auto ask = [this]() -> Result<Topic> {
-    if (!admin_) {
-      MILLRACE_TRY(made, KafkaAdmin::open(options_.kafka, kAskMax));
-      admin_ = std::move(made);
-    }
-    MILLRACE_TRY(found, admin_->topic(options_.topic));
+    MILLRACE_TRY(kafka, admin());
+    MILLRACE_TRY(found, kafka->topic(options_.topic));
     if (!found) return Topic{};
-    MILLRACE_TRY(begins, admin_->begins(options_.topic, found->partitions));
-    MILLRACE_TRY(ends, admin_->ends(options_.topic, found->partitions));
+    MILLRACE_TRY(begins, kafka->begins(options_.topic, found->partitions));
+    MILLRACE_TRY(ends, kafka->ends(options_.topic, found->partitions));
     return Topic{std::move(begins), std::move(ends)};
   };
   auto topic = co_await offload(parts_.waiting.next(), home_, std::move(ask));
@@ -195,6 +209,10 @@ Awaitable<void> KafkaSource::consume() {
     KafkaBatch batch = consumer_->take(kRecordsMax, kBytesMax);
     const KafkaHealth health = consumer_->health();
     tell(health.away_since ? "down" : "up", health.away_since ? health.reason : "");
+    {
+      const std::lock_guard lock(mutex_);
+      status_.statistics = consumer_->statistics();
+    }
     if (!batch.problems().empty()) {
       // What comes before it in its partition is taken in; what is wrong is asked for anew.
       tell("down", batch.problems().front().error.message);

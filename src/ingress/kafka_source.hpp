@@ -48,10 +48,19 @@ struct KafkaSourceParts {
   Clocks clocks;
 };
 
+/// Records not taken in that are older than half of what the topic keeps.
+struct KafkaAged {
+  std::uint64_t records = 0;
+  milliseconds kept_for{0};  ///< the topic's retention
+  std::optional<WallTime> since;
+};
+
 struct KafkaSourceStatus {
   std::string state = "unknown";  ///< up, down (it waits by itself), paused (for a person)
   std::string reason;
   std::optional<WallTime> since;
+  KafkaStatistics statistics;  ///< of its consumer, as last told
+  KafkaAged aged;
 };
 
 /// Lives on one shard.
@@ -64,7 +73,7 @@ class KafkaSource : public std::enable_shared_from_this<KafkaSource> {
   void start();
   /// Begins nothing more. See ended().
   void stop();
-  bool ended() const { return ended_; }
+  bool ended() const { return running_ == 0; }
   KafkaSourceStatus status() const;
   /// A person says that it goes on, with the oldest record where what came next is gone.
   /// Errc::conflict when it does not wait for one.
@@ -90,6 +99,10 @@ class KafkaSource : public std::enable_shared_from_this<KafkaSource> {
   Awaitable<bool> save();
   Awaitable<void> stop_for_person(std::string reason);
   void tell(std::string_view state, std::string reason);
+  static Awaitable<void> watch_age(std::shared_ptr<KafkaSource> self);
+  Awaitable<Result<KafkaAged>> ask_age();
+  void tell_age(KafkaAged aged);
+  Result<KafkaAdmin*> admin();
 
   Shard& home_;
   const KafkaSourceOptions options_;
@@ -98,11 +111,12 @@ class KafkaSource : public std::enable_shared_from_this<KafkaSource> {
   std::shared_ptr<KafkaAdmin> admin_;  ///< of the waiting thread
   std::unique_ptr<KafkaConsumer> consumer_;
   Notifier wake_;
+  Notifier stopped_;
   int missing_ = 0;        ///< how often in a row the topic was not there
   bool accepted_ = false;  ///< a person let go of what is gone
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> ended_{false};
-  mutable std::mutex mutex_;  ///< guards status_
+  std::atomic<int> running_{2};  ///< of its two tasks
+  mutable std::mutex mutex_;     ///< guards status_
   KafkaSourceStatus status_;
 };
 

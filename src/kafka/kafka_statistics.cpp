@@ -1,6 +1,8 @@
 #include "kafka/kafka_statistics.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "millrace/json.hpp"
 
@@ -22,20 +24,37 @@ const JsonObject* object_at(const JsonObject& object, std::string_view name) {
   return value != nullptr && value->is_object() ? &value->get_object() : nullptr;
 }
 
-void add_broker(KafkaStatistics& sum, const Json& value) {
+// `up`: addresses we are connected to. To one asked first there may be two connections.
+void add_broker(KafkaStatistics& sum, std::set<std::string, std::less<>>& up, const Json& value) {
   if (!value.is_object()) return;
   const JsonObject& broker = value.get_object();
-  if (string_or(value, "state", "") == "UP") ++sum.brokers_up;
+  if (string_or(value, "state", "") == "UP") up.emplace(string_or(value, "nodename", ""));
   if (int_or(value, "nodeid", -1) >= 0) ++sum.brokers_known;
   sum.request_errors += number(broker, "txerrs");
   sum.request_timeouts += number(broker, "req_timeouts");
   sum.request_retries += number(broker, "txretries");
+  sum.requests_in_flight += number(broker, "waitresp_cnt");
   sum.connects += number(broker, "connects");
   sum.disconnects += number(broker, "disconnects");
   const JsonObject* round_trip = object_at(broker, "rtt");
   if (round_trip == nullptr) return;
-  sum.round_trip_p99_us =
-      std::max(sum.round_trip_p99_us, static_cast<std::int64_t>(number(*round_trip, "p99")));
+  const auto slowest = [&](std::int64_t& known, std::string_view name) {
+    known = std::max(known, static_cast<std::int64_t>(number(*round_trip, name)));
+  };
+  slowest(sum.round_trip_p99_us, "p99");
+  slowest(sum.round_trip_mean_us, "avg");
+}
+
+// What is fetched and not taken is behind, too. The end is known with the first answer.
+void add_partition(KafkaStatistics& sum, const Json& value) {
+  if (!value.is_object()) return;
+  sum.fetch_queue_bytes += number(value.get_object(), "fetchq_size");
+  if (string_or(value, "fetch_state", "") != "active") return;
+  const std::int64_t end = int_or(value, "hi_offset", -1);
+  const std::int64_t next = int_or(value, "next_offset", -1);
+  if (end < 0 || next < 0) return;
+  sum.records_behind += static_cast<std::uint64_t>(std::max<std::int64_t>(end - next, 0)) +
+                        number(value.get_object(), "fetchq_cnt");
 }
 
 }  // namespace
@@ -54,16 +73,16 @@ Result<KafkaStatistics> parse_kafka_statistics(std::string_view json) {
   sum.requests = number(all, "tx");
   const JsonObject* brokers = object_at(all, "brokers");
   if (brokers == nullptr) return fail(Errc::malformed, "Kafka's statistics name no brokers");
-  for (const auto& member : *brokers) add_broker(sum, member.value());
+  std::set<std::string, std::less<>> up;
+  for (const auto& member : *brokers) add_broker(sum, up, member.value());
+  sum.brokers_up = static_cast<std::uint32_t>(up.size());
   const JsonObject* topics = object_at(all, "topics");
   if (topics == nullptr) return sum;
   for (const auto& topic : *topics) {
     if (!topic.value().is_object()) continue;
     const JsonObject* partitions = object_at(topic.value().get_object(), "partitions");
     if (partitions == nullptr) continue;
-    for (const auto& partition : *partitions)
-      if (partition.value().is_object())
-        sum.fetch_queue_bytes += number(partition.value().get_object(), "fetchq_size");
+    for (const auto& partition : *partitions) add_partition(sum, partition.value());
   }
   return sum;
 }

@@ -17,6 +17,7 @@ struct KafkaStatistics {
   std::uint64_t received_messages = 0;
   std::uint64_t received_bytes = 0;
   std::uint64_t requests = 0;
+  std::uint64_t requests_in_flight = 0;  ///< sent to brokers and not answered yet
   std::uint64_t request_errors = 0;
   std::uint64_t request_timeouts = 0;
   std::uint64_t request_retries = 0;
@@ -25,7 +26,9 @@ struct KafkaStatistics {
   std::uint64_t connects = 0;
   std::uint64_t disconnects = 0;
   std::int64_t round_trip_p99_us = 0;   ///< the slowest broker's, of the last interval
+  std::int64_t round_trip_mean_us = 0;  ///< the same
   std::uint64_t fetch_queue_bytes = 0;  ///< with a consumer: fetched and not taken
+  std::uint64_t records_behind = 0;     ///< with a consumer: between what was taken and the ends
 };
 
 /// Errc::malformed when the text is not what librdkafka documents.

@@ -18,6 +18,7 @@
 #include "log/kafka_identity.hpp"
 #include "log/kafka_ids.hpp"
 #include "log/kafka_log_reader.hpp"
+#include "log/kafka_numbers.hpp"
 #include "log/kafka_record.hpp"
 #include "log/kafka_tail.hpp"
 #include "millrace/json.hpp"
@@ -350,6 +351,7 @@ Awaitable<void> KafkaLog::watch() {
   for (;;) {
     health_.look(*producer_, options_.clock.wall_now());
     tail_->look();
+    if (options_.numbers) options_.numbers->look(*producer_, tail_->statistics());
     co_await sleep_for(kHealthEvery);
   }
 }

@@ -14,6 +14,9 @@
 #include "millrace/event_log.hpp"
 
 namespace millrace {
+namespace log {
+class KafkaNumbers;
+}
 
 struct KafkaLogOptions {
   KafkaSettings settings;
@@ -25,6 +28,8 @@ struct KafkaLogOptions {
   std::chrono::seconds ids_window{7 * 24 * 3600};
   milliseconds answer_within{30'000};  ///< how long a reader waits for a record that is there
   milliseconds close_within{10'000};   ///< how long the end waits for acknowledgements
+  /// Set about once a second; nullptr: nobody asks.
+  std::shared_ptr<log::KafkaNumbers> numbers;
   std::string while_away = "messages are refused with 503";  ///< for the operator
 };
 

@@ -58,6 +58,10 @@ class KafkaTail {
   Result<void> begin(const std::vector<KafkaPosition>& positions);
   /// Now and then: what could not be read is tried again.
   void look();
+  /// Of its consumer; none while only reports are told.
+  std::optional<KafkaStatistics> statistics() const {
+    return consumer_ ? std::optional(consumer_->statistics()) : std::nullopt;
+  }
   /// The consumer goes.
   void stop() { consumer_.reset(); }
 

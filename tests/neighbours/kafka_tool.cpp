@@ -1,8 +1,8 @@
 // What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC... |
 // allow USER PREFIX OPERATION... | trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | produce
-// TOPIC PARTITION. `offsets` prints a line for each partition of 64 that the group has an offset
-// in, `PARTITION OFFSET END`. `produce` writes a record for each line of stdin, KEY, VALUE and
-// headers NAME=VALUE with tabs between them, and ends when all are acknowledged.
+// TOPIC PARTITION SECONDS_OLD. `offsets` prints a line for each partition of 64 that the group has
+// an offset in, `PARTITION OFFSET END`. `produce` writes a record for each line of stdin, KEY,
+// VALUE and headers NAME=VALUE with tabs between them, and ends when all are acknowledged.
 #include <librdkafka/rdkafka.h>
 
 #include <array>
@@ -21,11 +21,11 @@ namespace millrace {
 
 namespace {
 
-KafkaMessage message_of(const std::string& topic, int partition, const std::string& line) {
+KafkaMessage message_of(const KafkaMessage& all, const std::string& line) {
   std::vector<std::string> words;
   std::istringstream rest(line);
   for (std::string word; std::getline(rest, word, '\t');) words.push_back(word);
-  KafkaMessage message{.topic = topic, .partition = partition};
+  KafkaMessage message = all;
   message.key = words.at(0);
   message.value = words.at(1);
   for (std::size_t i = 2; i < words.size(); ++i) {
@@ -35,7 +35,7 @@ KafkaMessage message_of(const std::string& topic, int partition, const std::stri
   return message;
 }
 
-Result<void> produce(const KafkaSettings& settings, const std::string& topic, int partition) {
+Result<void> produce(const KafkaSettings& settings, const KafkaMessage& all) {
   Shard shard("producer");
   shard.start();
   std::promise<Result<void>> ended;
@@ -52,10 +52,9 @@ Result<void> produce(const KafkaSettings& settings, const std::string& topic, in
     producer = *std::move(made);
     for (std::string line; std::getline(std::cin, line);) {
       ++left;
-      auto taken =
-          producer->send(message_of(topic, partition, line), [&](const Result<KafkaPlace>& place) {
-            settle(place ? Result<void>() : std::unexpected(place.error()));
-          });
+      auto taken = producer->send(message_of(all, line), [&](const Result<KafkaPlace>& place) {
+        settle(place ? Result<void>() : std::unexpected(place.error()));
+      });
       if (!taken) settle(std::move(taken));
     }
     settle({});
@@ -107,7 +106,11 @@ Result<void> run(const std::vector<std::string>& words) {
   settings.brokers = words.at(0);
   const std::string& what = words.at(1);
   const std::string& topic = words.at(2);
-  if (what == "produce") return produce(settings, topic, std::stoi(words.at(3)));
+  if (what == "produce") {
+    const WallTime at = system_clock().wall_now() - seconds(std::stoi(words.at(4)));
+    return produce(settings,
+                   {.topic = topic, .partition = std::stoi(words.at(3)), .timestamp = at});
+  }
   if (what == "allow") return allow(settings, topic, words.at(3), {words.begin() + 4, words.end()});
   MILLRACE_TRY(admin, KafkaAdmin::open(settings));
   if (what == "delete") {

@@ -79,6 +79,15 @@ class Kafka:
         """Lets the user do this (`describe`, `read`, ...) with topics of the prefix."""
         self._tool("allow", user, prefix, *operations)
 
+    def set(self, topic, setting):
+        """As an administrator does, with Kafka's own tool: `retention.ms=4000`."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        subprocess.run(
+            ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{cache}/millrace/kafka-3.9.2/jars/*",
+             "kafka.admin.ConfigCommand", "--bootstrap-server", self.brokers, "--alter",
+             "--entity-type", "topics", "--entity-name", topic, "--add-config", setting],
+            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=END_WITHIN)
+
     def delete(self, topic):
         self._tool("delete", topic)
 
@@ -91,13 +100,13 @@ class Kafka:
         lines = self._tool("offsets", topic, group).splitlines()
         return [tuple(map(int, line.split()[1:])) for line in lines]
 
-    def produce(self, topic, records, partition=-1):
+    def produce(self, topic, records, partition=-1, seconds_old=0):
         """Key, value (text) and perhaps a dictionary of headers; returns when they are
         acknowledged."""
         lines = ["\t".join([str(key), value, *(f"{name}={text}" for more in headers
                                          for name, text in more.items())])
                  for key, value, *headers in records]
-        self._tool("produce", topic, partition, lines=lines)
+        self._tool("produce", topic, partition, seconds_old, lines=lines)
 
 
 class KafkaServer(Kafka):
@@ -106,13 +115,27 @@ class KafkaServer(Kafka):
 
     _shared = None
 
-    def __init__(self, *properties):
+    def __init__(self, *properties, joins=None, node=1):
         self.properties = properties
         self.ports = [free_port() for _ in range(5)]
         super().__init__(self.ports[0], tempfile.mkdtemp(prefix="millrace-kafka-"))
         self.secured_brokers = f"127.0.0.1:{self.ports[4]}"  # SCRAM over TLS
         self.process = None
-        self.start()
+        if joins is not None:
+            self.ports[1] = joins.ports[1]
+            listener = f"PLAINTEXT://127.0.0.1:{self.port}"
+            self.properties += (f"node.id={node}", "process.roles=broker", f"listeners={listener}",
+                                f"advertised.listeners={listener}")
+        self.start(ready=joins is None)
+
+    @classmethod
+    def cluster(cls, brokers):
+        """As many as that; the first one leads the others and lives longest."""
+        first = cls()
+        others = [cls(joins=first, node=node) for node in range(2, brokers + 1)]
+        for other in others:
+            other.await_ready()
+        return [first, *others]
 
     @classmethod
     def shared(cls):
@@ -127,14 +150,20 @@ class KafkaServer(Kafka):
         return cls._shared
 
     def start(self, ready=True):
-        said = self.directory / "server.log"
-        said.unlink(missing_ok=True)
-        output = self.directory / "output.log"
-        with open(output, "ab") as log:
+        (self.directory / "server.log").unlink(missing_ok=True)
+        with open(self.directory / "output.log", "ab") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 [STANDINS / "kafka_server.sh", self.directory, *map(str, self.ports),
                  *self.properties], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
+
+        if ready:
+            self.await_ready()
+        return self
+
+    def await_ready(self):
+        said = self.directory / "server.log"
+        output = self.directory / "output.log"
 
         def up():
             if self.process.poll() == NO_KAFKA:
@@ -144,9 +173,7 @@ class KafkaServer(Kafka):
                 "Kafka does not run, so nothing was tested:\n"
                 + output.read_text("utf-8", "replace")[-3000:])
             return said.exists() and "Kafka Server started" in said.read_text("utf-8", "replace")
-        if ready:
-            eventually(up, START_WITHIN, "Kafka answers")
-        return self
+        eventually(up, START_WITHIN, "Kafka answers")
 
     def kill9(self):
         self.process.kill()

@@ -51,6 +51,27 @@ class KafkaLog(Scenario):
         for record in (1, 3, 4):
             self.assertEqual(1, self.mes.bodies().count(as_sent(record, 1)), record)
 
+    def test_its_client_is_in_the_metrics(self):
+        millrace = self.order_broker(self.mes, kafka=self.kafka.acking("kafka")).start()
+
+        def of_producer(name):
+            return millrace.metrics()[f'millrace_kafka_{name}{{client="producer"}}']
+        self.accept(millrace, 1)
+        eventually(lambda: of_producer("brokers_up") == 1, 30, "it is connected")
+        eventually(lambda: of_producer("round_trip_p99_seconds") > 0, 30, "its round trips")
+        self.assertLessEqual(of_producer("round_trip_mean_seconds"),
+                             of_producer("round_trip_p99_seconds"))
+        self.assertLess(0, of_producer("requests_total"))
+        self.assertEqual(0, of_producer("queued_records"))
+        self.assertEqual(0, millrace.metrics()["millrace_kafka_records_resent_total"])
+        self.kafka.freeze()
+        self.addCleanup(self.kafka.thaw)
+        self.assertEqual(503, self.post(millrace, 2).status)
+        eventually(lambda: of_producer("queued_records") > 0, 30, "what waits in the client")
+        self.assertLess(0, of_producer("requests_in_flight"))
+        self.kafka.thaw()
+        eventually(lambda: of_producer("queued_records") == 0, 60, "all is acknowledged")
+
     def test_a_frozen_kafka_acknowledges_nothing(self):
         millrace = self.order_broker(self.mes, kafka=self.kafka.acking("kafka"))
         millrace.start()

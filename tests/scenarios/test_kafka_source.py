@@ -60,8 +60,9 @@ class KafkaSource(Scenario):
         return self.broker(SHOP % (kafka.brokers, topic or self.topic),
                            MES % {"target_port": self.mes.port}, ORDER, EVERY_CHANGE)
 
-    def shop(self, kafka, *orders, partition=-1):
-        kafka.produce(self.topic, [(one["id"], json.dumps(one)) for one in orders], partition)
+    def shop(self, kafka, *orders, partition=-1, seconds_old=0):
+        kafka.produce(self.topic, [(one["id"], json.dumps(one)) for one in orders], partition,
+                      seconds_old)
 
     def connection(self, broker):
         listed = self.listing(broker, "/admin/v1/connections")
@@ -157,6 +158,34 @@ class KafkaSource(Scenario):
         self.shop(kafka, order(3, 1, version=1))
         millrace.cli("connections", "resume", "shop", "--reason", "moved")
         self.await_bodies(self.mes, [as_sent(1, 1), as_sent(2, 1), as_sent(3, 1)], WITHIN)
+
+    def test_records_older_than_half_their_retention_are_an_alarm(self):
+        kafka = KafkaServer.shared()
+        kafka.create(self.topic, partitions=1)
+        kafka.set(self.topic, "retention.ms=3600000")
+        millrace = self.reading(kafka)
+        file = millrace.config / "millrace.yaml"
+        usual = file.read_text("utf-8")
+        # Nothing is taken in: the disk has not that much room.
+        file.write_text(usual + "retention: { min_free: 99% }\n", "utf-8")
+        millrace.start()
+        aged = 'millrace_kafka_aged_records{connection="shop"}'
+        behind = 'millrace_kafka_records_behind{client="source/shop"}'
+        self.await_state(millrace, "up")
+        self.assertEqual(0, millrace.metrics()[aged])
+        self.shop(kafka, order(1, 1, version=1), order(1, 2, version=2), seconds_old=2400)
+        self.shop(kafka, order(1, 3, version=3))
+        eventually(lambda: millrace.metrics()[aged] == 2, WITHIN, "two records are aged")
+        problems = millrace.cli("status", expect=None).stdout
+        self.assertIn("2 records for connection shop wait for longer than half of the 1 hours",
+                      problems)
+        file.write_text(usual, "utf-8")
+        millrace.cli("reload")
+        self.await_bodies(self.mes, [as_sent(1, quantity) for quantity in (1, 2, 3)], WITHIN)
+        eventually(lambda: millrace.metrics()[aged] == 0, WITHIN, "nothing is aged")
+        self.assertNotIn("wait for longer", millrace.cli("status", expect=None).stdout)
+        eventually(lambda: millrace.metrics()[behind] == 0, WITHIN, "nothing is behind")
+        self.assertEqual(1, millrace.metrics()['millrace_kafka_brokers_up{client="source/shop"}'])
 
     def test_cloud_events_are_taken_in_as_those_sent_to_events(self):
         kafka = KafkaServer.shared()

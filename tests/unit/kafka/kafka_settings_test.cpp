@@ -74,9 +74,16 @@ TEST(KafkaStatistics, RefusesWhatIsNone) {
   EXPECT_FALSE(parse_kafka_statistics("{}"));
   const auto numbers = parse_kafka_statistics(
       R"({"msg_cnt":3,"msg_size":40,"txmsgs":7,"brokers":{)"
-      R"("a/bootstrap":{"nodeid":-1,"state":"INIT","rtt":{"p99":5}},)"
-      R"("b/1":{"nodeid":1,"state":"UP","req_timeouts":2,"txretries":1,"rtt":{"p99":900}}},)"
-      R"("topics":{"t":{"partitions":{"0":{"fetchq_size":11},"-1":{"fetchq_size":0}}}}})");
+      R"("a/bootstrap":{"nodeid":-1,"state":"UP","nodename":"b:1","rtt":{"p99":5}},)"
+      R"("b/1":{"nodeid":1,"state":"UP","nodename":"b:1",)"
+      R"("req_timeouts":2,"txretries":1,"waitresp_cnt":4,)"
+      R"("rtt":{"p99":900,"avg":300}}},)"
+      R"("topics":{"t":{"partitions":{)"
+      R"("0":{"fetchq_size":11,"fetchq_cnt":2,"fetch_state":"active","hi_offset":9,)"
+      R"("next_offset":6},)"
+      R"("1":{"fetch_state":"none","hi_offset":9,"next_offset":0},)"
+      R"("2":{"fetch_state":"active","hi_offset":-1001,"next_offset":0},)"
+      R"("-1":{"fetchq_size":0}}}}})");
   ASSERT_TRUE(numbers) << numbers.error().message;
   EXPECT_EQ(numbers->queued_messages, 3);
   EXPECT_EQ(numbers->queued_bytes, 40);
@@ -86,7 +93,10 @@ TEST(KafkaStatistics, RefusesWhatIsNone) {
   EXPECT_EQ(numbers->request_timeouts, 2);
   EXPECT_EQ(numbers->request_retries, 1);
   EXPECT_EQ(numbers->round_trip_p99_us, 900);
+  EXPECT_EQ(numbers->round_trip_mean_us, 300);
+  EXPECT_EQ(numbers->requests_in_flight, 4);
   EXPECT_EQ(numbers->fetch_queue_bytes, 11);
+  EXPECT_EQ(numbers->records_behind, 5) << "three not fetched and two not taken, of what is read";
 }
 
 }  // namespace
