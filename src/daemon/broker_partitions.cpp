@@ -21,11 +21,13 @@ constexpr std::size_t kPausesMax = 10'000;
 
 InstanceNote Broker::instance_note() const {
   const config::ConfigPtr running = config();
+  const auto spooled = log_->spooled();
   return {.session = {},
           .admin = running->installation.admin,
           .version = MILLRACE_VERSION,
           .generation = generation_.load(),
           .content_hash = running->content_hash,
+          .spooled = spooled ? std::optional(spooled->records) : std::nullopt,
           .at = clock_.wall_now()};
 }
 

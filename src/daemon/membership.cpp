@@ -117,6 +117,7 @@ void Membership::forget_gone(const GroupView& view) {
   Batch batch;
   for (const auto& [name, note] : view.notes) {
     const bool works = std::ranges::find(working, name) != working.end();
+    if (note.spooled.value_or(0) > 0) continue;  // whoever finds the spool ends that
     if (!works && now - note.at > kForgottenAfter) batch.writes.push_back(no_note_row(name));
   }
   if (batch.writes.empty()) return;
@@ -186,7 +187,10 @@ void Membership::leave(milliseconds limit) {
   if (thread_.joinable()) thread_.join();
   await_moves(limit);
   Batch batch = give_leases(owned_, mine_);
-  batch.writes.push_back(no_note_row(mine_.instance));
+  // What senders were told is safe lies here alone: that is not forgotten.
+  const InstanceNote last = parts_.note();  // of no session: it works no more
+  batch.writes.push_back(last.spooled.value_or(0) > 0 ? note_row(mine_.instance, last)
+                                                      : no_note_row(mine_.instance));
   // The session stays until it is expelled: what comes after this is refused by nobody, and
   // harmless.
   const auto given = commit_blocking(parts_.state, std::move(batch), limit);

@@ -26,6 +26,19 @@ const GroupMember* member_of(const GroupView& view, const std::string& instance)
   return nullptr;
 }
 
+bool works(const GroupView& view, const std::string& instance, const InstanceNote& note) {
+  const GroupMember* member = member_of(view, instance);
+  return member != nullptr && member->session == note.session;
+}
+
+std::uint64_t spooled_by_the_gone(const GroupView& view) {
+  std::uint64_t sum = 0;
+  for (const auto& [name, note] : view.notes) {
+    if (!works(view, name, note)) sum += note.spooled.value_or(0);
+  }
+  return sum;
+}
+
 }  // namespace
 
 // null where the installation is one instance.
@@ -34,17 +47,17 @@ Json Operations::group_json() const {
   const GroupView view = broker_.membership_->view();
   JsonArray instances;
   for (const auto& [name, note] : view.notes) {
-    const GroupMember* member = member_of(view, name);
-    const bool works = member != nullptr && member->session == note.session;
-    const PartitionSet has = works ? view.held_by(note.session) : PartitionSet();
+    const bool alive = works(view, name, note);
+    const PartitionSet has = alive ? view.held_by(note.session) : PartitionSet();
     instances.push_back(JsonObject{{"name", name},
-                                   {"state", works ? "working" : "gone"},
+                                   {"state", alive ? "working" : "gone"},
                                    {"here", name == broker_.membership_->instance()},
                                    {"admin", note.admin},
                                    {"version", note.version},
                                    {"generation", note.generation},
                                    {"content_hash", note.content_hash},
                                    {"said_at", to_rfc3339(note.at)},
+                                   {"spooled", note.spooled ? Json(*note.spooled) : Json()},
                                    {"partitions", has.size()},
                                    {"partition_list", partitions_text(has)}});
   }
@@ -67,6 +80,9 @@ void Operations::append_group_metrics(std::string& out) const {
         broker_.membership_->view().working().size());
   gauge("millrace_partitions_owned", "Partitions that this instance works on.",
         broker_.owned().size());
+  gauge("millrace_spool_records_of_the_gone",
+        "Messages in spools of instances that are gone, by their last word.",
+        spooled_by_the_gone(broker_.membership_->view()));
   gauge("millrace_may_begin_requests", "1 while this instance can confirm its session.",
         broker_.membership_->may_begin() ? 1 : 0);
 }
@@ -84,9 +100,13 @@ JsonArray Operations::group_problems() const {
   }
   std::set<std::string> contents;
   for (const auto& [name, note] : view.notes) {
-    const GroupMember* member = member_of(view, name);
-    if (member != nullptr && member->session == note.session) {
+    if (works(view, name, note)) {
       contents.insert(note.content_hash);
+    } else if (note.spooled.value_or(0) > 0) {
+      list.push_back(problem(
+          fmt::format("instance {} is gone, and {} messages that it acknowledged wait in its spool",
+                      name, *note.spooled),
+          note.at, "", name, "start it again with its spool directory"));
     } else if (now - note.at > kGoneAfter) {
       list.push_back(problem(fmt::format("instance {} is gone; others have its partitions", name),
                              note.at, "", name, "start it again; after a day it is forgotten"));

@@ -39,6 +39,8 @@ Result<InstanceNote> decode_note(std::string_view text) {
   note.version = string_or(json, "version", "");
   note.generation = static_cast<std::uint64_t>(int_or(json, "generation", 0));
   note.content_hash = string_or(json, "content_hash", "");
+  if (const std::int64_t spooled = int_or(json, "spooled", -1); spooled >= 0)
+    note.spooled = static_cast<std::uint64_t>(spooled);
   note.at = parse_rfc3339(string_or(json, "at", "")).value_or(WallTime{});
   return note;
 }
@@ -138,13 +140,11 @@ Batch give_leases(PartitionSet partitions, const PartitionLease& mine) {
 }
 
 Write note_row(const std::string& instance, const InstanceNote& note) {
-  return {Table::meta, note_key(instance),
-          write_json(Json(JsonObject{{"session", note.session},
-                                     {"admin", note.admin},
-                                     {"version", note.version},
-                                     {"generation", note.generation},
-                                     {"content_hash", note.content_hash},
-                                     {"at", to_rfc3339(note.at)}}))};
+  JsonObject said{{"session", note.session},           {"admin", note.admin},
+                  {"version", note.version},           {"generation", note.generation},
+                  {"content_hash", note.content_hash}, {"at", to_rfc3339(note.at)}};
+  if (note.spooled) said.emplace("spooled", *note.spooled);
+  return {Table::meta, note_key(instance), write_json(Json(std::move(said)))};
 }
 
 Write no_note_row(const std::string& instance) {

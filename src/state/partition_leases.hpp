@@ -31,7 +31,9 @@ struct InstanceNote {
   std::string version;           ///< of the program
   std::uint64_t generation = 0;  ///< of its configuration
   std::string content_hash;      ///< of its configuration
-  WallTime at;                   ///< when it said so
+  /// Messages it acknowledged and the log does not have; none: it has no spool.
+  std::optional<std::uint64_t> spooled;
+  WallTime at;  ///< when it said so
 };
 
 /// The group as the state store has it.

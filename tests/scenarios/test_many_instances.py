@@ -104,6 +104,43 @@ class ManyInstances(Scenario):
         b.start()
         self.await_shared(a, ["a", "b"])
 
+    def test_the_spool_of_a_dead_instance_is_named(self):
+        group = self.instances(("a", "b"), self.order_documents(self.mes),
+                               self.kafka.acking("auto"), self.postgresql)
+        a, b = group["a"].start(), group["b"].start()
+        self.await_shared(a, ["a", "b"])
+        tail = 'millrace_kafka_brokers_up{client="tail"}'
+        eventually(lambda: a.metrics().get(tail) == 1, 30, "the tail's consumer is connected")
+        self.kafka.freeze()
+        self.addCleanup(self.kafka.thaw)
+        self.accept(b, range(1, 11))
+        gone = "instance b is gone, and 10 messages that it acknowledged wait in its spool"
+        eventually(lambda: self.spooled(a, "b") == 10, 30, lambda: self.spooled(a, "b"))
+        b.kill9()
+        eventually(lambda: gone in a.cli("status", expect=None).stdout, 30, gone)
+        self.assertEqual(10, a.metrics()["millrace_spool_records_of_the_gone"])
+        self.kafka.thaw()
+        b.start()
+        self.await_all(range(1, 11))
+        eventually(lambda: self.spooled(a, "b") == 0 and gone not in
+                   a.cli("status", expect=None).stdout, 60, "its spool is empty")
+        # One that ends in order leaves word of what it could not hand on.
+        self.kafka.freeze()
+        self.accept(b, range(11, 14))
+        b.terminate()
+        eventually(lambda: "and 3 messages that it acknowledged" in
+                   a.cli("status", expect=None).stdout, 30, "its last word")
+        self.kafka.thaw()
+        b.start()
+        self.await_all(range(1, 14))
+        self.await_shared(a, ["a", "b"])
+
+    @staticmethod
+    def spooled(millrace, name):
+        """Messages in the spool of an instance, as this one heard."""
+        group = millrace.admin("GET", "/admin/v1/status").json()["group"]
+        return next(one["spooled"] for one in group["instances"] if one["name"] == name)
+
     @staticmethod
     def thaw(millrace):
         if millrace.process is not None:
