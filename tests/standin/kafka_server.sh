@@ -2,6 +2,8 @@
 # A real Apache Kafka 3.9.2 for tests: one node, KRaft, loopback, in the foreground.
 #   kafka_server.sh resolve                     fetches its jars from Maven Central, once a machine
 #   kafka_server.sh DIR PLAIN CONTROLLER SASL TLS SASL_TLS [NAME=VALUE...]
+# Another one that joins it is told node.id=, process.roles=broker, its listeners, and CONTROLLER of
+# the first.
 # The five are ports: without a check (a superuser); the controller's; SCRAM and PLAIN; TLS with a
 # client's certificate; SCRAM over TLS. Users: alice / alice-secret may do everything, bob /
 # bob-secret nothing. DIR/tls holds ca.crt, client.crt and client.key. NAME=VALUE: server.properties.
@@ -39,6 +41,10 @@ resolve
 [[ $1 == resolve ]] && exit 0
 directory=$1 plain=$2 controller=$3 sasl=$4 tls=$5 sasl_tls=$6
 shift 6
+node=1
+for setting in "$@"; do
+  if [[ $setting == node.id=* ]]; then node=${setting#*=}; fi
+done
 mkdir -p "$directory/tls"
 java=(java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Djava.net.preferIPv4Stack=true
   "-Dlog4j.configuration=file:$directory/log4j.properties" -cp "$cache/jars/*")
@@ -123,6 +129,10 @@ if [[ ! -e $directory/data/meta.properties ]]; then
   else
     mkdir -p "$directory/data"
     cp -r "$formatted/." "$directory/data"
+  fi
+  # Those that join it have another id, and another one of their directory, which they make.
+  if [[ $node != 1 ]]; then
+    sed -i "s/^node.id=.*/node.id=$node/; /^directory.id=/d" "$directory/data/meta.properties"
   fi
 fi
 : >"$directory/server.log"
