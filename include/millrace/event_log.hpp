@@ -19,6 +19,7 @@
 #include "millrace/executor.hpp"
 #include "millrace/ids.hpp"
 #include "millrace/record_id.hpp"
+#include "millrace/reigns.hpp"
 #include "millrace/result.hpp"
 
 namespace millrace {
@@ -54,6 +55,8 @@ struct LogEntry {
   std::shared_ptr<const void> decoded;
   /// By which a log that may come to hold it twice knows the repeat; may be empty.
   std::string id;
+  /// Only who owns the partition appends it: it counts as the partition's reigns say.
+  bool of_owner = false;
 };
 
 /// One durable record; the views point into the batch that holds it.
@@ -141,6 +144,12 @@ class EventLog {
   /// When it fails, partitions that are not among these are let go all the same. Blocking. A log
   /// that nobody else appends to tells everything always.
   virtual Result<void> follow(const std::set<Partition>&) { return {}; }
+
+  /// Where others append as well: from now on neither readers nor the tail tell what does not count
+  /// by these; the partitions of other streams have none. Thread-safe.
+  virtual void set_reigns(TopicReigns) {}
+  /// How many records did not count, since the start; each once.
+  virtual std::uint64_t passed_over() const { return 0; }
 
   /// A reader that returns records with offset >= from[p] of every partition not kSkipPartition.
   /// Errc::not_found when from[p] lies before the retained records.

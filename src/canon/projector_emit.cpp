@@ -159,6 +159,7 @@ void Projector::append_event(Pass& pass, const SourceChange& change, Projection&
   // Its data is written already: the projection's text is the event's.
   LogEntry entry{partition_of(change.record), change.entity->name,
                  encode_with(event, projection.data), nullptr};
+  entry.of_owner = true;
   // The lanes of this shard read it next: they need not parse what is at hand as a tree.
   entry.decoded = make_decoded(std::move(event));
   pass.entries.push_back(std::move(entry));

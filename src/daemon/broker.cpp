@@ -12,6 +12,7 @@
 #include "daemon/operations.hpp"
 #include "daemon/recovery.hpp"
 #include "state/blocking_commit.hpp"
+#include "state/partition_reigns.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -50,6 +51,7 @@ Result<void> Broker::recover() {
   MILLRACE_CHECK_OK(load_audit());
   MILLRACE_CHECK_OK(begin_restored());
   owned_ = shares() ? PartitionSet() : PartitionSet::all();
+  MILLRACE_CHECK_OK(begin_reigns(*state_, *log_, owned(), owner_word(state_->group())));
   MILLRACE_TRY(folded, fold_projections(*state_, *log_, owned()));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
   // The texts are kept before any projection names them.

@@ -10,6 +10,7 @@
 #include "daemon/broker.hpp"
 #include "daemon/recovery.hpp"
 #include "millrace/group.hpp"
+#include "state/partition_reigns.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -61,6 +62,8 @@ Result<void> Broker::own(PartitionSet wanted) {
     if ((before | wanted).contains(p)) followed.insert(p);
   }
   MILLRACE_CHECK_OK(log_->follow(followed));
+  // The ends are known: what those who had these partitions append from here on is too late.
+  MILLRACE_CHECK_OK(begin_reigns(*state_, *log_, fresh, owner_word(state_->group())));
   MILLRACE_TRY(folded, fold_projections(*state_, *log_, fresh));
   if (folded > 0) spdlog::info("projections caught up with the log events={}", folded);
   MILLRACE_CHECK_OK(read_again());

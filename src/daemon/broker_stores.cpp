@@ -12,6 +12,7 @@
 #include "log/kafka_numbers.hpp"
 #include "log/spooling_log.hpp"
 #include "state/open_state.hpp"
+#include "state/partition_reigns.hpp"
 #include "storage/posix_disk.hpp"
 #include "stores/kafka_settings.hpp"
 
@@ -89,6 +90,7 @@ Result<void> Broker::open_kafka() {
                               .prefix = kafka.prefix,
                               .entities = {},
                               .clock = clock_,
+                              .owner = owner_word(state_->group()),
                               .id_memories = {inbox_ids_.get(), event_ids_.get(), nullptr},
                               .ids_window = installation.dedupe_window,
                               .numbers = kafka_numbers_};

@@ -85,6 +85,10 @@ void Operations::append_group_metrics(std::string& out) const {
         spooled_by_the_gone(broker_.membership_->view()));
   gauge("millrace_may_begin_requests", "1 while this instance can confirm its session.",
         broker_.membership_->may_begin() ? 1 : 0);
+  fmt::format_to(std::back_inserter(out),
+                 "# HELP {0} Late events of instances that no longer had their partition: passed "
+                 "over.\n# TYPE {0} counter\n{0} {1}\n",
+                 "millrace_log_passed_over_total", broker_.log_->passed_over());
 }
 
 JsonArray Operations::group_problems() const {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
@@ -73,6 +74,8 @@ class KafkaLog final : public EventLog {
   Result<void> follow(const std::set<Partition>& partitions) override;
   Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override;
+  void set_reigns(TopicReigns reigns) override { reigns_->set(std::move(reigns)); }
+  std::uint64_t passed_over() const override { return reigns_->passed_over(); }
   Result<void> look(const LogStream& stream) override {
     return bounds_->look(*admin_, stream, topic_of(stream), options_.answer_within);
   }
@@ -116,6 +119,7 @@ class KafkaLog final : public EventLog {
   KafkaLogOptions options_;
   std::shared_ptr<log::KafkaBounds> bounds_ = std::make_shared<log::KafkaBounds>();
   std::shared_ptr<log::KafkaRepeats> repeats_ = std::make_shared<log::KafkaRepeats>();
+  std::shared_ptr<log::KafkaReigns> reigns_ = std::make_shared<log::KafkaReigns>();
   std::shared_ptr<log::KafkaReaderPool> readers_;
   std::unique_ptr<KafkaAdmin> admin_;
   std::string uuid_;
@@ -195,11 +199,10 @@ log::KafkaTailOptions KafkaLog::tail_options() {
           .streams = std::move(followed),
           .bounds = bounds_,
           .repeats = repeats_,
+          .reigns = reigns_,
           .ids = ids_,
           .clock = options_.clock,
-          .tell = [this](const LogStream& stream, const RecordBatchPtr& batch) {
-            tell(stream, batch);
-          }};
+          .tell = std::bind_front(&KafkaLog::tell, this)};
 }
 
 Result<void> KafkaLog::on_shard(std::function<Result<void>()> work) {
@@ -300,7 +303,7 @@ void KafkaLog::send(const GroupPtr& group) {
   for (std::size_t i = 0; i < group->entries.size(); ++i) {
     const LogEntry& entry = group->entries[i];
     const std::string to = topic_of(stream_of(group->journal, entry.topic));
-    auto sent = producer_->send(log::to_kafka(group->journal, to, entry, at),
+    auto sent = producer_->send(log::to_kafka(group->journal, to, entry, options_.owner, at),
                                 [this, group, i, at](Result<KafkaPlace> place) {
                                   reported(group, i, at, std::move(place));
                                 });
@@ -377,6 +380,7 @@ Result<std::unique_ptr<LogReader>> KafkaLog::open_reader(const LogStream& stream
           .topic = topic_of(stream),
           .ends = [bounds = bounds_, stream] { return bounds->ends(stream); },
           .repeats = repeats_,
+          .reigns = reigns_,
           .answer_within = options_.answer_within},
       from);
 }

@@ -23,6 +23,7 @@ struct KafkaLogOptions {
   std::string prefix;                 ///< of its topics: "millrace.lyon" makes millrace.lyon.inbox
   std::vector<std::string> entities;  ///< and "dead": every topic that events are appended with
   const Clock& clock;
+  std::string owner = {};  ///< this instance, of several: what only owners append says so
   /// Per journal, who is told the ids of the last `ids_window`; outlives the log. nullptr: nobody.
   std::array<IdMemory*, kJournalCount> id_memories{};
   std::chrono::seconds ids_window{7 * 24 * 3600};

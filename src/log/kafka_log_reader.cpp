@@ -74,12 +74,13 @@ Result<RecordBatchPtr> KafkaLogReader::next(std::size_t records_max, std::size_t
   return std::make_shared<const RecordBatch>();
 }
 
-bool KafkaLogReader::is_repeat(const KafkaRecord& record) {
-  const std::string_view id = KafkaBatchBuilder::id_of(record);
+bool KafkaLogReader::says_nothing(const KafkaRecord& record) {
+  const KafkaMarks marks = marks_of(record);
   const auto partition = static_cast<Partition>(record.partition);
   const auto offset = static_cast<Offset>(record.offset);
-  const bool seen = seen_.is_repeat(options_.stream, partition, offset, id);
-  return options_.repeats->is_repeat(options_.stream, partition, offset, id) || seen;
+  if (!options_.reigns->counts(options_.stream, partition, offset, marks.owner)) return true;
+  const bool seen = seen_.is_repeat(options_.stream, partition, offset, marks.id);
+  return options_.repeats->is_repeat(options_.stream, partition, offset, marks.id) || seen;
 }
 
 Result<RecordBatchPtr> KafkaLogReader::take(const KafkaBatch& got) {
@@ -94,7 +95,7 @@ Result<RecordBatchPtr> KafkaLogReader::take(const KafkaBatch& got) {
     const auto offset = static_cast<Offset>(record.offset);
     if (offset < position) continue;  // of an earlier assignment
     position = offset + 1;
-    if (is_repeat(record)) continue;
+    if (says_nothing(record)) continue;
     MILLRACE_CHECK_OK(builder.add(record));
   }
   // An end may lie behind marks of transactions, which are no records.

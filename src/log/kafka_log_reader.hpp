@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kafka/kafka_reader.hpp"
+#include "log/kafka_reigns.hpp"
 #include "log/kafka_repeats.hpp"
 #include "millrace/event_log.hpp"
 
@@ -35,6 +36,7 @@ struct KafkaLogReaderOptions {
   std::string topic;                       ///< Kafka's
   std::function<PartitionOffsets()> ends;  ///< what is durable; from any thread
   std::shared_ptr<KafkaRepeats> repeats;   ///< of all readers and the tail
+  std::shared_ptr<KafkaReigns> reigns;     ///< likewise
   milliseconds answer_within{30'000};
 };
 
@@ -51,7 +53,8 @@ class KafkaLogReader final : public LogReader {
   bool at_end() const;
   Result<void> assign();
   Result<RecordBatchPtr> take(const KafkaBatch& got);
-  bool is_repeat(const KafkaRecord& record);
+  /// It repeats an earlier one, or does not count.
+  bool says_nothing(const KafkaRecord& record);
 
   KafkaLogReaderOptions options_;
   PartitionOffsets position_;

@@ -13,13 +13,17 @@ namespace {
 constexpr std::string_view kTopicHeader = "millrace-topic";
 constexpr std::string_view kRecordHeader = "ce_record";
 constexpr std::string_view kIdHeader = "millrace-id";
+constexpr std::string_view kOwnerHeader = "millrace-owner";
 
 }  // namespace
 
-KafkaMessage to_kafka(Journal journal, const std::string& to, const LogEntry& entry, WallTime at) {
+KafkaMessage to_kafka(Journal journal, const std::string& to, const LogEntry& entry,
+                      std::string_view owner, WallTime at) {
   KafkaMessage message{.topic = to, .partition = entry.partition, .timestamp = at};
-  const auto add_id = [&] {
+  const auto add_marks = [&] {
     if (!entry.id.empty()) message.headers.push_back({std::string(kIdHeader), entry.id});
+    if (owner.empty() || !entry.of_owner) return;
+    message.headers.push_back({std::string(kOwnerHeader), std::string(owner)});
   };
   if (journal == Journal::events) {
     if (auto bound = bind_event(entry.payload)) {
@@ -27,21 +31,23 @@ KafkaMessage to_kafka(Journal journal, const std::string& to, const LogEntry& en
       message.value = std::move(bound->value);
       const auto record = std::ranges::find(message.headers, kRecordHeader, &KafkaHeader::name);
       if (record != message.headers.end()) message.key = record->value;
-      add_id();
+      add_marks();
       return message;
     }
   }
   message.value = entry.payload;
   message.headers.push_back({std::string(kTopicHeader), entry.topic});
-  add_id();
+  add_marks();
   return message;
 }
 
-std::string_view KafkaBatchBuilder::id_of(const KafkaRecord& record) {
+KafkaMarks marks_of(const KafkaRecord& record) {
+  KafkaMarks marks;
   for (const auto& [name, value] : record.headers()) {
-    if (name == kIdHeader) return value;
+    if (name == kIdHeader) marks.id = value;
+    if (name == kOwnerHeader) marks.owner = value;
   }
-  return {};
+  return marks;
 }
 
 Result<void> KafkaBatchBuilder::add(const KafkaRecord& record) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kafka/kafka_consumer.hpp"
@@ -11,8 +12,17 @@
 
 namespace millrace::log {
 
-/// Of one entry of `journal`, for the Kafka topic `to`.
-KafkaMessage to_kafka(Journal journal, const std::string& to, const LogEntry& entry, WallTime at);
+/// Of one entry of `journal`, for the Kafka topic `to`. `owner`: who appends it, named by
+/// entries of owners unless it is empty.
+KafkaMessage to_kafka(Journal journal, const std::string& to, const LogEntry& entry,
+                      std::string_view owner, WallTime at);
+
+/// What a record says of itself beside its content; views into it.
+struct KafkaMarks {
+  std::string_view id;     ///< by which its entry was known when it was appended; may be empty
+  std::string_view owner;  ///< who appended it as its partition's owner; may be empty
+};
+KafkaMarks marks_of(const KafkaRecord& record);
 
 /// Collects what was read into a batch whose views point into its own bytes.
 class KafkaBatchBuilder {
@@ -20,8 +30,6 @@ class KafkaBatchBuilder {
   explicit KafkaBatchBuilder(LogStream stream) : stream_(std::move(stream)) {}
   /// Errc::malformed for a record that nobody of us wrote.
   Result<void> add(const KafkaRecord& record);
-  /// By which the entry was known when it was appended; may be empty.
-  static std::string_view id_of(const KafkaRecord& record);
   void add(Partition partition, Offset offset, WallTime at, const LogEntry& entry);
   bool empty() const { return places_.empty(); }
   RecordBatchPtr build();

@@ -127,7 +127,9 @@ void KafkaTail::add(const KafkaRecord& record, Builders& builders) {
   next = offset + 1;
   options_.bounds->reach(stream, partition, next);
   KafkaBatchBuilder& builder = builders.try_emplace(stream, stream).first->second;
-  if (is_repeat(stream, partition, offset, KafkaBatchBuilder::id_of(record)))
+  const KafkaMarks marks = marks_of(record);
+  if (!options_.reigns->counts(stream, partition, offset, marks.owner) ||
+      is_repeat(stream, partition, offset, marks.id))
     return builder.add(partition, offset, record.timestamp, kNothing);
   const auto added = builder.add(record);
   // It is not told: whoever reads the log up to there meets it, and says so.

@@ -16,6 +16,7 @@
 #include "kafka/kafka_consumer.hpp"
 #include "log/kafka_bounds.hpp"
 #include "log/kafka_ids.hpp"
+#include "log/kafka_reigns.hpp"
 #include "log/kafka_repeats.hpp"
 #include "millrace/event_log.hpp"
 
@@ -27,6 +28,7 @@ struct KafkaTailOptions {
   std::map<std::string, LogStream, std::less<>> streams;
   std::shared_ptr<KafkaBounds> bounds;
   std::shared_ptr<KafkaRepeats> repeats;
+  std::shared_ptr<KafkaReigns> reigns;
   const KafkaIds& ids;  ///< of what the consumer brings
   const Clock& clock;
   EventLog::TailListener tell;

@@ -83,6 +83,8 @@ class SpoolingLog final : public EventLog {
   Result<void> follow(const std::set<Partition>& partitions) override {
     return log_->follow(partitions);
   }
+  void set_reigns(TopicReigns reigns) override { log_->set_reigns(std::move(reigns)); }
+  std::uint64_t passed_over() const override { return log_->passed_over(); }
   Result<void> look(const LogStream& stream) override { return log_->look(stream); }
   Result<std::unique_ptr<LogReader>> open_reader(const LogStream& stream,
                                                  const PartitionOffsets& from) override {

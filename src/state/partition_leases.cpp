@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "millrace/json.hpp"
+#include "state/partition_reigns.hpp"
 
 namespace millrace {
 namespace {
@@ -153,7 +154,7 @@ Write no_note_row(const std::string& instance) {
 
 bool is_of_group(std::string_view key) {
   const std::string_view kind = key.substr(0, key.find('\0'));
-  return kind.size() < key.size() && (kind == kLeases || kind == kInstances);
+  return kind.size() < key.size() && (kind == kLeases || kind == kInstances || kind == kReignKind);
 }
 
 }  // namespace millrace

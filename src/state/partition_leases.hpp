@@ -70,7 +70,8 @@ Write note_row(const std::string& instance, const InstanceNote& note);
 /// The note of an instance that leaves.
 Write no_note_row(const std::string& instance);
 
-/// Whether a row of Table::meta is a lease or a note: it says nothing in another store.
+/// Whether a row of Table::meta is a lease, a note or a partition's reigns: it says nothing in
+/// another store.
 bool is_of_group(std::string_view key);
 
 }  // namespace millrace

@@ -158,7 +158,7 @@ Result<void> KafkaCopyTarget::write(Journal journal, const LogRecord& record) {
   const LogEntry entry{
       record.partition, std::string(record.topic), std::string(record.payload), {}};
   const WallTime at(std::chrono::floor<milliseconds>(record.appended_at));
-  return writer_->write(log::to_kafka(journal, topic_of(stream), entry, at));
+  return writer_->write(log::to_kafka(journal, topic_of(stream), entry, {}, at));
 }
 
 Result<std::unique_ptr<LogReader>> KafkaCopyTarget::open_reader(const LogStream& stream) {
@@ -168,6 +168,7 @@ Result<std::unique_ptr<LogReader>> KafkaCopyTarget::open_reader(const LogStream&
                                      .topic = topic_of(stream),
                                      .ends = [ends = bounds_.ends(stream)] { return ends; },
                                      .repeats = std::make_shared<log::KafkaRepeats>(),
+                                     .reigns = std::make_shared<log::KafkaReigns>(),
                                      .answer_within = kAnswerWithin};
   return std::make_unique<log::KafkaLogReader>(std::move(options), bounds_.begins(stream));
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "state/partition_reigns.hpp"
 #include "storage/crc32c.hpp"
 #include "storage/posix_disk.hpp"
 #include "stores/files_copy_target.hpp"
@@ -126,7 +127,8 @@ Result<std::uint64_t> LogCopy::run() {
 Result<void> LogCopy::write(LogCopyTarget& target, const CopyPlan& plan) {
   std::unique_ptr<LogCopySource> source = files_copy_source(*site_.log);
   if (from_.installation.kafka_log) {
-    MILLRACE_TRY(topics, kafka_copy_source(*site_.log, from_.installation));
+    MILLRACE_TRY(reigns, read_reigns(*site_.state, *site_.log));
+    MILLRACE_TRY(topics, kafka_copy_source(*site_.log, from_.installation, std::move(reigns)));
     source = std::move(topics);
   }
   std::optional<InboxShift> inbox;

@@ -44,12 +44,14 @@ class FilesCopySource final : public LogCopySource {
 /// Goes through a journal in spans of time; of each span all topics are read, and put in order.
 class KafkaCopySource final : public LogCopySource {
  public:
-  KafkaCopySource(EventLog& log, const config::Installation& from,
+  KafkaCopySource(EventLog& log, const config::Installation& from, TopicReigns reigns,
                   std::unique_ptr<KafkaAdmin> admin)
       : log_(log),
         prefix_(from.kafka_log->prefix),
         admin_(std::move(admin)),
-        readers_(std::make_shared<log::KafkaReaderPool>(kafka_settings(from))) {}
+        readers_(std::make_shared<log::KafkaReaderPool>(kafka_settings(from))) {
+    reigns_->set(std::move(reigns));
+  }
 
   Result<void> read(const Visit& visit) override {
     for (const Journal journal : kJournals) MILLRACE_CHECK_OK(read_journal(journal, visit));
@@ -79,6 +81,7 @@ class KafkaCopySource final : public LogCopySource {
   std::unique_ptr<KafkaAdmin> admin_;
   std::shared_ptr<log::KafkaReaderPool> readers_;
   std::shared_ptr<log::KafkaRepeats> repeats_ = std::make_shared<log::KafkaRepeats>();
+  std::shared_ptr<log::KafkaReigns> reigns_ = std::make_shared<log::KafkaReigns>();
   WallTime reached_;
   microseconds width_{};
   std::uint64_t span_max_ = kSpanRecordsMax;
@@ -164,7 +167,8 @@ Result<void> KafkaCopySource::read_span(const LogStream& stream, const Partition
                               .stream = stream,
                               .topic = topic_of(stream),
                               .ends = [until] { return until; },
-                              .repeats = repeats_},
+                              .repeats = repeats_,
+                              .reigns = reigns_},
                              from);
   std::array<WallTime, kPartitionCount> last{};
   while (!too_large_) {
@@ -208,9 +212,10 @@ std::unique_ptr<LogCopySource> files_copy_source(EventLog& log) {
 }
 
 Result<std::unique_ptr<LogCopySource>> kafka_copy_source(EventLog& log,
-                                                         const config::Installation& from) {
+                                                         const config::Installation& from,
+                                                         TopicReigns reigns) {
   MILLRACE_TRY(admin, KafkaAdmin::open(kafka_settings(from)));
-  return std::make_unique<KafkaCopySource>(log, from, std::move(admin));
+  return std::make_unique<KafkaCopySource>(log, from, std::move(reigns), std::move(admin));
 }
 
 std::uint64_t records_in(const EventLog& log) {

@@ -24,9 +24,10 @@ class LogCopySource {
 
 /// `log` outlives the source.
 std::unique_ptr<LogCopySource> files_copy_source(EventLog& log);
-/// Of several topics in the order of their times.
+/// Of several topics in the order of their times, without events that do not count by `reigns`.
 Result<std::unique_ptr<LogCopySource>> kafka_copy_source(EventLog& log,
-                                                         const config::Installation& from);
+                                                         const config::Installation& from,
+                                                         TopicReigns reigns);
 
 /// How many records are retained.
 std::uint64_t records_in(const EventLog& log);

@@ -1,14 +1,16 @@
 // What scenarios do to a Kafka: kafka_tool BROKERS create TOPIC PARTITIONS | delete TOPIC... |
-// allow USER PREFIX OPERATION... | trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | produce
-// TOPIC PARTITION SECONDS_OLD. `offsets` prints a line for each partition of 64 that the group has
-// an offset in, `PARTITION OFFSET END`. `produce` writes a record for each line of stdin, KEY,
-// VALUE and headers NAME=VALUE with tabs between them, and ends when all are acknowledged.
+// allow USER PREFIX OPERATION... | trim TOPIC PARTITION OFFSET | offsets TOPIC GROUP | owners TOPIC
+// | produce TOPIC PARTITION SECONDS_OLD. `offsets` prints a line for each partition of 64 that the
+// group has an offset in, `PARTITION OFFSET END`, `owners` one for each record of a topic of the
+// log, `PARTITION OFFSET OWNER`. `produce` writes a record for each line of stdin, KEY, VALUE and
+// headers NAME=VALUE with tabs between them, and ends when all are acknowledged.
 #include <librdkafka/rdkafka.h>
 
 #include <array>
 #include <cstdio>
 #include <future>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -16,10 +18,13 @@
 #include "kafka/kafka_admin.hpp"
 #include "kafka/kafka_client.hpp"
 #include "kafka/kafka_producer.hpp"
+#include "kafka/kafka_reader.hpp"
 
 namespace millrace {
 
 namespace {
+
+constexpr int kPartitions = 64;
 
 KafkaMessage message_of(const KafkaMessage& all, const std::string& line) {
   std::vector<std::string> words;
@@ -101,6 +106,35 @@ Result<void> allow(const KafkaSettings& settings, const std::string& user,
   return {};
 }
 
+Result<void> print_owners(const KafkaSettings& settings, KafkaAdmin& admin,
+                          const std::string& topic) {
+  MILLRACE_TRY(ends, admin.ends(topic, kPartitions));
+  MILLRACE_TRY(reader, KafkaReader::open(settings));
+  std::vector<KafkaPosition> positions;
+  std::set<int> left;
+  for (int p = 0; p < kPartitions; ++p) {
+    positions.push_back({topic, p, kKafkaBeginning});
+    left.insert(p);
+  }
+  MILLRACE_CHECK_OK(reader->assign(positions));
+  while (!left.empty()) {
+    const KafkaBatch batch = reader->next(1000, 1 << 20, seconds(30));
+    if (batch.empty()) return fail(Errc::not_connected, "Kafka gives nothing");
+    for (const KafkaProblem& problem : batch.problems()) return std::unexpected(problem.error);
+    for (const KafkaRecord& record : batch.records()) {
+      std::string_view owner;
+      for (const auto& [name, value] : record.headers()) {
+        if (name == "millrace-owner") owner = value;
+      }
+      std::cout << record.partition << ' ' << record.offset << ' ' << owner << '\n';
+    }
+    for (const KafkaPosition& end : batch.ends()) {
+      if (end.offset >= ends.at(static_cast<std::size_t>(end.partition))) left.erase(end.partition);
+    }
+  }
+  return {};
+}
+
 Result<void> run(const std::vector<std::string>& words) {
   KafkaSettings settings;
   settings.brokers = words.at(0);
@@ -113,6 +147,7 @@ Result<void> run(const std::vector<std::string>& words) {
   }
   if (what == "allow") return allow(settings, topic, words.at(3), {words.begin() + 4, words.end()});
   MILLRACE_TRY(admin, KafkaAdmin::open(settings));
+  if (what == "owners") return print_owners(settings, *admin, topic);
   if (what == "delete") {
     for (std::size_t at = 2; at < words.size(); ++at) {
       MILLRACE_CHECK_OK(admin->delete_topic(words[at]));
@@ -124,8 +159,8 @@ Result<void> run(const std::vector<std::string>& words) {
     return admin->delete_records(topic, {&before, 1});
   }
   if (what == "offsets") {
-    MILLRACE_TRY(offsets, admin->published_offsets(words.at(3), topic, 64));
-    MILLRACE_TRY(ends, admin->ends(topic, 64));
+    MILLRACE_TRY(offsets, admin->published_offsets(words.at(3), topic, kPartitions));
+    MILLRACE_TRY(ends, admin->ends(topic, kPartitions));
     for (const auto& [partition, offset] : offsets) {
       std::cout << partition << ' ' << offset << ' ' << ends.at(partition) << '\n';
     }

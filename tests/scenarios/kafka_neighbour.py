@@ -100,6 +100,12 @@ class Kafka:
         lines = self._tool("offsets", topic, group).splitlines()
         return [tuple(map(int, line.split()[1:])) for line in lines]
 
+    def owners(self, topic):
+        """Partition, offset and owner (empty: none) of each record of a topic of a log, in order
+        within each partition."""
+        lines = (line.split(" ") for line in self._tool("owners", topic).splitlines())
+        return [(int(partition), int(offset), owner) for partition, offset, owner in lines]
+
     def produce(self, topic, records, partition=-1, seconds_old=0):
         """Key, value (text) and perhaps a dictionary of headers; returns when they are
         acknowledged."""
@@ -115,11 +121,13 @@ class KafkaServer(Kafka):
 
     _shared = None
 
-    def __init__(self, *properties, joins=None, node=1):
+    def __init__(self, *properties, joins=None, node=1, proxy=None):
         self.properties = properties
         self.ports = [free_port() for _ in range(5)]
         super().__init__(self.ports[0], tempfile.mkdtemp(prefix="millrace-kafka-"))
         self.secured_brokers = f"127.0.0.1:{self.ports[4]}"  # SCRAM over TLS
+        if proxy is not None:
+            self.properties += self._listen_behind(proxy)
         self.process = None
         if joins is not None:
             self.ports[1] = joins.ports[1]
@@ -136,6 +144,16 @@ class KafkaServer(Kafka):
         for other in others:
             other.await_ready()
         return [first, *others]
+
+    def _listen_behind(self, proxy):
+        """Who comes through the proxy is told to stay with it."""
+        proxy.upstream = free_port()
+        plain = f"PLAINTEXT://127.0.0.1:{self.port}"
+        return (f"listeners={plain},CONTROLLER://127.0.0.1:{self.ports[1]},"
+                f"PROXIED://127.0.0.1:{proxy.upstream}",
+                f"advertised.listeners={plain},PROXIED://127.0.0.1:{proxy.port}",
+                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+                "PROXIED:PLAINTEXT")
 
     @classmethod
     def shared(cls):

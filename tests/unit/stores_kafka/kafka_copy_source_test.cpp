@@ -55,7 +55,7 @@ TEST(KafkaCopySource, ReadsAllTopicsInTheOrderOfTheirTimes) {
                              .clock = system_clock()});
   ASSERT_TRUE(log) << log.error().message;
   EXPECT_EQ(kRecords, records_in(**log));
-  auto source = kafka_copy_source(**log, at);
+  auto source = kafka_copy_source(**log, at, {});
   ASSERT_TRUE(source);
   WallTime time;
   std::map<std::pair<std::string, Partition>, int> last;
@@ -95,7 +95,7 @@ TEST(KafkaCopySource, PassesOverWhatIsThereTwice) {
   }
   auto log = open();
   ASSERT_TRUE(log) << log.error().message;
-  auto source = kafka_copy_source(**log, at);
+  auto source = kafka_copy_source(**log, at, {});
   ASSERT_TRUE(source);
   std::vector<std::string> read;
   ASSERT_TRUE((*source)->read([&](Journal, const LogRecord& record) -> Result<void> {
@@ -103,6 +103,42 @@ TEST(KafkaCopySource, PassesOverWhatIsThereTwice) {
     return {};
   }));
   EXPECT_EQ((std::vector<std::string>{"0 x", "1 y", "3 z"}), read);
+}
+
+TEST(KafkaCopySource, PassesOverWhatCameTooLate) {
+  if (KafkaServer::shared() == nullptr) GTEST_SKIP() << "no Kafka";
+  const config::Installation at = installation();
+  const auto append = [&at](const std::string& owner, const std::string& payload) {
+    auto log = open_kafka_log({.settings = KafkaServer::shared()->settings(),
+                               .prefix = at.kafka_log->prefix,
+                               .entities = {"a"},
+                               .clock = system_clock(),
+                               .owner = owner});
+    ASSERT_TRUE(log) << log.error().message;
+    LogEntry entry{5, "a", payload, {}};
+    entry.of_owner = true;
+    ASSERT_TRUE(test::append_and_wait(**log, Journal::events, {std::move(entry)}));
+    (*log)->close();
+  };
+  append("a/1", "first");
+  append("b/1", "second");
+  append("a/1", "late");
+  append("b/1", "third");
+  auto log = open_kafka_log({.settings = KafkaServer::shared()->settings(),
+                             .prefix = at.kafka_log->prefix,
+                             .entities = {"a"},
+                             .clock = system_clock()});
+  ASSERT_TRUE(log) << log.error().message;
+  TopicReigns reigns;
+  reigns["a"].at(5) = {{1, "b/1"}};
+  auto source = kafka_copy_source(**log, at, reigns);
+  ASSERT_TRUE(source);
+  std::vector<std::string> read;
+  ASSERT_TRUE((*source)->read([&](Journal, const LogRecord& record) -> Result<void> {
+    read.push_back(fmt::format("{} {}", record.offset, record.payload));
+    return {};
+  }));
+  EXPECT_EQ((std::vector<std::string>{"0 first", "1 second", "3 third"}), read);
 }
 
 }  // namespace
