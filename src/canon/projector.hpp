@@ -119,6 +119,8 @@ class Projector {
 
   /// Brings a projection row up to an event found in the log beyond what was saved (start only).
   static Write fold(const Event& event);
+  /// The events of the same change that come behind this one.
+  static std::vector<Event> unsaid(const Event& event);
 
  private:
   struct Pass;

@@ -21,7 +21,23 @@ std::string name_of(const config::Entity& entity, const config::ConfigHost& host
   return value->is_string() ? std::string(value->get_string()) : write_json(*value);
 }
 
+std::string event_id(const Event& event, std::string_view data) {
+  return stable_hash({event.entity, event.record, fmt::format("{}", event.rev), event.type, data});
+}
+
 }  // namespace
+
+std::vector<Event> Projector::unsaid(const Event& event) {
+  std::vector<Event> others;
+  const auto said = std::ranges::find(event.types, event.type);
+  for (auto type = said; type != event.types.end(); ++type) {
+    if (type == said) continue;
+    Event& other = others.emplace_back(event);
+    other.type = *type;
+    other.id = event_id(other, write_json(other.data));
+  }
+  return others;
+}
 
 ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProjection& entry,
                               Json data) {
@@ -151,8 +167,7 @@ void Projector::append_event(Pass& pass, const SourceChange& change, Projection&
   event.cause = fmt::format("{}:{}", change.cause_partition, change.cause_offset);
   event.program = change.source->program;
   event.version = change.version.is_null() ? "" : write_json(change.version);
-  event.id = stable_hash(
-      {change.entity->name, change.record, fmt::format("{}", event.rev), type, projection.data});
+  event.id = event_id(event, projection.data);
   context_.trail.note(
       {change.record, "project", change.entity->name, type, event.id, event.subject});
   event.data = std::move(data);

@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "canon/projector.hpp"
 #include "millrace/event.hpp"
 #include "millrace/state_keys.hpp"
 #include "state/blocking_commit.hpp"
@@ -18,7 +17,6 @@ namespace {
 
 constexpr std::size_t kRecordsPerRead = 4096;
 constexpr std::size_t kBytesPerRead = std::size_t{4} << 20;
-constexpr std::size_t kRowsPerCommit = 2000;
 constexpr std::size_t kOwnerRowsPerRead = 10'000;
 
 std::string partition_text(Partition partition) {
@@ -176,60 +174,6 @@ Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog
   std::vector<watch::OwnerOffsets> found;
   for (auto& [name, owner] : owners) found.push_back(std::move(owner));
   return found;
-}
-
-namespace {
-
-Result<std::uint64_t> fold_stream(StateStore& state, EventLog& log, const LogStream& stream,
-                                  PartitionSet partitions) {
-  const std::string owner = cursor_owner("projected", stream);
-  MILLRACE_TRY(cursors, read_cursors(state, log, owner, stream));
-  PartitionOffsets from = log.begins(stream);
-  for (const auto& [partition, progress] : cursors) {
-    from[partition] = std::max(from[partition], progress.cursor());
-  }
-  const PartitionOffsets ends = log.ends(stream);
-  bool anything = false;
-  for (Partition p = 0; p < kPartitionCount; ++p) {
-    if (!partitions.contains(p) || from[p] >= ends[p]) from[p] = kSkipPartition;
-    anything = anything || from[p] != kSkipPartition;
-  }
-  if (!anything) return std::uint64_t{0};
-  MILLRACE_TRY(reader, log.open_reader(stream, from));
-  std::uint64_t folded = 0;
-  for (;;) {
-    MILLRACE_TRY(records, reader->next(kRowsPerCommit, kBytesPerRead));
-    if (records->records.empty()) return folded;
-    Batch batch;
-    for (const LogRecord& record : records->records) {
-      if (record.topic == "dead") continue;
-      MILLRACE_TRY(event, decode_event(record.payload));
-      if (event.rev == 0) continue;  // sent to /events: nobody's projection
-      batch.writes.push_back(canon::Projector::fold(event));
-      if (!event.subject.empty()) {
-        batch.put(Table::names, row_key(indexed_name(event.subject), event.entity, event.record),
-                  fmt::format(R"({{"since":"{}"}})", to_rfc3339(event.time)));
-      }
-      ++folded;
-    }
-    for (Partition p = 0; p < kPartitionCount; ++p) {
-      if (from[p] == kSkipPartition) continue;
-      batch.put(Table::cursors, row_key(owner, partition_text(p)),
-                route::Progress(reader->position()[p]).encode(log.id_of(stream)));
-    }
-    MILLRACE_CHECK_OK(commit_blocking(state, std::move(batch)));
-  }
-}
-
-}  // namespace
-
-Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log, PartitionSet partitions) {
-  std::uint64_t folded = 0;
-  for (const LogStream& stream : log.streams(Journal::events)) {
-    MILLRACE_TRY(of_stream, fold_stream(state, log, stream, partitions));
-    folded += of_stream;
-  }
-  return folded;
 }
 
 Result<PartitionOffsets> inbox_start(StateStore& state, EventLog& log, PartitionSet partitions) {

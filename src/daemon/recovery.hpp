@@ -28,8 +28,8 @@ Result<std::map<Partition, route::Progress>> read_cursors(StateStore& state, con
 Result<std::vector<watch::OwnerOffsets>> read_owners(StateStore& state, EventLog& log);
 
 /// Projections are their rows plus the fold of events after the rows' position: reads the
-/// events of these partitions from there to their end and saves what it finds. Returns how many
-/// events it folded.
+/// events of these partitions from there to their end and saves what it finds. Of a change that an
+/// earlier owner said by half, the other events are appended. Returns how many events it folded.
 Result<std::uint64_t> fold_projections(StateStore& state, EventLog& log, PartitionSet partitions);
 
 /// The inbox offset each of these partitions begins at; kSkipPartition for the others.
