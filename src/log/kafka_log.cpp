@@ -440,11 +440,6 @@ void KafkaLog::close() {
 
 }  // namespace
 
-std::string kafka_topic_of(std::string_view prefix, const LogStream& stream) {
-  std::string topic = fmt::format("{}.{}", prefix, to_string(stream.journal));
-  return stream.topic.empty() ? topic : topic + "." + stream.topic;
-}
-
 Result<std::unique_ptr<EventLog>> open_kafka_log(KafkaLogOptions options) {
   auto log = std::make_unique<KafkaLog>(std::move(options));
   MILLRACE_CHECK_OK(log->start());

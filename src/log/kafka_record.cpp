@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kafka/cloud_event_binding.hpp"
+#include "log/kafka_log.hpp"
 
 namespace millrace::log {
 namespace {
@@ -105,3 +106,12 @@ RecordBatchPtr KafkaBatchBuilder::build() {
 }
 
 }  // namespace millrace::log
+
+namespace millrace {
+
+std::string kafka_topic_of(std::string_view prefix, const LogStream& stream) {
+  std::string topic = fmt::format("{}.{}", prefix, to_string(stream.journal));
+  return stream.topic.empty() ? topic : topic + "." + stream.topic;
+}
+
+}  // namespace millrace
