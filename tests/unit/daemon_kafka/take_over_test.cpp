@@ -29,6 +29,7 @@ class TakeOver : public testing::Test {
     state_ = *std::move(state);
     moved_.insert(kMoved);
     a_ = open("a/1");
+    ASSERT_TRUE(a_);
   }
   void TearDown() override {
     if (a_) test::delete_log(KafkaServer::shared()->settings(), prefix_, {"order"});
