@@ -32,8 +32,12 @@ class TooFewReplicas(Scenario):
             return answer.status == 503
         eventually(lambda: not refused(1), WITHIN, "new topics are ready")
         self.await_bodies(strict_mes, [as_sent(1, 1)])
+        # The same three brokers, and one replica is enough.
+        first.create("loose", partitions=1)
+        first.set("loose", "min.insync.replicas=1")
         for other in others:
             other.kill9()
+        first.produce("loose", [("key", "acknowledged: the others are out of step")])
         eventually(lambda: refused(2), WITHIN, "nothing is acknowledged that two replicas do not have")
         eventually(lambda: "does not acknowledge" in self.status(strict), WITHIN, "status says so")
         for quantity in range(2, 22):
