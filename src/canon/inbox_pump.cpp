@@ -11,6 +11,7 @@ namespace millrace::canon {
 namespace {
 
 constexpr std::size_t kMessagesPerPass = 256;
+constexpr std::size_t kBytesPerPass = std::size_t{4} << 20;
 constexpr std::size_t kSmallBodyMax = 16 * 1024;
 constexpr milliseconds kHoldPoll{10};
 constexpr std::size_t kHeadersShownBytesMax = 8192;
@@ -133,9 +134,11 @@ Awaitable<void> InboxPump::run() {
 Awaitable<bool> InboxPump::project_batch() {
   Pass pass;
   std::vector<FollowedRecord> held;  // keeps the bytes alive until the pass is over
-  while (held.size() < kMessagesPerPass) {
+  std::size_t bytes = 0;
+  while (held.size() < kMessagesPerPass && bytes < kBytesPerPass) {
     auto followed = follower_->pop();
     if (!followed) break;
+    bytes += followed->record->payload.size();
     take(pass, *followed->record);
     held.push_back(*std::move(followed));
   }

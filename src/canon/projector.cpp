@@ -13,6 +13,8 @@
 namespace millrace::canon {
 namespace {
 
+/// Appended together, or the events of one change beyond it.
+constexpr std::size_t kAppendBytes = std::size_t{4} << 20;
 constexpr std::size_t kCachedProjectionsMax = 8192;  // per shard; about 1 KB each
 constexpr milliseconds kDiskFullPause{500};
 
@@ -70,22 +72,10 @@ Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigP
   pass.config = config;
   for (const SourceChange& change : *changes) {
     pass.results.push_back(project_in_order(pass, change));
+    pass.change_ends.push_back(pass.entries.size());
   }
-  while (!pass.entries.empty()) {
-    auto start = [this, group = pass.entries](EventLog::AppendDone done) mutable {
-      context_.log.append(Journal::events, std::move(group), context_.shard, std::move(done));
-    };
-    auto appended =
-        co_await await_callback<Result<std::vector<Offset>>>(context_.shard, std::move(start));
-    if (appended) {
-      note_position(pass, *appended);
-      break;
-    }
-    if (appended.error().code != Errc::disk_full) co_return std::unexpected(appended.error());
-    // Nothing may overtake these events, so everybody waits for space; ingress already says 503.
-    spdlog::warn("no space for events; projecting waits error={}", appended.error().message);
-    co_await sleep_for(kDiskFullPause);
-  }
+  auto appended = co_await append(pass);
+  MILLRACE_CO_CHECK_OK(std::move(appended));
   Batch more = extra ? extra(pass.results) : Batch{};
   pinned_.insert(pinned_.end(), pass.pinned.begin(), pass.pinned.end());
   std::ranges::move(pass.writes.writes, std::back_inserter(pending_.writes));
@@ -94,11 +84,47 @@ Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigP
   co_return std::move(pass.results);
 }
 
+// The events of one change together, and no more at once than a log takes.
+Awaitable<Result<void>> Projector::append(Pass& pass) {
+  std::size_t first = 0;
+  std::size_t bytes = 0;
+  std::size_t end = 0;
+  for (std::size_t change = 0; change < pass.change_ends.size(); ++change) {
+    for (; end < pass.change_ends[change]; ++end) bytes += pass.entries[end].payload.size();
+    const bool last = change + 1 == pass.change_ends.size();
+    if (end == first || (!last && bytes < kAppendBytes)) continue;
+    const auto begin = pass.entries.begin();
+    auto appended = co_await append_together(
+        {begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(end)});
+    if (!appended) co_return std::unexpected(std::move(appended).error());
+    note_position(pass, first, *appended);
+    first = end;
+    bytes = 0;
+  }
+  co_return Result<void>{};
+}
+
+Awaitable<Result<std::vector<Offset>>> Projector::append_together(std::vector<LogEntry> entries) {
+  for (;;) {
+    auto start = [this, group = entries](EventLog::AppendDone done) mutable {
+      context_.log.append(Journal::events, std::move(group), context_.shard, std::move(done));
+    };
+    auto appended =
+        co_await await_callback<Result<std::vector<Offset>>>(context_.shard, std::move(start));
+    const bool waits = !appended && (appended.error().code == Errc::disk_full ||
+                                     appended.error().code == Errc::overloaded);
+    if (!waits) co_return appended;
+    // Nothing may overtake these events, so everybody waits for space; ingress already says 503.
+    spdlog::warn("no space for events; projecting waits error={}", appended.error().message);
+    co_await sleep_for(kDiskFullPause);
+  }
+}
+
 // Up to where the events of a partition are reflected in saved rows: a start folds from there.
-void Projector::note_position(Pass& pass, const std::vector<Offset>& offsets) {
+void Projector::note_position(Pass& pass, std::size_t first, const std::vector<Offset>& offsets) {
   std::map<std::pair<LogStream, Partition>, Offset> next;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
-    const LogEntry& entry = pass.entries[i];
+    const LogEntry& entry = pass.entries[first + i];
     next[{context_.log.stream_of(Journal::events, entry.topic), entry.partition}] = offsets[i] + 1;
   }
   for (const auto& [at, offset] : next) {

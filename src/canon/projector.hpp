@@ -137,7 +137,9 @@ class Projector {
   void append_event(Pass& pass, const SourceChange& change, Projection& projection,
                     const std::string& type, const std::vector<std::string>& types, Json data);
   void keep(Pass& pass, const std::shared_ptr<CachedProjection>& cached);
-  void note_position(Pass& pass, const std::vector<Offset>& offsets);
+  Awaitable<Result<void>> append(Pass& pass);
+  Awaitable<Result<std::vector<Offset>>> append_together(std::vector<LogEntry> group);
+  void note_position(Pass& pass, std::size_t first, const std::vector<Offset>& offsets);
   void commit();
   void committed(const Result<void>& result);
   Awaitable<void> commit_again();

@@ -72,6 +72,14 @@ ProjectResult Projector::emit(Pass& pass, const SourceChange& change, CachedProj
   auto judged = types_of(pass, change, entry, before, data);
   if (!judged) return {ProjectResult::Kind::failed, judged.error(), {}};
   std::vector<std::string> types = *std::move(judged);
+  if (text.size() * types.size() > kChangeBytesMax) {
+    return {ProjectResult::Kind::failed,
+            Error(Errc::too_large,
+                  fmt::format("its {} events of {} bytes each are more than the log takes for one "
+                              "change ({} bytes); map less of it, or to fewer events",
+                              types.size(), text.size(), kChangeBytesMax)),
+            {}};
+  }
   const config::ConfigHost host(*pass.config, nullptr);
   const std::string old_name = first ? "" : last.name;
   entry.known = true;
