@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from processes import STANDINS, build_directory, free_port
+from processes import STANDINS, build_directory, free_port, freeze
 from waiting import eventually
 
 START_WITHIN = 120.0
@@ -200,7 +200,7 @@ class KafkaServer(Kafka):
 
     def freeze(self):
         """Its sockets stay open and say nothing."""
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)

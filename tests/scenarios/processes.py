@@ -171,6 +171,9 @@ class Broker:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def freeze(self):
+        freeze(self.process)
+
     def check_alive(self):
         assert self.process is not None, "millraced was not started"
         code = self.process.poll()
@@ -234,6 +237,17 @@ class Broker:
 
     def cli_json(self, *arguments):
         return json.loads(self.cli(*arguments, "--json").stdout)
+
+
+def freeze(process):
+    """SIGSTOP; returns once every thread stands still, which on a busy machine takes a while."""
+    process.send_signal(signal.SIGSTOP)
+
+    def stands_still():
+        threads = Path(f"/proc/{process.pid}/task").iterdir()
+        return all(thread.joinpath("stat").read_text("ascii").rpartition(")")[2].split()[0] in "Tt"
+                   for thread in threads)
+    eventually(stands_still, what="it stands still")
 
 
 class Standin:

@@ -120,7 +120,7 @@ class GroupStorm(Scenario):
 
     def freeze(self, name):
         millrace = self.group[name]
-        millrace.signal(signal.SIGSTOP)
+        millrace.freeze()
         threading.Event().wait(FROZEN_SECONDS)
         millrace.signal(signal.SIGCONT)
         self.assertEqual(EXPELLED, millrace.wait_exit(), millrace.log_tail())

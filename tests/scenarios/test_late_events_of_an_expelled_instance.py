@@ -45,7 +45,7 @@ class LateEventsOfAnExpelledInstance(Scenario):
         self.proxy.hold()
         self.send_version(2)
         eventually(lambda: self.proxy.held > 0, 30, "events of a are on their way")
-        self.a.signal(signal.SIGSTOP)
+        self.a.freeze()
         self.addCleanup(self.thaw)
         self.await_owners(self.b, "b")
         self.send_version(3)

@@ -90,7 +90,7 @@ class ManyInstances(Scenario):
         self.await_shared(a, ["a", "b"])
         self.mes.fault(status=503, always=True)
         self.accept(a, range(1, 31))
-        b.signal(signal.SIGSTOP)
+        b.freeze()
         self.addCleanup(self.thaw, b)
         eventually(lambda: self.owned(a) == {"a": PARTITIONS}, TAKE_OVER_WITHIN, "a has it all")
         self.mes.heal()
