@@ -32,12 +32,22 @@ class Standin {
     wait(store(std::move(task), &out));
     return *std::move(out);
   }
+  /// Ends what lives on the shard there.
+  template <typename T>
+  void end(std::unique_ptr<T> object) {
+    wait(destroy(std::move(object)));
+  }
   ConnectionContext context(std::vector<std::pair<std::int64_t, std::string>> companies = {});
 
  private:
   template <typename T>
   static Awaitable<void> store(Awaitable<T> task, std::optional<T>* out) {
     *out = co_await std::move(task);
+  }
+  template <typename T>
+  static Awaitable<void> destroy(std::unique_ptr<T> object) {
+    object.reset();
+    co_return;
   }
   void wait(Awaitable<void> task);
 

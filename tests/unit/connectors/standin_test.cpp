@@ -30,7 +30,9 @@ const ConnectorType& type(std::string_view name) {
 class OdooStandinTest : public testing::Test {
  protected:
   OdooStandinTest() { connect(); }
+  ~OdooStandinTest() override { odoo_.end(std::move(reader_)); }
   void connect(std::string_view key = "broker-key") {
+    odoo_.end(std::move(reader_));
     const auto options = type("odoo").spec().parse_yaml(
         fmt::format("{{ database: test, login: broker, api_key: {} }}", key));
     reader_ = type("odoo").make_reader(options.value(), odoo_.context({{1, "lyon"}})).value();
@@ -229,6 +231,7 @@ class TargetStandinTest : public testing::Test {
     const auto options = type("http").spec().parse_yaml("auth: { bearer: token }");
     sink_ = type("http").make_sink(options.value(), target_.context()).value();
   }
+  ~TargetStandinTest() override { target_.end(std::move(sink_)); }
   Outcome deliver(std::string key = "k1") {
     Delivery delivery;
     delivery.request = {"POST", "/orders", {}, R"({"a":1})"};
