@@ -2,7 +2,7 @@
 is its record's trouble alone."""
 # labels: quick
 
-from configurations import MES, ORDER, SHOP, order
+from configurations import EVERY_CHANGE, MES, ORDER, SHOP, order
 from millrace_harness import Scenario, eventually, main
 from processes import Background
 
@@ -12,17 +12,8 @@ LARGE_ORDER = ORDER.replace(
     "{ number: .number, state: .state, quantity: .quantity }",
     "{ number: .number, state: .state, quantity: .quantity, note: (.note * .times) }").replace(
     "schema: schemas/order.v1.json\n", "").replace("events:\n", "events:\n" + URGENT)
-NUMBERS = """\
-route: numbers-to-mes
-from: order
-to: mes
-requests:
-  changed:
-    method: POST
-    path: /orders
-    body: "{ number: .data.number, bytes: (.data.note | length) }"
-retry: { initial: 50ms, max_interval: 500ms, give_up_after: 1h }
-"""
+NUMBERS = EVERY_CHANGE.replace(
+    "body: .data", 'body: "{ number: .data.number, bytes: (.data.note | length) }"')
 NOTE = "x" * 40_000
 RECORDS = 60
 
