@@ -129,19 +129,20 @@ void StreamFold::put_cursors(const PartitionOffsets& position, Batch& batch) con
 // The events of a change may be split on Kafka, and who appended them be gone between the two.
 // Nobody would say the others: the projection is that of the change.
 Result<void> StreamFold::say_the_rest() {
-  std::vector<LogEntry> group;
   for (const auto& [partition, last] : last_) {
+    std::vector<LogEntry> group;
     for (const Event& event : canon::Projector::unsaid(last.event)) {
       group.push_back({.partition = partition,
                        .topic = event.entity,
                        .payload = encode(event),
                        .of_owner = true});
     }
+    if (group.empty()) continue;
+    spdlog::info("the events of a change that was said by half are appended topic={} events={}",
+                 stream_.topic, group.size());
+    MILLRACE_CHECK_OK(append_blocking(log_, std::move(group)));
   }
-  if (group.empty()) return {};
-  spdlog::info("events of changes that were said by half are appended topic={} events={}",
-               stream_.topic, group.size());
-  return append_blocking(log_, std::move(group));
+  return {};
 }
 
 }  // namespace
