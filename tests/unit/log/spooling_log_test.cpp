@@ -12,9 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What the log far away holds; outlives the processes that write to it.
+/// The log far away; outlives the processes that write to it.
 struct FarLog {
   std::mutex mutex;  // guards what follows
+  std::optional<Errc> refusal;
   std::map<std::pair<Journal, Partition>, std::vector<LogEntry>> partitions;
 };
 
@@ -31,12 +32,12 @@ class RemoteLog final : public EventLog {
   void answer() {
     const std::lock_guard lock(far_.mutex);
     silent_ = false;
-    refusal_.reset();
+    far_.refusal.reset();
     for (Waiting& waiting : std::exchange(waiting_, {})) write(waiting);
   }
   void refuse(Errc code) {
     const std::lock_guard lock(far_.mutex);
-    refusal_ = code;
+    far_.refusal = code;
   }
   /// What it got first is written, but nobody is told: the process dies before.
   void write_silently(std::size_t groups) {
@@ -53,8 +54,8 @@ class RemoteLog final : public EventLog {
               AppendDone done) override {
     const std::lock_guard lock(far_.mutex);
     Waiting waiting{journal, std::move(group), &home, std::move(done)};
-    if (refusal_) {
-      home.post([done = std::move(waiting.done), code = *refusal_]() mutable {
+    if (far_.refusal) {
+      home.post([done = std::move(waiting.done), code = *far_.refusal]() mutable {
         done(fail(code, "the topic is gone"));
       });
     } else if (silent_) {
@@ -108,7 +109,6 @@ class RemoteLog final : public EventLog {
   FarLog& far_;
   const std::string uuid_;
   bool silent_ = false;
-  std::optional<Errc> refusal_;
   std::vector<Waiting> waiting_;
 };
 
@@ -337,9 +337,9 @@ TEST_F(SpoolingLogTest, WhatTheLogRefusesWaitsAndIsSaid) {
   await_answers();
   accept("2");
   await_answers();
+  remote_->refuse(Errc::not_found);
   end();
   open({.refused_again_after = 10ms});
-  remote_->refuse(Errc::not_found);
   const auto said = [&] {
     const auto troubles = log_->troubles();
     return !troubles.empty() && troubles.back().what.contains("the topic is gone");
