@@ -155,8 +155,12 @@ class Broker {
   Result<void> leave_tail(const std::string& id, PartitionSet partitions);
   Result<void> start_lanes(const std::string& id);
   Awaitable<Result<void>> start_lane(ShardUnit& unit, deliver::LaneStart start);
+  Result<void> read_lives_again();
+  Result<void> commit_lives(Batch batch);
+  Result<RouteLives> adopt_routes(Batch& batch);
   void adopt_route(RouteLives& lives, const config::Config& config, const config::Route& route,
-                   const std::function<PartitionOffsets()>& from, Batch& batch) const;
+                   const deliver::RouteText* ran, const std::function<PartitionOffsets()>& from,
+                   Batch& batch) const;
   void keep_connection_texts(const config::Config& config, Batch& batch) const;
   void drain_removed(RouteLives& lives, const config::Config& config, Batch& batch) const;
   std::optional<deliver::RouteText> running_text(const RouteLife& life, RunningRoutes& running);
@@ -170,6 +174,7 @@ class Broker {
   // route_end.cpp
   Awaitable<void> watch_routes();
   Result<void> tend_routes();
+  Result<void> forget_texts();
   Result<bool> lanes_done(const std::string& id);
   Result<void> retire_lanes(const std::string& id);
   Result<void> remove_lanes(const std::string& id);
@@ -186,6 +191,7 @@ class Broker {
   Result<deliver::ReplayPartitions> read_replay(const std::string& id);
   Result<void> erase_replay_rows(const std::string& id, Batch& batch);
   void publish_life(RouteLife life);
+  void forget_ended_replays();
   Result<void> tend_replay(const std::string& id);
   Result<deliver::ReplayCounts> end_replay(const std::string& id, std::string_view how,
                                            std::string_view reason);
@@ -334,7 +340,8 @@ class Broker {
     std::string reason;
   };
   std::map<std::string, EndingReplay> ending_replays_;  ///< by route id
-  bool texts_changed_ = true;  ///< there may be texts that nothing names
+  bool lives_doubtful_ = false;                         ///< a row may be another than is known
+  bool texts_changed_ = true;                           ///< there may be texts that nothing names
   mutable std::mutex audit_mutex_;
   mutable std::int64_t last_audit_ = 0;  ///< the number of the last entry
   /// Of what the followers of all shards hold.

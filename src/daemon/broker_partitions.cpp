@@ -124,16 +124,11 @@ Result<void> Broker::look_at_ends() {
   return {};
 }
 
-// What other instances may have changed since this one read it.
+// What other instances may have changed since this one read it, or a commit that was not answered.
 Result<void> Broker::read_again() {
-  if (!shares()) return {};
   MILLRACE_TRY(past, canon::load_programs(*state_));
   past_ = std::move(past);
-  MILLRACE_TRY(lives, read_route_lives(*state_));
-  for (auto& [id, life] : lives) {
-    if (const auto known = lives_.find(id); known != lives_.end()) known->second = std::move(life);
-  }
-  return {};
+  return read_lives_again();
 }
 
 // While no lane of a route holds the tail, none of its rows may say that the tail's row stands for

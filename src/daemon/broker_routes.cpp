@@ -71,11 +71,29 @@ Result<std::map<Partition, route::Progress>> Broker::cursors_of(const RouteLife&
   return read_cursors(*state_, *log_, "route/" + life.id, stream_of(life));
 }
 
-// Gives a route of the files its row, its text and its connection's text. `from` is asked when the
-// text is another than the row's.
+Result<void> Broker::read_lives_again() {
+  MILLRACE_TRY(lives, read_route_lives(*state_));
+  for (auto& [id, life] : lives) {
+    if (const auto known = lives_.find(id); known != lives_.end()) known->second = std::move(life);
+  }
+  lives_doubtful_ = false;
+  forget_ended_replays();
+  return {};
+}
+
+// A commit that was not answered may have come about, one that was refused met another's.
+Result<void> Broker::commit_lives(Batch batch) {
+  auto done = commit_blocking(*state_, std::move(batch));
+  if (!done) lives_doubtful_ = true;
+  return done;
+}
+
+// Gives a route of the files its row, its text and its connection's text. `ran` is the text it runs
+// with here (nullptr: it does not run yet, and what is in the log has the row's); `from` is asked
+// when the new one is another.
 void Broker::adopt_route(RouteLives& lives, const config::Config& config,
-                         const config::Route& route, const std::function<PartitionOffsets()>& from,
-                         Batch& batch) const {
+                         const config::Route& route, const deliver::RouteText* ran,
+                         const std::function<PartitionOffsets()>& from, Batch& batch) const {
   auto [at, fresh] = lives.try_emplace(route.id());
   RouteLife& life = at->second;
   const std::string before = fresh ? "" : encode(life);
@@ -84,10 +102,18 @@ void Broker::adopt_route(RouteLives& lives, const config::Config& config,
   life.to = route.to;
   life.entity = route.entity;
   if (fresh) life.text = route.text;
-  if (life.text != route.text) change_text(life, route.text, from());
+  const std::string old = ran != nullptr ? ran->route->text : life.text;
+  if (old != route.text) {
+    change_text(life, old, route.text, from());
+    // Another instance may have had no more use for it.
+    if (ran != nullptr)
+      batch.put(Table::routes, text_key(old), config::text_of(*ran->config, *ran->route));
+  }
+  life.text = route.text;
+  life.dropped = false;
   if (life.drain && life.drain->removed) life.drain.reset();
   if (encode(life) == before) return;
-  batch.put(Table::routes, life_key(life.id), encode(life));
+  put_life(batch, life);
   batch.put(Table::routes, text_key(life.text), config::text_of(config, route));
 }
 
@@ -110,13 +136,14 @@ void Broker::drain_removed(RouteLives& lives, const config::Config& config, Batc
     RouteLife::Drain drain{ends, true, "it is no longer in the configuration", clock_.wall_now()};
     if (life.drain) drain.until = life.drain->until;  // a person had ended it before
     life.drain = std::move(drain);
-    batch.put(Table::routes, life_key(id), encode(life));
+    put_life(batch, life);
     spdlog::warn("route removed, it delivers what it had and takes up nothing new route={}",
                  life.name);
   }
 }
 
-Result<void> Broker::start_routes() {
+// What the files make of the routes that the state knows.
+Result<RouteLives> Broker::adopt_routes(Batch& batch) {
   MILLRACE_TRY(lives, read_route_lives(*state_));
   MILLRACE_CHECK_OK(finish_dropped(lives));
   MILLRACE_CHECK_OK(check_streams(lives, *config_));
@@ -124,7 +151,6 @@ Result<void> Broker::start_routes() {
   MILLRACE_TRY(stopped, state_->get(Table::routes, kStoppedKey));
   // Of several instances nobody knows it.
   const bool in_order = stopped.has_value() && !shares();
-  Batch batch;
   if (stopped) batch.erase(Table::routes, std::string(kStoppedKey));
   for (const auto& [name, route] : config_->routes) {
     MILLRACE_TRY(cursors, route_start(*state_, *log_, route, owned()));
@@ -140,11 +166,16 @@ Result<void> Broker::start_routes() {
                    in_order ? "what was taken up" : "what is in the log");
       return offsets;
     };
-    adopt_route(lives, *config_, route, from, batch);
+    adopt_route(lives, *config_, route, nullptr, from, batch);
   }
   drain_removed(lives, *config_, batch);
   keep_connection_texts(*config_, batch);
-  if (!batch.writes.empty()) MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  return lives;
+}
+
+Result<void> Broker::start_routes() {
+  auto adopt = [this](Batch& batch) { return adopt_routes(batch); };
+  MILLRACE_TRY(lives, change_lives(*state_, adopt));
   lives_ = std::move(lives);
   auto running = std::make_shared<RunningRoutes>();
   for (const auto& [id, life] : lives_) {

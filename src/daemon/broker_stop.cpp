@@ -37,6 +37,7 @@ Result<void> Broker::not_stopping() const {
 Result<std::unique_lock<std::mutex>> Broker::begin_control() {
   std::unique_lock lock(reload_mutex_);
   MILLRACE_CHECK_OK(not_stopping());
+  if (lives_doubtful_) MILLRACE_CHECK_OK(read_lives_again());
   return lock;
 }
 

@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/broker.hpp"
-#include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
 
@@ -47,6 +46,16 @@ void Broker::publish_life(RouteLife life) {
   publish_routes(std::move(routes));
   std::string id = life.id;
   lives_[std::move(id)] = std::move(life);
+}
+
+// The end of a replay is written, though nobody answered that.
+void Broker::forget_ended_replays() {
+  std::erase_if(ending_replays_, [this](const auto& ending) {
+    const auto life = lives_.find(ending.first);
+    if (life != lives_.end() && life->second.replay) return false;
+    if (life != lives_.end()) publish_life(life->second);
+    return true;
+  });
 }
 
 // A replay whose lanes have come to the end of it, or whose end is not written yet.
@@ -100,10 +109,10 @@ Result<deliver::ReplayCounts> Broker::end_replay(const std::string& id, std::str
   life.replay.reset();
   Batch batch;
   MILLRACE_CHECK_OK(erase_replay_rows(id, batch));
-  batch.put(Table::routes, life_key(id), encode(life));
+  put_life(batch, life);
   audit(batch, ending.how, life.name,
         ending.reason.empty() ? summary : fmt::format("{} ({})", ending.reason, summary));
-  MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
+  MILLRACE_CHECK_OK(commit_lives(std::move(batch)));
   spdlog::info("{} route={} {}", ending.how, life.name, summary);
   publish_life(std::move(life));
   ending_replays_.erase(id);

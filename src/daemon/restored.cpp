@@ -66,7 +66,7 @@ Result<void> Broker::begin_restored() {
     // How far it had come since the backup is unknown: whoever wants it asks again.
     life.replay.reset();
     MILLRACE_CHECK_OK(erase_replay_rows(id, batch));
-    batch.put(Table::routes, life_key(id), encode(life));
+    put_life(batch, life);
     audit(batch, "replay stopped", life.name, "restored from a backup");
     spdlog::warn("a replay does not go on after a restore route={}", life.name);
   }

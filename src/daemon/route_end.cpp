@@ -20,26 +20,17 @@ Awaitable<void> Broker::watch_routes() {
     co_await sleep_for(kTendEvery);
     auto tend = [this] { return tend_routes(); };
     auto tended = co_await offload(control_->next(), shard, std::move(tend));
-    if (!tended) spdlog::warn("routes cannot be tended error={}", tended.error().message);
+    // Another instance was faster: what is left to do is seen a second later.
+    if (!tended && tended.error().code != Errc::precondition_failed)
+      spdlog::warn("routes cannot be tended error={}", tended.error().message);
   }
 }
 
 Result<void> Broker::tend_routes() {
   MILLRACE_TRY(lock, begin_control());
-  Batch batch;
-  bool forgot = std::exchange(texts_changed_, false);
   std::vector<std::string> done;
   std::vector<std::string> replaying;
-  for (auto& [id, life] : lives_) {
-    if (!life.older.empty()) {
-      MILLRACE_TRY(cursors, cursors_of(life));
-      PartitionOffsets at{};
-      for (const auto& [partition, progress] : cursors) at[partition] = progress.cursor();
-      if (forget_passed(life, at)) {
-        batch.put(Table::routes, life_key(id), encode(life));
-        forgot = true;
-      }
-    }
+  for (const auto& [id, life] : lives_) {
     if (life.replay && need_all_partitions()) replaying.push_back(id);
     // What others still deliver of it is not known here.
     if (life.drain && life.drain->removed && !shares()) {
@@ -47,19 +38,40 @@ Result<void> Broker::tend_routes() {
       if (drained) done.push_back(id);
     }
   }
-  if (!batch.writes.empty()) MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(batch)));
   for (const std::string& id : replaying) MILLRACE_CHECK_OK(tend_replay(id));
   for (const std::string& id : done) {
     spdlog::info("removed route has delivered all it had route={}", lives_.at(id).name);
     MILLRACE_CHECK_OK(forget_route(id, Batch{}));
-    forgot = true;
+    texts_changed_ = true;
   }
-  if (!forgot) return {};
-  MILLRACE_TRY(unused, unused_texts(*state_, lives_));
-  Batch erase;
-  for (std::string& key : unused) erase.erase(Table::routes, std::move(key));
-  if (erase.writes.empty()) return {};
-  return commit_blocking(*state_, std::move(erase));
+  return forget_texts();
+}
+
+// Those that every cursor has passed, and what is named by nothing any more.
+Result<void> Broker::forget_texts() {
+  const auto has_older = [](const auto& entry) { return !entry.second.older.empty(); };
+  if (!texts_changed_ && std::ranges::none_of(lives_, has_older)) return {};
+  if (shares()) MILLRACE_CHECK_OK(read_lives_again());
+  RouteLives lives = lives_;
+  Batch batch;
+  for (auto& [id, life] : lives) {
+    if (life.older.empty()) continue;
+    MILLRACE_TRY(cursors, cursors_of(life));
+    PartitionOffsets at{};
+    for (const auto& [partition, progress] : cursors) at[partition] = progress.cursor();
+    if (forget_passed(life, at)) put_life(batch, life);
+  }
+  if (!batch.writes.empty()) {
+    texts_changed_ = true;
+    // Refused when another instance was faster: there is another second.
+    MILLRACE_CHECK_OK(commit_lives(std::move(batch)));
+    lives_ = std::move(lives);
+  }
+  if (!texts_changed_) return {};
+  MILLRACE_TRY(unused, unused_texts(*state_));
+  if (!unused.writes.empty()) MILLRACE_CHECK_OK(commit_blocking(*state_, std::move(unused)));
+  texts_changed_ = false;
+  return {};
 }
 
 Result<bool> Broker::lanes_done(const std::string& id) {
@@ -117,8 +129,8 @@ Result<void> Broker::forget_route(const std::string& id, Batch batch) {
   }
   RouteLife life = lives_.at(id);
   life.dropped = true;
-  batch.put(Table::routes, life_key(id), encode(life));
-  const auto ended = commit_blocking(*state_, std::move(batch));
+  put_life(batch, life);
+  const auto ended = commit_lives(std::move(batch));
   MILLRACE_CHECK_OK(remove_lanes(id));
   if (!ended) {
     if (running_routes()->routes.contains(id)) MILLRACE_CHECK_OK(start_lanes(id));

@@ -8,11 +8,13 @@
 
 #include "millrace/json.hpp"
 #include "millrace/offsets.hpp"
+#include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
 namespace {
 
 constexpr std::size_t kRowsMax = 1'000'000;
+constexpr int kTriesMax = 10;  // each time another instance was faster
 
 Json replay_json(const deliver::ReplayOrder& order) {
   return JsonObject{{"number", static_cast<std::int64_t>(order.number)},
@@ -114,16 +116,38 @@ Result<RouteLives> read_route_lives(StateStore& state) {
   MILLRACE_TRY(rows, state.scan(Table::routes, life_key(""), "", kRowsMax));
   for (const Row& row : rows) {
     MILLRACE_TRY(life, decode_route_life(row.value));
+    life.row = row.value;
     std::string id = life.id;
     lives.emplace(std::move(id), std::move(life));
   }
   return lives;
 }
 
-void change_text(RouteLife& life, const std::string& text, const PartitionOffsets& from) {
+void put_life(Batch& batch, RouteLife& life) {
+  std::string row = encode(life);
+  batch.require.push_back({Table::routes, life_key(life.id), life.row});
+  batch.put(Table::routes, life_key(life.id), row);
+  life.row = std::move(row);
+}
+
+Result<RouteLives> change_lives(StateStore& state,
+                                const std::function<Result<RouteLives>(Batch&)>& change) {
+  for (int left = kTriesMax;; --left) {
+    Batch batch;
+    MILLRACE_TRY(lives, change(batch));
+    if (batch.writes.empty()) return lives;
+    const auto done = commit_blocking(state, std::move(batch));
+    if (done) return lives;
+    if (done.error().code != Errc::precondition_failed || left == 1)
+      return std::unexpected(done.error());
+  }
+}
+
+void change_text(RouteLife& life, const std::string& old, const std::string& now,
+                 const PartitionOffsets& from) {
   const bool nothing_between = !life.older.empty() && life.older.back().below == from;
-  if (!nothing_between) life.older.push_back({life.text, from});
-  life.text = text;
+  if (!nothing_between) life.older.push_back({old, from});
+  life.text = now;
 }
 
 bool forget_passed(RouteLife& life, const PartitionOffsets& cursors) {
@@ -132,21 +156,23 @@ bool forget_passed(RouteLife& life, const PartitionOffsets& cursors) {
          }) > 0;
 }
 
-Result<std::vector<std::string>> unused_texts(StateStore& state, const RouteLives& lives) {
-  std::set<std::string> used;
-  for (const auto& [id, life] : lives) {
-    used.insert(text_key(life.text));
-    used.insert(connection_key(life.to));
-    for (const auto& older : life.older) used.insert(text_key(older.text));
-  }
-  std::vector<std::string> unused;
+Result<Batch> unused_texts(StateStore& state) {
+  std::set<std::string> unused;
   for (const std::string& prefix : {text_key(""), connection_key("")}) {
     MILLRACE_TRY(rows, state.scan(Table::routes, prefix, "", kRowsMax));
-    for (const Row& row : rows) {
-      if (!used.contains(row.key)) unused.push_back(row.key);
-    }
+    for (const Row& row : rows) unused.insert(row.key);
   }
-  return unused;
+  // Read behind the texts: a life is written together with the text that it names.
+  MILLRACE_TRY(lives, read_route_lives(state));
+  Batch batch;
+  for (const auto& [id, life] : lives) {
+    unused.erase(text_key(life.text));
+    unused.erase(connection_key(life.to));
+    for (const auto& older : life.older) unused.erase(text_key(older.text));
+    batch.require.push_back({Table::routes, life_key(id), life.row});
+  }
+  for (const std::string& key : unused) batch.erase(Table::routes, key);
+  return batch;
 }
 
 }  // namespace millrace::daemon

@@ -8,6 +8,7 @@
 //   stopped             the daemon stopped in order: cursors say all that was taken up
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -43,6 +44,7 @@ struct RouteLife {
   std::optional<Drain> drain;
   deliver::ReplayOrderPtr replay;  ///< under way; nullptr: none
   bool dropped = false;            ///< it has ended; what is left of its rows goes
+  std::optional<std::string> row;  ///< as it was read or put; nullopt: there is none yet
 };
 using RouteLives = std::map<std::string, RouteLife>;  ///< by id
 
@@ -58,14 +60,26 @@ inline constexpr std::string_view kReplaysKey = "replays";  ///< how many there 
 
 Result<RouteLives> read_route_lives(StateStore& state);
 
-/// A route has another text from these offsets on; a text that nothing was taken up with is
-/// forgotten.
-void change_text(RouteLife& life, const std::string& text, const PartitionOffsets& from);
+/// Puts its row. The batch is refused (Errc::precondition_failed) when another instance has changed
+/// the row since it was read.
+void put_life(Batch& batch, RouteLife& life);
+
+/// Commits what `change` makes of the lives as they are read, again when another instance was
+/// faster; returns them.
+Result<RouteLives> change_lives(StateStore& state,
+                                const std::function<Result<RouteLives>(Batch&)>& change);
+
+/// What was taken up with text `old` below these offsets keeps it, beyond them the route has text
+/// `now`; a text that nothing was taken up with is forgotten. Instances say it one after the other,
+/// each of its own partitions (the others' offsets are 0).
+void change_text(RouteLife& life, const std::string& old, const std::string& now,
+                 const PartitionOffsets& from);
 
 /// Drops the older texts that every cursor has passed. True when there was one.
 bool forget_passed(RouteLife& life, const PartitionOffsets& cursors);
 
-/// Rows of texts and connections that no life names.
-Result<std::vector<std::string>> unused_texts(StateStore& state, const RouteLives& lives);
+/// Erases the rows of texts and connections that no life names; refused as put_life's when one of
+/// them changes meanwhile.
+Result<Batch> unused_texts(StateStore& state);
 
 }  // namespace millrace::daemon

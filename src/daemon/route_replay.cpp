@@ -10,7 +10,6 @@
 
 #include "daemon/recovery.hpp"
 #include "millrace/state_keys.hpp"
-#include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -262,13 +261,13 @@ Result<void> RouteReplay::begin(const Count& count) {
   }
   RouteLife changed = life->second;
   changed.replay = order_;
-  batch.put(Table::routes, life_key(id_), encode(changed));
+  put_life(batch, changed);
   batch.put(Table::routes, std::string(kReplaysKey), fmt::format("{}", order_->number));
   broker_.audit(batch, "replay begins", request_.route,
                 fmt::format("{} (replay {}, about {} events{}{})", order_->reason, order_->number,
                             order_->about, order_->history ? ", history" : "",
                             order_->again ? ", new keys" : ""));
-  MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, std::move(batch)));
+  MILLRACE_CHECK_OK(broker_.commit_lives(std::move(batch)));
   broker_.publish_life(std::move(changed));
   for (const auto& unit : broker_.units_) {
     unit->shard.post(

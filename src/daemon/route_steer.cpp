@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "daemon/recovery.hpp"
-#include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
 namespace {
@@ -75,9 +74,9 @@ Result<Json> RouteSteer::go_on() {
 
 Result<Json> RouteSteer::set_drain(RouteLife life, std::string_view state) {
   Batch batch;
-  batch.put(Table::routes, life_key(id_), encode(life));
+  put_life(batch, life);
   broker_.audit(batch, fmt::format("route {}", state), request_.route, request_.reason);
-  MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, std::move(batch)));
+  MILLRACE_CHECK_OK(broker_.commit_lives(std::move(batch)));
   const auto until = life.drain ? std::optional(life.drain->until) : std::nullopt;
   auto routes = std::make_shared<RunningRoutes>(*running_);
   routes->routes.at(id_).drain = life.drain;

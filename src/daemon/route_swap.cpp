@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "daemon/recovery.hpp"
-#include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
 
@@ -42,27 +41,38 @@ Result<void> RouteSwap::prepare() {
   MILLRACE_CHECK_OK(broker_.check_streams(broker_.lives_, *wanted_));
   MILLRACE_CHECK_OK(broker_.look_at_ends());
   MILLRACE_CHECK_OK(freeze());
+  auto adopt = [this](Batch& batch) { return adopt_routes(batch); };
+  MILLRACE_TRY(lives, change_lives(*broker_.state_, adopt));
+  lives_ = std::move(lives);
+  return keep_connections();
+}
+
+Result<RouteLives> RouteSwap::adopt_routes(Batch& batch) {
   MILLRACE_CHECK_OK(broker_.read_again());
-  lives_ = broker_.lives_;
-  Batch batch;
+  MILLRACE_TRY(stored, read_route_lives(*broker_.state_));
+  RouteLives lives = broker_.lives_;
+  // Of the others, another instance has some; what is left of those that have ended goes first.
+  std::erase_if(stored, [&lives](const auto& entry) { return lives.contains(entry.first); });
+  MILLRACE_CHECK_OK(broker_.finish_dropped(stored));
+  const auto running = broker_.running_routes();
   for (const auto& [name, route] : wanted_->routes) {
-    if (!frozen_.contains(route.id())) {
+    if (const auto known = stored.find(route.id()); known != stored.end()) lives.insert(*known);
+    const auto at = frozen_.find(route.id());
+    if (at == frozen_.end()) {
       MILLRACE_CHECK_OK(route_start(*broker_.state_, *broker_.log_, route, broker_.owned()));
     }
-    const auto from = [this, &route] {
-      const auto at = frozen_.find(route.id());
+    const auto from = [this, &route, &at] {
       return at != frozen_.end()
                  ? at->second
                  : broker_.log_->ends(broker_.log_->stream_of(Journal::events, route.entity));
     };
-    broker_.adopt_route(lives_, *wanted_, route, from, batch);
+    const deliver::RouteText* ran =
+        at != frozen_.end() ? &running->routes.at(route.id()).text : nullptr;
+    broker_.adopt_route(lives, *wanted_, route, ran, from, batch);
   }
-  broker_.drain_removed(lives_, *wanted_, batch);
+  broker_.drain_removed(lives, *wanted_, batch);
   broker_.keep_connection_texts(*wanted_, batch);
-  if (!batch.writes.empty()) {
-    MILLRACE_CHECK_OK(commit_blocking(*broker_.state_, std::move(batch)));
-  }
-  return keep_connections();
+  return lives;
 }
 
 // A connection that is gone stays as long as a route drains there.

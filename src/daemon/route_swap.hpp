@@ -23,6 +23,7 @@ class RouteSwap {
 
  private:
   Result<void> freeze();
+  Result<RouteLives> adopt_routes(Batch& batch);
   void thaw();
   Result<void> keep_connections();
   void swap_lane(deliver::Lane& lane, const RunningRoute& running);

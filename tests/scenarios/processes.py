@@ -284,6 +284,11 @@ class Target(Standin):
     def bodies(self):
         return [effect["body"] for effect in self.effects()]
 
+    def posts(self):
+        """(Idempotency-Key, path, body) of each POST that it got, in order, carried out or not."""
+        return [(dict((n.lower(), v) for n, v in r["headers"])["idempotency-key"], r["target"],
+                 r["body"]) for r in self.control("requests")["requests"] if r["method"] == "POST"]
+
     def counts(self):
         return self.control("counts")
 

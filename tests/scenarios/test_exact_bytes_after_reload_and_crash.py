@@ -38,18 +38,13 @@ class ExactBytes(Scenario):
         self.mes.fault(mode="hang", applied_anyway=True)
         for record in RECORDS:
             self.send(self.millrace, order(record, quantity=1, version=1))
-        eventually(lambda: len(self.requests()) >= len(RECORDS), what="all are on the wire")
-
-    def requests(self):
-        """(key, path, body) of what the target got, in order."""
-        return [(dict((n.lower(), v) for n, v in r["headers"])["idempotency-key"], r["target"],
-                 r["body"]) for r in self.mes.control("requests")["requests"] if r["method"] == "POST"]
+        eventually(lambda: len(self.mes.posts()) >= len(RECORDS), what="all are on the wire")
 
     def assert_repeats_are_exact(self, first):
-        before = len(self.requests())
+        before = len(self.mes.posts())
         self.mes.heal()
-        eventually(lambda: set(first) <= set(self.requests()[before:]), what="all are sent again")
-        self.assertEqual(set(first), set(self.requests()))
+        eventually(lambda: set(first) <= set(self.mes.posts()[before:]), what="all are sent again")
+        self.assertEqual(set(first), set(self.mes.posts()))
 
     def assert_new_text_for_news(self, quantity=2):
         for record in RECORDS:
@@ -63,7 +58,7 @@ class ExactBytes(Scenario):
 
     def test_a_reload_and_a_crash(self):
         self.send_and_leave_unanswered()
-        first = self.requests()
+        first = self.mes.posts()
         self.write(*self.NEW_TEXT)
         self.millrace.cli("reload")
         self.millrace.kill9()
@@ -73,7 +68,7 @@ class ExactBytes(Scenario):
 
     def test_two_reloads_a_crash_and_no_files_to_remember_it_by(self):
         self.send_and_leave_unanswered()
-        first = self.requests()
+        first = self.mes.posts()
         self.write(("path: /orders", "path: /v1"))
         self.millrace.cli("reload")
         self.write(*self.NEW_TEXT)
@@ -86,7 +81,7 @@ class ExactBytes(Scenario):
 
     def test_files_that_changed_while_it_was_killed(self):
         self.send_and_leave_unanswered()
-        first = self.requests()
+        first = self.mes.posts()
         self.millrace.kill9()
         self.write(*self.NEW_TEXT)
         self.millrace.start()
@@ -96,20 +91,20 @@ class ExactBytes(Scenario):
     def test_files_that_changed_while_it_was_stopped(self):
         """After a stop in order the backlog has the new text; what was on the wire has the old."""
         self.send_and_leave_unanswered()
-        first = self.requests()
+        first = self.mes.posts()
         self.millrace.cli("routes", "pause", "order-to-mes", "--reason", "test")
         for record in RECORDS:
             self.send(self.millrace, order(record, quantity=2, version=2))
         self.assertEqual(0, self.millrace.terminate())
         self.write(*self.NEW_TEXT)
         self.millrace.start()
-        before = len(self.requests())
+        before = len(self.mes.posts())
         self.mes.heal()
         self.millrace.cli("routes", "resume", "order-to-mes")
         eventually(lambda: len(self.mes.effects()) == 2 * len(RECORDS), what="the backlog arrives")
-        self.assertEqual(set(first), {r for r in self.requests() if r[1] == "/orders"})
-        self.assertLessEqual(set(first), set(self.requests()[before:]))
-        self.assertEqual(len(RECORDS), len({r for r in self.requests() if r[1] == "/v2"}))
+        self.assertEqual(set(first), {r for r in self.mes.posts() if r[1] == "/orders"})
+        self.assertLessEqual(set(first), set(self.mes.posts()[before:]))
+        self.assertEqual(len(RECORDS), len({r for r in self.mes.posts() if r[1] == "/v2"}))
 
     def test_old_texts_are_forgotten_when_nothing_needs_them(self):
         self.send_and_leave_unanswered()

@@ -5,7 +5,7 @@ who was frozen through a take-over neither sends nor records anything afterwards
 import signal
 import time
 
-from configurations import SHOP_TOKEN, as_sent, order
+from configurations import EVERY_CHANGE, SHOP_TOKEN, as_sent, order
 from kafka_neighbour import KafkaServer
 from millrace_harness import Scenario, eventually, main
 from postgresql_neighbour import PostgresServer
@@ -103,6 +103,39 @@ class ManyInstances(Scenario):
         self.check_once()
         b.start()
         self.await_shared(a, ["a", "b"])
+
+    def test_each_says_from_where_its_partitions_have_another_text(self):
+        """Reloaded one after the other, then killed: what was on the wire goes out as it was."""
+        impatient = EVERY_CHANGE.replace("body: .data\n", "body: .data\n    timeout: 1s\n")
+        group = self.instances(("a", "b"), self.order_documents(self.mes, impatient), self.kafka,
+                               self.postgresql)
+        a, b = group["a"].start(), group["b"].start()
+        self.await_shared(a, ["a", "b"])
+        self.mes.fault(mode="hang", applied_anyway=True)
+        self.accept(a, range(1, 5))
+        eventually(lambda: len(set(self.mes.posts())) == 4, 30, "all are on the wire")
+        first = set(self.mes.posts())
+        for one in (a, b):
+            file = one.config / "objects.yaml"
+            file.write_text(file.read_text("utf-8").replace("path: /orders", "path: /v2"), "utf-8")
+            one.cli("reload")
+        a.kill9()
+        b.kill9()
+        a.start()
+        before = len(self.mes.posts())
+        self.mes.heal()
+        eventually(lambda: first <= set(self.mes.posts()[before:]), 60, "all are sent again")
+        self.assertEqual(first, set(self.mes.posts()))
+        self.accept(a, range(1, 5), version=2)
+        self.await_all(range(1, 5), version=2)
+        news = [as_sent(record, 2) for record in range(1, 5)]
+        self.assertEqual({"/v2"}, {e["target"] for e in self.mes.effects() if e["body"] in news})
+        # Nobody has any use for the earlier text then, whoever it was that reloaded first.
+        eventually(lambda: self.texts(a) == 1, 30, lambda: f"{self.texts(a)} texts")
+
+    @staticmethod
+    def texts(millrace):
+        return millrace.state_rows("routes", "text")
 
     def test_the_spool_of_a_dead_instance_is_named(self):
         group = self.instances(("a", "b"), self.order_documents(self.mes),
