@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/thread_name.hpp"
 #include "state/blocking_commit.hpp"
 
 namespace millrace::daemon {
@@ -36,6 +37,7 @@ void Membership::start() {
 }
 
 void Membership::run() {
+  name_this_thread("membership");
   BootTime next_beat{};
   std::unique_lock lock(mutex_);
   while (!ending_) {

@@ -53,6 +53,7 @@ class JournalAppender {
                                                        std::vector<SegmentPtr> segments);
 
   const std::shared_ptr<SegmentCatalog>& catalog() const { return catalog_; }
+  Journal journal() const { return options_.journal; }
 
   /// How many groups from the front make the next batch (at least 1).
   std::size_t fitting(std::span<const Group* const> groups) const;

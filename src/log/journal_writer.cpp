@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/thread_name.hpp"
 #include "log/completions.hpp"
 
 namespace millrace::log {
@@ -54,6 +55,7 @@ void JournalWriter::close() {
 }
 
 void JournalWriter::run() {
+  name_this_thread("log-" + std::string(to_string(appender_->journal())));
   std::vector<Pending> taken;
   for (;;) {
     const bool closing = wait(taken);

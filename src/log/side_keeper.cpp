@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/thread_name.hpp"
 #include "log/inspect.hpp"
 
 namespace millrace::log {
@@ -170,6 +171,7 @@ void SideKeeper::seal(Journal journal, SegmentPtr segment) {
 }
 
 void SideKeeper::run() {
+  name_this_thread("side-files");
   for (;;) {
     Work work;
     {

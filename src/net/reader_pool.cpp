@@ -1,13 +1,13 @@
 #include "net/reader_pool.hpp"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
+#include "core/thread_name.hpp"
 #include "millrace/result.hpp"
 
 namespace millrace {
@@ -62,7 +62,7 @@ void ReaderPool::Thread::run_one(Task& task) {
 }
 
 void ReaderPool::Thread::run() {
-  pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
+  name_this_thread(name_);
   std::vector<Task> batch;
   while (true) {
     {

@@ -1,7 +1,6 @@
 #include "net/shard.hpp"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -12,6 +11,7 @@
 #include <optional>
 #include <thread>
 
+#include "core/thread_name.hpp"
 #include "net/deadlines.hpp"
 
 namespace millrace {
@@ -70,7 +70,7 @@ void Shard::State::drain() {
 }
 
 void Shard::State::run() {
-  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+  name_this_thread(name);
   deadlines->belong_to_this_thread();
   while (!context.stopped()) {
     try {

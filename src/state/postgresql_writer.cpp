@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/thread_name.hpp"
+
 namespace millrace {
 
 namespace {
@@ -93,6 +95,7 @@ std::optional<BootTime> PostgresWriter::confirmed_at() const {
 }
 
 void PostgresWriter::run() {
+  name_this_thread("state");
   while (!dead_) {
     auto [group, until] = queue_.take_due();
     if (!group.empty()) {

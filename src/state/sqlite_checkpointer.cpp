@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/thread_name.hpp"
+
 namespace millrace {
 
 SqliteCheckpointer::SqliteCheckpointer(Connection connection, CheckpointLimits limits,
@@ -52,6 +54,7 @@ void SqliteCheckpointer::stop() {
 }
 
 void SqliteCheckpointer::run() {
+  name_this_thread("checkpoints");
   while (true) {
     {
       std::unique_lock lock(mutex_);

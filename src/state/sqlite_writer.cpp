@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "core/thread_name.hpp"
+
 namespace millrace {
 
 namespace {
@@ -57,6 +59,7 @@ void SqliteWriter::close_database() {
 }
 
 void SqliteWriter::run() {
+  name_this_thread("state");
   while (true) {
     BatchGroup group = queue_.take();
     if (group.empty()) return;
