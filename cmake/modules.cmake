@@ -10,6 +10,7 @@ function(millrace_module name)
     ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(millrace_${name} PUBLIC ${arg_LINK} Boost::json fmt::fmt Threads::Threads)
   millrace_use_precompiled(millrace_${name} precompiled)
+  millrace_use_profile(millrace_${name})
 endfunction()
 
 # millrace_unit_tests(<name> [LINK <targets>...]) makes the test program <name>_test from every .cpp in

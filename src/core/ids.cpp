@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <sys/random.h>
 
+#include <array>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -120,8 +121,10 @@ std::string stable_hash(std::initializer_list<std::string_view> parts) {
   text.clear();
   for (const std::string_view part : parts) {
     const std::uint64_t size = part.size();
-    for (int i = 0; i < 8; ++i) text.push_back(static_cast<char>(size >> (8 * i) & 0xFF));
-    text.append(part);
+    std::array<char, 8> little_endian;
+    for (std::size_t i = 0; i < 8; ++i)
+      little_endian[i] = static_cast<char>(size >> (8 * i) & 0xFF);
+    text.append(little_endian.data(), little_endian.size()).append(part);
   }
   Sha256& hasher = thread_sha256();
   hasher.start();
