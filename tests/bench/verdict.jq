@@ -11,8 +11,13 @@ def share($scenario; $key):
   | figure("millrace"; $scenario; $key) as $own
   | if $limit == null or $own == null then null else 100 * $own / $limit | round end;
 
+# How much later the last percent of good orders arrives beside poisoned ones, in percent (semantics 5).
+def slowed:
+  [ .[] | select(.broker == "millrace" and .scenario == "poisoned")
+    | 100 * .p99_good_ms / .p99_without_ms - 100 | round ] | median;
+
 # After kill -9 a bounded number of deliveries is repeated by design; `repeat` counts its own.
-def repeats_allowed: .scenario == "kill" or .scenario == "kill-in-drain";
+def repeats_allowed: .scenario == "kill" or .scenario == "kill-in-drain" or .scenario == "poisoned";
 
 def failures($share_min):
   [ ( .[] | select(.broker == "millrace")
@@ -21,5 +26,7 @@ def failures($share_min):
          | "\(.scenario): \(.repeats) orders arrived twice"),
         (select(.malformed > 0) | "\(.scenario): \(.malformed) bodies are not the expected event"),
         (select(.acked == 0) | "\(.scenario): nothing was acknowledged") ),
+    ( slowed | values | select(. > 20)
+      | "10,000 poisoned orders slow the good ones by \(.) %, at most 20 % expected" ),
     ( share("closed"; "e2e_per_s") | values | select(. < $share_min)
       | "end to end \(.) % of the limit, at least \($share_min) % expected" ) ];
