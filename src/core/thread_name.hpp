@@ -1,4 +1,4 @@
-// What `top -H` and a core's backtrace call a thread.
+// What `top -H` and a debugger call a thread.
 #pragma once
 
 #include <pthread.h>
