@@ -18,5 +18,7 @@ function(millrace_use_profile target)
   else()
     target_compile_options(${target} PRIVATE -fprofile-use=${MILLRACE_PROFILE}
       -Wno-profile-instr-out-of-date -Wno-backend-plugin)
+    get_target_property(sources ${target} SOURCES)
+    set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${MILLRACE_PROFILE})
   endif()
 endfunction()

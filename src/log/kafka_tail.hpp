@@ -1,6 +1,7 @@
 // What the tail listener of a log on Kafka is told: every record of each partition once and in
 // order. While nobody else appends, the reports of our own records say it all. Where others do, a
-// consumer brings what lies between; what it brings of our own was told before.
+// consumer brings what lies between; our own is told by its report or by the consumer, whichever
+// comes first.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,2 @@
+// Boost.JSON's own sources, from Debian's headers.
+#include <boost/json/src.hpp>
