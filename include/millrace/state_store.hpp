@@ -122,6 +122,10 @@ class StateStore : public StateReader {
   /// away it is not called. Any other failure is final.
   virtual void commit(Batch batch, Urgency urgency, Executor& home, CommitDone done) = 0;
 
+  /// True: no committed row has this key, which is known without reading. False: whoever wants to
+  /// know reads; a store may say no more than that. Thread-safe, and never waits for the store.
+  virtual bool is_surely_absent(Table /*table*/, std::string_view /*key*/) const { return false; }
+
   /// Thread-safe, and never waits for the store.
   virtual StateCondition condition() const = 0;
 

@@ -182,22 +182,36 @@ Awaitable<void> Projector::commit_again() {
 Awaitable<Result<void>> Projector::load(std::vector<std::string> keys) {
   std::ranges::sort(keys);
   keys.erase(std::ranges::unique(keys).begin(), keys.end());
+  // What this shard has written and not yet saved is in the cache: only committed rows are asked
+  // for.
+  const auto there = std::ranges::partition(keys, [&](const std::string& key) {
+    return context_.state.is_surely_absent(Table::projections, key);
+  });
+  for (auto key = keys.begin(); key != there.begin(); ++key) remember(*key, std::nullopt);
+  keys.erase(keys.begin(), there.begin());
+  if (keys.empty()) co_return Result<void>{};
   auto read = [&state = context_.state, keys] { return state.get_many(Table::projections, keys); };
   auto rows = co_await offload_until_back(context_.readers, context_.shard, std::move(read));
   if (!rows) co_return std::unexpected(rows.error());
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    auto entry = std::make_shared<CachedProjection>();
-    entry->key = keys[i];
+    std::optional<Projection> value;
     if ((*rows)[i]) {
       auto decoded = decode_projection(*(*rows)[i]);
       if (!decoded) co_return std::unexpected(decoded.error());
-      entry->known = true;
-      entry->value = *std::move(decoded);
+      value = *std::move(decoded);
     }
-    recent_.push_front(std::move(entry));
-    cache_[keys[i]] = recent_.begin();
+    remember(keys[i], std::move(value));
   }
   co_return Result<void>{};
+}
+
+void Projector::remember(const std::string& key, std::optional<Projection> value) {
+  auto entry = std::make_shared<CachedProjection>();
+  entry->key = key;
+  entry->known = value.has_value();
+  if (value) entry->value = *std::move(value);
+  recent_.push_front(std::move(entry));
+  cache_[key] = recent_.begin();
 }
 
 void Projector::forget() {

@@ -125,6 +125,8 @@ class Projector {
  private:
   struct Pass;
   Awaitable<Result<void>> load(std::vector<std::string> keys);
+  /// nullopt: there is no row.
+  void remember(const std::string& key, std::optional<Projection> value);
   ProjectResult project_in_order(Pass& pass, const SourceChange& change);
   ProjectResult project_one(Pass& pass, const SourceChange& change);
   ProjectResult emit(Pass& pass, const SourceChange& change, CachedProjection& cached, Json data);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "state/sqlite_checkpointer.hpp"
+#include "state/sqlite_known_keys.hpp"
 #include "state/sqlite_readers.hpp"
 #include "state/sqlite_schema.hpp"
 #include "state/sqlite_writer.hpp"
@@ -30,8 +31,9 @@ class SqliteStateStore final : public StateStore {
         std::move(second), CheckpointLimits{options.wal_soft_bytes, options.wal_hard_bytes},
         [this](Error error) { fail_for_good(std::move(error)); });
     writer_ = std::make_unique<SqliteWriter>(
-        std::move(writer), SqliteWriterOptions{options.commit_delay, options.rows_max},
+        std::move(writer), SqliteWriterOptions{options.commit_delay, options.rows_max}, known_keys_,
         std::move(checkpointer), [this](Error error) { fail_for_good(std::move(error)); });
+    known_keys_.start(options.path);
     started_.store(true);
     return {};
   }
@@ -55,6 +57,10 @@ class SqliteStateStore final : public StateStore {
     return readers_->count(table, prefix);
   }
 
+  bool is_surely_absent(Table table, std::string_view key) const override {
+    return known_keys_.is_surely_absent(table, key);
+  }
+
   StateCondition condition() const override {
     return {.kind = "sqlite", .away_at = {}, .reason = {}};
   }
@@ -69,6 +75,7 @@ class SqliteStateStore final : public StateStore {
   void close_now() {
     if (!started_.load()) return;
     // Readers first: an open snapshot would keep the write-ahead log from being emptied.
+    known_keys_.stop();
     readers_->close();
     writer_->close();
   }
@@ -86,6 +93,7 @@ class SqliteStateStore final : public StateStore {
   std::function<void(Error)> on_fatal_;
   std::atomic<bool> failed_ = false;
   std::atomic<bool> started_ = false;
+  SqliteKnownKeys known_keys_;
   std::unique_ptr<SqliteReaders> readers_;
   std::unique_ptr<SqliteWriter> writer_;
 };

@@ -17,8 +17,10 @@ constexpr std::string_view kJournalEndsKey = "journal_ends";
 }  // namespace
 
 SqliteWriter::SqliteWriter(Connection connection, SqliteWriterOptions options,
+                           SqliteKnownKeys& known_keys,
                            std::unique_ptr<SqliteCheckpointer> checkpointer, FatalHandler on_fatal)
     : connection_(std::move(connection)),
+      known_keys_(known_keys),
       queue_({options.commit_delay, options.rows_max, {}}),
       checkpointer_(std::move(checkpointer)),
       on_fatal_(std::move(on_fatal)) {
@@ -159,7 +161,10 @@ Result<void> SqliteWriter::put(Table table, std::string_view key,
                             : statement(deletes_, table, "DELETE FROM \"{}\" WHERE key=?1"));
   const StatementScope scope(*write);
   write->bind_blob(1, key);
-  if (value) write->bind_text(2, *value);
+  if (value) {
+    write->bind_text(2, *value);
+    known_keys_.add(table, key);
+  }
   MILLRACE_TRY(row, write->step());
   MILLRACE_INVARIANT(!row);
   return {};

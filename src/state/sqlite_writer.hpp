@@ -17,6 +17,7 @@
 #include "state/commit_queue.hpp"
 #include "state/sqlite_checkpointer.hpp"
 #include "state/sqlite_connection.hpp"
+#include "state/sqlite_known_keys.hpp"
 
 namespace millrace {
 
@@ -29,7 +30,8 @@ class SqliteWriter {
  public:
   using FatalHandler = std::function<void(Error)>;
 
-  SqliteWriter(Connection connection, SqliteWriterOptions options,
+  /// `known_keys` is told of every row that is written, and outlives this.
+  SqliteWriter(Connection connection, SqliteWriterOptions options, SqliteKnownKeys& known_keys,
                std::unique_ptr<SqliteCheckpointer> checkpointer, FatalHandler on_fatal);
   ~SqliteWriter() { close(); }
 
@@ -57,6 +59,7 @@ class SqliteWriter {
   void close_database();
 
   Connection connection_;
+  SqliteKnownKeys& known_keys_;
   // After the connection they belong to: statements go first.
   std::array<std::optional<Statement>, kTableCount> reads_;
   std::array<std::optional<Statement>, kTableCount> upserts_;

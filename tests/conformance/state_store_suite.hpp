@@ -444,6 +444,16 @@ TEST_P(StateStoreSuite, ShowsEverythingAcknowledgedWhenOpenedAgain) {
   EXPECT_EQ(value(Table::projections, row_key("order"s, "199"s, "4"s)), "{\"i\":199}");
 }
 
+TEST_P(StateStoreSuite, NeverSaysOfACommittedRowThatItIsAbsent) {
+  const auto key = row_key("order"s, "shop/1"s);
+  ASSERT_TRUE(commit(put(Table::projections, key, "{}")));
+  EXPECT_FALSE(store_->is_surely_absent(Table::projections, key));
+  ASSERT_TRUE(commit(put(Table::projections, key, "{\"rev\":2}")));
+  EXPECT_FALSE(store_->is_surely_absent(Table::projections, key));
+  open(kForever);
+  EXPECT_FALSE(store_->is_surely_absent(Table::projections, key));
+}
+
 TEST_P(StateStoreSuite, ServesReadersAndCommittersOfManyThreads) {
   constexpr int kThreads = 4;
   constexpr int kBatches = 100;

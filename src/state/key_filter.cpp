@@ -1,0 +1,76 @@
+#include "state/key_filter.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace millrace {
+namespace {
+
+constexpr std::size_t kFirstKeys = 32'768;
+constexpr std::size_t kBlockBits = 512;
+// About one wrong "perhaps" in 150 for each layer.
+constexpr std::size_t kBitsPerKey = 12;
+constexpr int kProbes = 7;
+
+struct Hashed {
+  std::uint64_t place;  ///< which block, of however many
+  std::uint64_t bits;   ///< nine for each probe
+};
+
+Hashed hashed(std::string_view key) {
+  const std::uint64_t place = std::hash<std::string_view>{}(key);
+  // A second opinion out of the first: the finalizer of MurmurHash3.
+  std::uint64_t bits = place;
+  bits = (bits ^ bits >> 33) * 0xff51afd7ed558ccd;
+  bits = (bits ^ bits >> 33) * 0xc4ceb9fe1a85ec53;
+  return {place, bits ^ bits >> 33};
+}
+
+std::size_t block_of(const Hashed& key, std::size_t blocks) {
+  return static_cast<std::size_t>(static_cast<unsigned __int128>(key.place) * blocks >> 64);
+}
+
+template <typename Block>
+bool holds(const Block& block, const Hashed& key) {
+  for (int i = 0; i < kProbes; ++i) {
+    const std::uint64_t bit = key.bits >> (9 * i) & 511;
+    if ((block[bit / 64] >> bit % 64 & 1) == 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void KeyFilter::grow() {
+  const std::size_t keys = std::max(kFirstKeys, size_);
+  layers_.push_back({std::vector<Block>(keys * kBitsPerKey / kBlockBits), keys});
+}
+
+void KeyFilter::add(std::string_view key) {
+  if (may_hold(key)) return;  // updates of one record take no room
+  if (layers_.empty() || layers_.back().room == 0) grow();
+  Layer& layer = layers_.back();
+  const Hashed hash = hashed(key);
+  Block& block = layer.blocks[block_of(hash, layer.blocks.size())];
+  for (int i = 0; i < kProbes; ++i) {
+    const std::uint64_t bit = hash.bits >> (9 * i) & 511;
+    block[bit / 64] |= std::uint64_t{1} << bit % 64;
+  }
+  --layer.room;
+  ++size_;
+}
+
+bool KeyFilter::may_hold(std::string_view key) const {
+  const Hashed hash = hashed(key);
+  return std::ranges::any_of(layers_, [&](const Layer& layer) {
+    return holds(layer.blocks[block_of(hash, layer.blocks.size())], hash);
+  });
+}
+
+std::size_t KeyFilter::bytes() const {
+  std::size_t total = 0;
+  for (const Layer& layer : layers_) total += layer.blocks.size() * sizeof(Block);
+  return total;
+}
+
+}  // namespace millrace
