@@ -340,6 +340,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::unordered_map<std::uint64_t, std::deque<ItemPtr>> exclusive_;
   int parked_in_turn_ = 0;  ///< retries of parked rows that wait there
   std::set<std::pair<BootTime, ItemPtr>> retries_;
+  BootTime next_ask_at_ = BootTime::max();  ///< none of them asks before
   std::size_t items_ = 0;
   std::size_t taken_bytes_ = 0;  ///< of these
   PartitionOffsets ends_at_start_{};

@@ -230,6 +230,7 @@ void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
   end_turn(item);
   item->retry_at = context_.clock.boot_now() + delay;
   item->ask_at = item->attempts == 0 ? BootTime::max() : item->first_attempt + kTimeBeforeParking;
+  next_ask_at_ = std::min(next_ask_at_, item->ask_at);
   retries_.emplace(item->retry_at, item);
   if (retry_timer_running_) return;
   retry_timer_running_ = true;
@@ -256,8 +257,13 @@ Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
 
 // An answer may ask for more patience than a place in memory has.
 void Lane::ask_for_those_that_wait(BootTime now) {
+  if (now < next_ask_at_) return;  // thousands may wait, and the timer runs each millisecond
+  next_ask_at_ = BootTime::max();
   for (const auto& [retry_at, item] : retries_) {
-    if (item->ask_at > now) continue;
+    if (item->ask_at > now) {
+      next_ask_at_ = std::min(next_ask_at_, item->ask_at);
+      continue;
+    }
     item->ask_at = BootTime::max();
     target_->ask(item->record, item->first_attempt, context_.shard,
                  [weak = weak_from_this(), item](bool answers) {
@@ -269,6 +275,7 @@ void Lane::ask_for_those_that_wait(BootTime now) {
 void Lane::waited_long(const ItemPtr& item, bool target_answers) {
   if (retired_) return;
   item->ask_at = context_.clock.boot_now() + kCheckHoldsFor;
+  next_ask_at_ = std::min(next_ask_at_, item->ask_at);
   if (target_answers) park_waiting(item, "not settled for long, while others are answered");
 }
 
