@@ -124,7 +124,7 @@ class StateStore : public StateReader {
 
   /// True: no committed row has this key, which is known without reading. False: whoever wants to
   /// know reads; a store may say no more than that. Thread-safe, and never waits for the store.
-  virtual bool is_surely_absent(Table /*table*/, std::string_view /*key*/) const { return false; }
+  virtual bool is_surely_absent(Table /*table*/, std::string_view /*key*/) { return false; }
 
   /// Thread-safe, and never waits for the store.
   virtual StateCondition condition() const = 0;

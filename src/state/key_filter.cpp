@@ -11,6 +11,8 @@ constexpr std::size_t kBlockBits = 512;
 // About one wrong "perhaps" in 150 for each layer.
 constexpr std::size_t kBitsPerKey = 12;
 constexpr int kProbes = 7;
+constexpr int kProbeBits = 9;  // one of 512
+static_assert(std::size_t{1} << kProbeBits == kBlockBits && kProbes * kProbeBits <= 64);
 
 struct Hashed {
   std::uint64_t place;  ///< which block, of however many
@@ -30,10 +32,14 @@ std::size_t block_of(const Hashed& key, std::size_t blocks) {
   return static_cast<std::size_t>(static_cast<unsigned __int128>(key.place) * blocks >> 64);
 }
 
+std::uint64_t bit_of(const Hashed& key, int probe) {
+  return key.bits >> (kProbeBits * probe) & (kBlockBits - 1);
+}
+
 template <typename Block>
 bool holds(const Block& block, const Hashed& key) {
-  for (int i = 0; i < kProbes; ++i) {
-    const std::uint64_t bit = key.bits >> (9 * i) & 511;
+  for (int probe = 0; probe < kProbes; ++probe) {
+    const std::uint64_t bit = bit_of(key, probe);
     if ((block[bit / 64] >> bit % 64 & 1) == 0) return false;
   }
   return true;
@@ -52,8 +58,8 @@ void KeyFilter::add(std::string_view key) {
   Layer& layer = layers_.back();
   const Hashed hash = hashed(key);
   Block& block = layer.blocks[block_of(hash, layer.blocks.size())];
-  for (int i = 0; i < kProbes; ++i) {
-    const std::uint64_t bit = hash.bits >> (9 * i) & 511;
+  for (int probe = 0; probe < kProbes; ++probe) {
+    const std::uint64_t bit = bit_of(hash, probe);
     block[bit / 64] |= std::uint64_t{1} << bit % 64;
   }
   --layer.room;

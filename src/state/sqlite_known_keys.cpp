@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/thread_name.hpp"
+#include "state/sqlite_connection.hpp"
 
 namespace millrace {
 namespace {
@@ -16,30 +17,31 @@ constexpr std::size_t kKeysPerRead = 4096;
 
 }  // namespace
 
-void SqliteKnownKeys::start(const std::string& path) {
-  thread_ = std::thread([this, path] {
-    name_this_thread("state-keys");
-    run(path);
-  });
-}
-
-void SqliteKnownKeys::stop() {
-  stopping_.store(true);
-  if (thread_.joinable()) thread_.join();
-}
-
 void SqliteKnownKeys::add(Table table, std::string_view key) {
   if (table != Table::projections) return;
   const std::lock_guard lock(mutex_);
   if (given_up_) return;
   filter_.add(key);
-  if (filter_.size() > kKeysMax) give_up();
+  if (filter_.size() >= keys_max_) give_up();
 }
 
-bool SqliteKnownKeys::is_surely_absent(Table table, std::string_view key) const {
+bool SqliteKnownKeys::is_surely_absent(Table table, std::string_view key) {
   if (table != Table::projections) return false;
   const std::lock_guard lock(mutex_);
-  return complete_ && !given_up_ && !filter_.may_hold(key);
+  if (given_up_) return false;
+  if (complete_) return !filter_.may_hold(key);
+  if (!reading_.joinable() && !stopping_) reading_ = std::thread([this] { run(); });
+  return false;
+}
+
+void SqliteKnownKeys::stop() {
+  stopping_ = true;
+  std::thread reading;
+  {
+    const std::lock_guard lock(mutex_);
+    reading.swap(reading_);
+  }
+  if (reading.joinable()) reading.join();
 }
 
 void SqliteKnownKeys::give_up() {
@@ -47,18 +49,20 @@ void SqliteKnownKeys::give_up() {
   filter_ = {};
 }
 
-void SqliteKnownKeys::run(const std::string& path) {
-  const auto read = read_all(path);
+void SqliteKnownKeys::run() {
+  name_this_thread("state-keys");
+  const auto read = read_all();
   if (!read) {
     spdlog::warn("every record is looked up in the state store, new ones too error=\"{}\"",
                  read.error().message);
   }
   const std::lock_guard lock(mutex_);
-  complete_ = read.has_value() && !stopping_.load();
+  if (!read) give_up();
+  complete_ = !stopping_;
 }
 
-Result<void> SqliteKnownKeys::read_all(const std::string& path) {
-  MILLRACE_TRY(connection, Connection::open(path, DatabaseMode::read_write));
+Result<void> SqliteKnownKeys::read_all() {
+  MILLRACE_TRY(connection, Connection::open(path_, DatabaseMode::read_write));
   MILLRACE_CHECK_OK(connection.execute("PRAGMA query_only=1;PRAGMA cache_size=-64;"));
   // The index over the keys answers it: values are not touched.
   MILLRACE_TRY(
@@ -78,7 +82,7 @@ Result<void> SqliteKnownKeys::read_all(const std::string& path) {
     }
     for (const std::string& key : keys) add(Table::projections, key);
     if (!keys.empty()) from = keys.back() + '\0';
-  } while (keys.size() == kKeysPerRead && !stopping_.load());
+  } while (keys.size() == kKeysPerRead && !stopping_);
   return {};
 }
 

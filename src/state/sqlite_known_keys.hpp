@@ -1,9 +1,10 @@
 // Which projections a state store on SQLite may have, in memory: a record that is new need not be
-// looked up. What the store had when it was opened is read beside everything else, on a thread of
-// its own; until that is done every row may be there.
+// looked up. What the store had when it was opened is read once somebody asks, on a thread of its
+// own; until that is done every row may be there.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -11,38 +12,40 @@
 
 #include "millrace/state_store.hpp"
 #include "state/key_filter.hpp"
-#include "state/sqlite_connection.hpp"
 
 namespace millrace {
 
+/// Thread-safe, also beside and behind stop().
 class SqliteKnownKeys {
  public:
-  /// 24 MB of filter; a store with more rows is always looked up.
+  /// 24 MB of filter; in a store with more rows every one is looked up.
   static constexpr std::size_t kKeysMax = std::size_t{1} << 24;
 
+  explicit SqliteKnownKeys(std::string path, std::size_t keys_max = kKeysMax)
+      : path_(std::move(path)), keys_max_(keys_max) {}
   ~SqliteKnownKeys() { stop(); }
 
-  /// Before the first commit: what is written from now on is added by whoever writes it.
-  void start(const std::string& path);
-  /// Before its transaction is committed.
+  /// Of every row that is written, from the first on, before its transaction is committed.
   void add(Table table, std::string_view key);
   /// True: no committed row has this key.
-  bool is_surely_absent(Table table, std::string_view key) const;
-  /// Idempotent.
+  bool is_surely_absent(Table table, std::string_view key);
+  /// Waits for the reading to end. Idempotent.
   void stop();
 
  private:
-  void run(const std::string& path);
-  Result<void> read_all(const std::string& path);
+  void run();
+  Result<void> read_all();
   void give_up();
 
-  mutable std::mutex mutex_;  // guards what follows
-  KeyFilter filter_;
-  bool complete_ = false;
-  bool given_up_ = false;
-
+  const std::string path_;
+  const std::size_t keys_max_;
   std::atomic<bool> stopping_ = false;
-  std::thread thread_;
+
+  std::mutex mutex_;  // guards what follows
+  KeyFilter filter_;
+  bool complete_ = false;  ///< the filter has all there is
+  bool given_up_ = false;
+  std::thread reading_;
 };
 
 }  // namespace millrace

@@ -17,8 +17,8 @@ namespace {
 
 class SqliteStateStore final : public StateStore {
  public:
-  SqliteStateStore(StateLock lock, std::function<void(Error)> on_fatal)
-      : lock_(std::move(lock)), on_fatal_(std::move(on_fatal)) {}
+  SqliteStateStore(StateLock lock, const SqliteStateOptions& options)
+      : lock_(std::move(lock)), on_fatal_(options.on_fatal), known_keys_(options.path) {}
   ~SqliteStateStore() override { close_now(); }
 
   Result<void> start(Connection writer, const SqliteStateOptions& options) {
@@ -33,7 +33,6 @@ class SqliteStateStore final : public StateStore {
     writer_ = std::make_unique<SqliteWriter>(
         std::move(writer), SqliteWriterOptions{options.commit_delay, options.rows_max}, known_keys_,
         std::move(checkpointer), [this](Error error) { fail_for_good(std::move(error)); });
-    known_keys_.start(options.path);
     started_.store(true);
     return {};
   }
@@ -57,7 +56,7 @@ class SqliteStateStore final : public StateStore {
     return readers_->count(table, prefix);
   }
 
-  bool is_surely_absent(Table table, std::string_view key) const override {
+  bool is_surely_absent(Table table, std::string_view key) override {
     return known_keys_.is_surely_absent(table, key);
   }
 
@@ -124,7 +123,7 @@ Result<std::unique_ptr<StateStore>> open_sqlite_state(const SqliteStateOptions& 
   MILLRACE_TRY(lock, StateLock::acquire(options.path));
   MILLRACE_CHECK_OK(create_state_file(options.path));
   MILLRACE_TRY(writer, open_writer(options));
-  auto store = std::make_unique<SqliteStateStore>(std::move(lock), options.on_fatal);
+  auto store = std::make_unique<SqliteStateStore>(std::move(lock), options);
   MILLRACE_CHECK_OK(store->start(std::move(writer), options));
   return store;
 }

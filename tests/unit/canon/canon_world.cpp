@@ -140,7 +140,7 @@ void CanonWorld::start(std::size_t shards) {
   options.commit_delay = milliseconds(1);
   auto state = open_sqlite_state(options);
   if (!state) refuse(state.error());
-  state_ = *std::move(state);
+  state_ = std::make_unique<WatchedState>(*std::move(state));
   readers_ = std::make_unique<ReaderPool>(1);
   shards_ = std::make_unique<ShardSet>(shards);
   for (std::size_t i = 0; i < shards; ++i) {

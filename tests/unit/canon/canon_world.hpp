@@ -18,6 +18,7 @@
 #include "log/tail_feed.hpp"
 #include "net/reader_pool.hpp"
 #include "storage/posix_disk.hpp"
+#include "watched_state.hpp"
 
 namespace millrace::canon::test {
 
@@ -81,6 +82,8 @@ class CanonWorld : public ::testing::Test {
   Projection projection(const std::string& entity, const std::string& record);
   /// Projects straight, on the record's shard.
   std::vector<ProjectResult> project(std::vector<SourceChange> changes);
+  /// From start() to crash().
+  WatchedState& state() { return *state_; }
 
   std::shared_ptr<config::Config> config_;
   FakeSource source_;
@@ -108,7 +111,7 @@ class CanonWorld : public ::testing::Test {
   PosixDisk disk_;
   SilentTrail trail_;
   std::unique_ptr<EventLog> log_;
-  std::unique_ptr<StateStore> state_;
+  std::unique_ptr<WatchedState> state_;
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<ShardSet> shards_;
   std::vector<std::unique_ptr<Unit>> units_;

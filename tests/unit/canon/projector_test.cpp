@@ -11,6 +11,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 using Kind = ProjectResult::Kind;
 
 class ProjectorTest : public CanonWorld {
@@ -23,6 +24,14 @@ class ProjectorTest : public CanonWorld {
     change.record = "erp/sale.order/7";
     change.value = JsonObject{{"name", "S7"}, {"state", state}, {"unread", next_++}};
     return change;
+  }
+  SourceChange read_of(int id, const char* state) {
+    SourceChange change = read(state);
+    change.record = "erp/sale.order/" + std::to_string(id);
+    return change;
+  }
+  static std::string key_of(int id) {
+    return row_key(std::string("order"), "erp/sale.order/" + std::to_string(id));
   }
   Kind say(SourceChange change) {
     std::vector<SourceChange> changes;
@@ -66,6 +75,28 @@ TEST_F(ProjectorTest, SaysNothingAgainAfterARestart) {
   EXPECT_EQ(say("a"), Kind::unchanged);
   EXPECT_EQ(say("b"), Kind::emitted);
   EXPECT_THAT(event_types(), ElementsAre("order.created", "order.changed"));
+}
+
+TEST_F(ProjectorTest, LooksUpOnlyWhatMayBeThere) {
+  start();
+  say(read_of(7, "a"));
+  say(read_of(9, "a"));
+  crash();
+  start();
+  state().say_absent({key_of(6), key_of(8), key_of(10)});
+  std::vector<SourceChange> changes;
+  for (int id = 10; id >= 6; --id) changes.push_back(read_of(id, "b"));
+  project(std::move(changes));
+  EXPECT_THAT(state().take_read(), UnorderedElementsAre(key_of(7), key_of(9)));
+  EXPECT_THAT(event_types(),
+              ElementsAre("order.created", "order.created", "order.created", "order.changed",
+                          "order.created", "order.changed", "order.created"));
+  state().say_absent({key_of(11)});
+  EXPECT_EQ(say(read_of(11, "a")), Kind::emitted);
+  EXPECT_THAT(state().take_read(), IsEmpty());
+  state().say_absent({});
+  EXPECT_EQ(say(read_of(12, "a")), Kind::emitted);
+  EXPECT_THAT(state().take_read(), ElementsAre(key_of(12)));
 }
 
 TEST_F(ProjectorTest, ASilentFirstSightIsStoredAndTheNextChangeSpeaks) {

@@ -7,6 +7,7 @@
 
 #include "conformance/state_store_support.hpp"
 #include "state/key_filter.hpp"
+#include "state/sqlite_known_keys.hpp"
 #include "state/sqlite_state.hpp"
 #include "temporary_directory.hpp"
 
@@ -23,7 +24,7 @@ std::string key_of(int number) {
 }
 
 TEST(KeyFilter, HoldsEveryKeyThatWasAddedAndHardlyAnother) {
-  constexpr int kKeys = 300'000;  // of four layers
+  constexpr int kKeys = 300'000;  // of five layers
   KeyFilter filter;
   EXPECT_FALSE(filter.may_hold(key_of(1)));
   EXPECT_FALSE(filter.may_hold(""));
@@ -41,7 +42,7 @@ TEST(KeyFilter, TakesNoRoomForAKeyThatItHolds) {
   EXPECT_EQ(filter.size(), 10u);
 }
 
-class SqliteKnownKeys : public testing::Test {
+class KnownKeys : public testing::Test {
  protected:
   std::unique_ptr<StateStore> open() {
     SqliteStateOptions options;
@@ -57,9 +58,9 @@ class SqliteKnownKeys : public testing::Test {
     auto ack = submit(store, std::move(batch), Urgency::now, home_);
     ASSERT_TRUE(answer_of(ack));
   }
-  static bool becomes_absent(const StateStore& store, const std::string& key) {
+  static bool becomes_absent(auto& keys, const std::string& key) {
     for (int i = 0; i < 10'000; ++i) {
-      if (store.is_surely_absent(Table::projections, key)) return true;
+      if (keys.is_surely_absent(Table::projections, key)) return true;
       std::this_thread::sleep_for(1ms);
     }
     return false;
@@ -69,7 +70,7 @@ class SqliteKnownKeys : public testing::Test {
   TemporaryDirectory directory_;
 };
 
-TEST_F(SqliteKnownKeys, ARowIsNeverSaidToBeAbsent) {
+TEST_F(KnownKeys, ARowIsNeverSaidToBeAbsent) {
   constexpr int kRows = 10'000;  // more than one read of what was there
   {
     const auto store = open();
@@ -91,7 +92,7 @@ TEST_F(SqliteKnownKeys, ARowIsNeverSaidToBeAbsent) {
   store->close();
 }
 
-TEST_F(SqliteKnownKeys, HardlyAnyNewRecordIsLookedUp) {
+TEST_F(KnownKeys, HardlyAnyNewRecordIsLookedUp) {
   const auto store = open();
   write(*store, 0, 1000);
   ASSERT_TRUE(becomes_absent(*store, "nobody"));
@@ -103,7 +104,7 @@ TEST_F(SqliteKnownKeys, HardlyAnyNewRecordIsLookedUp) {
   store->close();
 }
 
-TEST_F(SqliteKnownKeys, AnEmptyKeyIsKeptInMindToo) {
+TEST_F(KnownKeys, AnEmptyKeyIsKeptInMindToo) {
   {
     const auto store = open();
     auto ack = submit(*store, put(Table::projections, "", "{}"), Urgency::now, home_);
@@ -113,6 +114,37 @@ TEST_F(SqliteKnownKeys, AnEmptyKeyIsKeptInMindToo) {
   const auto store = open();
   ASSERT_TRUE(becomes_absent(*store, "nobody"));
   EXPECT_FALSE(store->is_surely_absent(Table::projections, ""));
+  store->close();
+}
+
+TEST_F(KnownKeys, WhereTheyCannotBeReadNothingIsSaidToBeAbsent) {
+  SqliteKnownKeys keys(directory_.file("is-not-there.db"));
+  keys.add(Table::projections, key_of(1));
+  EXPECT_FALSE(keys.is_surely_absent(Table::projections, "nobody"));
+  keys.stop();
+  EXPECT_FALSE(keys.is_surely_absent(Table::projections, "nobody"));
+  EXPECT_FALSE(keys.is_surely_absent(Table::projections, key_of(1)));
+}
+
+TEST_F(KnownKeys, BeyondItsSizeNothingIsSaidToBeAbsent) {
+  const auto store = open();
+  SqliteKnownKeys keys(directory_.file("state.db"), 1000);
+  ASSERT_TRUE(becomes_absent(keys, "nobody"));
+  for (int i = 0; i < 2000; ++i) keys.add(Table::projections, key_of(i));
+  EXPECT_FALSE(keys.is_surely_absent(Table::projections, "nobody"));
+  store->close();
+}
+
+TEST_F(KnownKeys, WhatWasBeingReadWhenItWasStoppedMayBeThere) {
+  const auto store = open();
+  write(*store, 0, 10'000);
+  for (int round = 0; round < 20; ++round) {
+    SqliteKnownKeys keys(directory_.file("state.db"));
+    keys.is_surely_absent(Table::projections, "nobody");
+    keys.stop();
+    for (int i = 0; i < 10'000; i += 100)
+      ASSERT_FALSE(keys.is_surely_absent(Table::projections, key_of(i))) << i;
+  }
   store->close();
 }
 
