@@ -27,6 +27,10 @@ add_library(millrace_boost_json STATIC ${PROJECT_SOURCE_DIR}/cmake/boost_json.cp
 target_link_libraries(millrace_boost_json PUBLIC Boost::headers)
 millrace_use_profile(millrace_boost_json)
 add_library(Boost::json ALIAS millrace_boost_json)
+# For what is measured beside ours, and has no profile either.
+add_library(millrace_boost_json_plain STATIC EXCLUDE_FROM_ALL
+  ${PROJECT_SOURCE_DIR}/cmake/boost_json.cpp)
+target_link_libraries(millrace_boost_json_plain PUBLIC Boost::headers)
 
 # A broker makes and drops many small values on several threads; jemalloc measured a fifth less CPU
 # than the C library's allocator on W1. Sanitizers bring their own.

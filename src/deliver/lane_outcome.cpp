@@ -257,7 +257,7 @@ Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
 
 // An answer may ask for more patience than a place in memory has.
 void Lane::ask_for_those_that_wait(BootTime now) {
-  if (now < next_ask_at_) return;  // thousands may wait, and the timer runs each millisecond
+  if (now < next_ask_at_) return;  // hundreds may wait, and the timer runs each millisecond
   next_ask_at_ = BootTime::max();
   for (const auto& [retry_at, item] : retries_) {
     if (item->ask_at > now) {

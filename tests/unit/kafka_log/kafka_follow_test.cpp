@@ -218,7 +218,8 @@ TEST_F(KafkaFollow, WhatWeAppendIsToldOnceAndBeforeItsCompletion) {
     const auto decoded = std::make_shared<const int>(7);
     ASSERT_TRUE(append_and_wait(*a->operator->(), Journal::inbox, {{1, "t", "own", decoded}}));
     const auto told = a->told(Journal::inbox, 1);
-    ASSERT_EQ(told.size(), 1 + ++own);
+    ++own;
+    ASSERT_EQ(told.size(), 1 + own);
     was_decoded = told.back().was_decoded;
   }
   EXPECT_TRUE(was_decoded) << "as it was appended, not read back";
