@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def only_sqlite(reason):
     """Likewise of the state in SQLite."""
     return unittest.skipIf(on_postgresql(), f"only sqlite: {reason}")
 
+
+INSIST_SECONDS = 60.0
 
 class Scenario(unittest.TestCase):
     """One temporary directory per test; kept, and named, when the test fails."""
@@ -132,8 +135,18 @@ class Scenario(unittest.TestCase):
     # -- steps ---------------------------------------------------------------------------------
     def send(self, broker, payload):
         """Posts a payload of the shop and insists on its acknowledgement."""
-        answer = broker.post(f"/hooks/shop/{SHOP_TOKEN}", payload)
-        self.assertEqual(200, answer.status, answer.body)
+        self.insist(200, lambda: broker.post(f"/hooks/shop/{SHOP_TOKEN}", payload, timeout=60))
+
+    def insist(self, status, post):
+        """The answer to `post()`. What is not durable within half a second is refused with 503,
+        which a busy disk may come to; senders repeat it, and it says nothing twice."""
+        give_up_at = time.monotonic() + INSIST_SECONDS
+        answer = post()
+        while answer.status == 503 and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+            answer = post()
+        self.assertEqual(status, answer.status, answer.body)
+        return answer
 
     def await_bodies(self, target, expected, within=30.0):
         """The target carried out exactly these bodies, those of one record in this order (between

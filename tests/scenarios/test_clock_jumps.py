@@ -109,8 +109,7 @@ class ClockJumps(Scenario):
         connections = self.millrace.admin("GET", "/admin/v1/connections").json()["connections"]
         self.assertIn(("mes", "up"), [(one["name"], one["state"]) for one in connections])
         duplicates = self.millrace.metrics()[DUPLICATES]
-        answer = self.millrace.post(f"/hooks/shop/{SHOP_TOKEN}", self.payload(GOOD[0], 1))
-        self.assertEqual(200, answer.status)
+        self.send(self.millrace, self.payload(GOOD[0], 1))
         self.assertEqual(duplicates + 1, self.millrace.metrics()[DUPLICATES], "a repeat is known")
 
     def test_jumps_under_load(self):
@@ -119,8 +118,7 @@ class ClockJumps(Scenario):
             self.send(self.millrace, self.payload(record, 1))
         self.load()
         eventually(lambda: len(self.parked(self.millrace)) == len(POISONED), what="they park")
-        usual = self.attempts()
-        self.assertGreater(usual, 0)
+        usual = eventually(lambda: (seen := self.attempts()) >= 4 and seen, 60, "retries go on")
         self.assertEqual([], self.clock_problems())
         for offset, days in (("+1d", 1), ("-1d", -1), ("+90d", 90)):
             self.jump(offset)

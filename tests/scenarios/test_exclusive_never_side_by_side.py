@@ -9,7 +9,7 @@ from configurations import EVERY_CHANGE, as_sent, order
 from millrace_harness import Scenario, eventually, main
 
 ONE_AT_A_TIME = EVERY_CHANGE.replace("requests:\n", "exclusive: .data.quantity\nrequests:\n")
-IMPATIENT = ONE_AT_A_TIME.replace("    body: .data\n", "    body: .data\n    timeout: 5s\n")
+IMPATIENT = ONE_AT_A_TIME.replace("    body: .data\n", "    body: .data\n    timeout: 2m\n")
 GROUP = range(1, 17)  # more than the connection takes, on all partitions
 OTHERS = range(101, 117)
 SHARED = 7  # the quantity that all of the group have
@@ -60,6 +60,8 @@ class Exclusive(Scenario):
         self.assertEqual([as_sent(record, record) for record in OTHERS],
                          sorted(self.mes.bodies()[:len(OTHERS)], key=lambda body: body["quantity"]))
         self.assertEqual(1, len(self.of_group()))
+        self.mes.control("down")  # cuts what hangs
+        self.mes.control("up")
         self.await_group()
 
     def test_retries_let_it_go_and_take_turns_when_parked(self):

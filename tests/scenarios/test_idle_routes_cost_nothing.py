@@ -62,9 +62,10 @@ class IdleRoutes(Scenario):
         self.assertEqual(joined, changed)
         self.millrace.kill9()
         self.millrace.start()
-        self.assertEqual([0] * IDLE, [route["lag"] for route in
-                                      self.millrace.cli_json("status")["routes"]
-                                      if route["name"].startswith("never")])
+        eventually(lambda: [0] * IDLE == [route["lag"] for route in
+                                          self.millrace.cli_json("status")["routes"]
+                                          if route["name"].startswith("never")],
+                   what="they go on from there")
         self.send_orders(401, 10)
         # The busy route may repeat what was not recorded yet, with the same keys: one effect each.
         bodies = self.mes.bodies()

@@ -63,7 +63,9 @@ class PartitionsOfDoorbells(OdooScenario):
         self.neighbours()
         self.start()
         self.odoo.ring_into(self.millrace)
-        orders = self.odoo.do(*[["create", "sale.order", {}]] * 5, commit_after_ms=300)["results"]
+        # Forbidden before it is committed: a reading in between would find them.
+        orders = self.odoo.do(*[["create", "sale.order", {}]] * 5, commit_after_ms=1000,
+                              wait=False)["results"]
         self.odoo.control("forbid", model="sale.order", ids=orders)
         eventually(lambda: len(self.parked(self.millrace)) == len(orders), 30, "all are parked")
         for row in self.parked(self.millrace):

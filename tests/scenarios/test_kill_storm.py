@@ -69,8 +69,10 @@ class KillStorm(Scenario):
         senders = [Sender(number, millrace, seed) for number in range(SENDERS)]
         threads = [Background(sender.run) for sender in senders]
         pause = threading.Event()
-        for _ in range(CYCLES):
+        for cycle in range(1, CYCLES + 1):
             pause.wait(chance.uniform(*KILL_AFTER_SECONDS))
+            eventually(lambda: sum(len(sender.acknowledged) for sender in senders) > 10 * cycle,
+                       60, "there is something that could be lost")
             millrace.kill9()
             millrace.start()
         for sender in senders:

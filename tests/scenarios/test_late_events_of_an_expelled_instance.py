@@ -66,9 +66,7 @@ class LateEventsOfAnExpelledInstance(Scenario):
     # -- steps -----------------------------------------------------------------------------------
     def send_version(self, version):
         for record in RECORDS:
-            answer = self.b.post(f"/hooks/shop/{SHOP_TOKEN}",
-                                 order(record, quantity=version, version=version), timeout=60)
-            self.assertEqual(200, answer.status, answer.body)
+            self.send(self.b, order(record, quantity=version, version=version))
 
     def await_version(self, version):
         def missing():

@@ -6,7 +6,7 @@ from odoo_neighbour import OdooScenario
 
 class OdooBadDays(OdooScenario):
     def setUp(self):
-        self.neighbours()
+        self.neighbours(longest_transaction="20s")
         self.start()
         self.odoo.ring_into(self.millrace)
 
@@ -64,7 +64,8 @@ class OdooBadDays(OdooScenario):
 
     def test_one_forbidden_order_among_200(self):
         operations = [["create", "sale.order", {}] for _ in range(200)]
-        orders = self.odoo.do(*operations, commit_after_ms=300)["results"]
+        # Forbidden before it is committed: a reading in between would find it.
+        orders = self.odoo.do(*operations, commit_after_ms=2000, wait=False)["results"]
         guilty = orders[77]
         self.odoo.control("forbid", model="sale.order", ids=[guilty])
         eventually(lambda: len(self.sent()) >= 199, 60, lambda: f"199 of 200: {len(self.sent())}")

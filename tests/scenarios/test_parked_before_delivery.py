@@ -116,7 +116,9 @@ class ParkedReadings(OdooScenario):
         self.neighbours()
         self.start()
         self.odoo.ring_into(self.millrace)
-        self.order = self.odoo.create_order()
+        # Forbidden before it is committed: a reading in between would find it.
+        self.order = self.odoo.do(["create", "sale.order", {}], commit_after_ms=1000,
+                                  wait=False)["results"][0]
         self.odoo.control("forbid", model="sale.order", ids=[self.order])
         self.await_parked()
 

@@ -12,9 +12,11 @@ class SigtermDrains(Scenario):
     def test_nothing_is_lost_or_sent_twice(self):
         mes = self.target(idempotent=False)
         millrace = self.order_broker(mes).start()
-        mes.fault(mode="delay", ms=300)
+        mes.fault(mode="delay", ms=1000)
+        millrace.cli("routes", "pause", "order-to-mes", "--reason", "until all are there")
         for record in RECORDS:
             self.send(millrace, order(record, quantity=1, version=1))
+        millrace.cli("routes", "resume", "order-to-mes")
         eventually(lambda: mes.counts()["effects"] > 0, what="the first is answered")
         self.assertEqual(0, millrace.terminate(EXIT_SECONDS_MAX))
         self.assertLess(mes.counts()["effects"], len(RECORDS), "it stopped in the middle")

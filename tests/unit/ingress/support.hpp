@@ -204,7 +204,11 @@ Awaitable<void> run_into(Awaitable<T> task, std::promise<T>& promise) {
 /// The endpoints on one running shard.
 class Harness {
  public:
-  explicit Harness(Intake::Limits limits = {}) : intake(log, counters, limits) { shard.start(); }
+  /// Tests hold the log for as long as they like.
+  explicit Harness(Intake::Limits limits = {.wait_max = seconds(60)})
+      : intake(log, counters, limits) {
+    shard.start();
+  }
   ~Harness() {
     log.release();
     shard.stop(seconds(10));

@@ -267,6 +267,7 @@ TEST_F(SpoolingLogTest, WhatTheLogHadAllTheSameIsKnownByItsId) {
   remote_->be_silent();
   for (int i = 1; i <= 10; ++i) accept(std::to_string(i));
   await_answers();
+  await([&] { return remote_->waiting() == 10; }, "the log has them all");
   end(4);
   open();
   accept("11");

@@ -100,10 +100,14 @@ TEST_F(HttpClientTest, ReadsEveryFormOfBody) {
       {"HTTP/1.1 204 No Content\r\n\r\n", ""},
       {"HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n", ""},
       {"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", ""}};
-  serve([&](RawConnection& connection, int number) {
-    connection.read_until("\r\n\r\n");
-    connection.send(forms[static_cast<std::size_t>(number)].first);
-  });
+  HttpClientOptions options;
+  options.idle_limit = milliseconds(0);  // each form has a connection of its own
+  serve(
+      [&](RawConnection& connection, int number) {
+        connection.read_until("\r\n\r\n");
+        connection.send(forms[static_cast<std::size_t>(number)].first);
+      },
+      options);
   for (std::size_t i = 0; i < forms.size(); ++i) {
     const auto answer = send();
     ASSERT_TRUE(answer) << i << ": " << answer.error().message;

@@ -259,8 +259,8 @@ TEST_F(HttpServerTest, InvitesTheBodyOfAClientThatAsksFirst) {
 
 TEST_F(HttpServerTest, EndsASlowHeaderAndASlowBody) {
   HttpServerOptions options;
-  options.header_limit = milliseconds(100);
-  options.request_limit = milliseconds(200);
+  options.header_limit = milliseconds(1000);
+  options.request_limit = milliseconds(2000);
   start(options);
   EXPECT_EQ(status_of(ask("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")), 408);
   EXPECT_EQ(status_of(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")), 408);
@@ -289,7 +289,7 @@ TEST_F(HttpServerTest, EndsABodyThatTricklesForEver) {
 
 TEST_F(HttpServerTest, ClosesIdleConnectionsWithoutAWord) {
   HttpServerOptions options;
-  options.header_limit = milliseconds(100);
+  options.header_limit = milliseconds(1000);
   options.idle_limit = milliseconds(100);
   start(options);
   EXPECT_EQ(ask(""), "");

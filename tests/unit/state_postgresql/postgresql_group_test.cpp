@@ -67,8 +67,7 @@ class PostgresGroupTest : public testing::Test {
     auto made = server_.state_options(schema_);
     made.conninfo = server_.conninfo("member");
     made.instance = instance;
-    made.lock_wait = 500ms;
-    made.heartbeat = 200ms;
+    made.lock_wait = 20s;
     return made;
   }
   PostgresStateOptions through(const CuttingProxy& proxy, const std::string& instance) {
@@ -88,7 +87,9 @@ class PostgresGroupTest : public testing::Test {
   }
   Instance open(const std::string& instance) { return open(options(instance)); }
   std::string refusal(const std::string& instance) {
-    const auto store = open_postgresql_state(options(instance));
+    auto with = options(instance);
+    with.lock_wait = 500ms;
+    const auto store = open_postgresql_state(std::move(with));
     if (store) return "opened";
     EXPECT_EQ(store.error().code, Errc::locked);
     return store.error().message;

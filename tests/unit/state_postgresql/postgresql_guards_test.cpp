@@ -20,10 +20,11 @@ class PostgresGuards : public testing::Test {
     auto made = server_.state_options(schema_);
     made.conninfo = server_.conninfo(user);
     made.start_wait = 500ms;
-    made.lock_wait = 500ms;
+    made.lock_wait = 20s;
     return made;
   }
   std::string refusal(PostgresStateOptions with, Errc code) {
+    with.lock_wait = 500ms;
     const auto store = open_postgresql_state(std::move(with));
     if (store) return "opened";
     EXPECT_EQ(store.error().code, code) << store.error().message;
