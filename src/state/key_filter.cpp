@@ -45,6 +45,13 @@ bool holds(const Block& block, const Hashed& key) {
   return true;
 }
 
+template <typename Layers>
+bool any_holds(const Layers& layers, const Hashed& key) {
+  return std::ranges::any_of(layers, [&](const auto& layer) {
+    return holds(layer.blocks[block_of(key, layer.blocks.size())], key);
+  });
+}
+
 }  // namespace
 
 void KeyFilter::grow() {
@@ -53,10 +60,10 @@ void KeyFilter::grow() {
 }
 
 void KeyFilter::add(std::string_view key) {
-  if (may_hold(key)) return;  // updates of one record take no room
+  const Hashed hash = hashed(key);
+  if (any_holds(layers_, hash)) return;  // updates of one record take no room
   if (layers_.empty() || layers_.back().room == 0) grow();
   Layer& layer = layers_.back();
-  const Hashed hash = hashed(key);
   Block& block = layer.blocks[block_of(hash, layer.blocks.size())];
   for (int probe = 0; probe < kProbes; ++probe) {
     const std::uint64_t bit = bit_of(hash, probe);
@@ -67,10 +74,7 @@ void KeyFilter::add(std::string_view key) {
 }
 
 bool KeyFilter::may_hold(std::string_view key) const {
-  const Hashed hash = hashed(key);
-  return std::ranges::any_of(layers_, [&](const Layer& layer) {
-    return holds(layer.blocks[block_of(hash, layer.blocks.size())], hash);
-  });
+  return any_holds(layers_, hashed(key));
 }
 
 std::size_t KeyFilter::bytes() const {

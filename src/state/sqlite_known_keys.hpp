@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "millrace/state_store.hpp"
 #include "state/key_filter.hpp"

@@ -140,7 +140,8 @@ TEST_F(KafkaFaults, AsksAgainForARightThatIsMissing) {
   auto report = send("value");
   EXPECT_TRUE(answer(report));
   EXPECT_EQ(counters().recreated, 2);
-  EXPECT_LE(counters().resent, 2);  // it may have been sent after either of them
+  // It may have been sent after the first of them.
+  EXPECT_GE(counters().resent, 1);
 }
 
 TEST_F(KafkaFaults, DoesNotBelieveASuccessWithoutAnOffset) {
