@@ -40,6 +40,12 @@ inline constexpr std::size_t kTakenBytesMax = std::size_t{16} << 20;
 inline constexpr std::size_t kTakenBytesAlways = std::size_t{256} << 10;
 inline constexpr std::size_t kTakenBytesOfShardMax = std::size_t{32} << 20;
 
+/// While news flow on the shard, parked retries of a lane start at this distance at least. Each
+/// that fails doubles it, one that is delivered takes it back: what keeps failing is tried seldom,
+/// and what was mended is delivered soon.
+inline constexpr milliseconds kParkedApart{5};
+inline constexpr milliseconds kParkedApartMax{40};
+
 /// What the lanes of a shard have in common.
 struct LanesTogether {
   std::atomic<std::size_t> taken_bytes{0};  ///< what was taken up
@@ -233,6 +239,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void spend(const ItemPtr& item, microseconds odometer);
   void retry_later(const ItemPtr& item, milliseconds delay);
+  BootTime asks_at(const Item& item) const;
   void ask_for_those_that_wait(BootTime now);
   void waited_long(const ItemPtr& item, bool target_answers);
   bool park_waiting(const ItemPtr& item, std::string reason);
@@ -348,7 +355,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   int outstanding_ = 0;             ///< submitted to the target
   int parked_outstanding_ = 0;      ///< of these, retries of parked rows
   int replay_outstanding_ = 0;      ///< of these, of a replay
-  BootTime next_parked_{};          ///< not before it, as long as news flow
+  BootTime parked_started_at_{};    ///< when one of them was last begun
+  milliseconds parked_apart_ = kParkedApart;
   ParkedTotal parked_total_;
   ParkedIndex parked_;
 

@@ -15,6 +15,11 @@ namespace {
 constexpr Offset kBeyondBeforeParking = 2048;  // semantics 5
 // More waiting retries than this would leave no room for the events behind them.
 constexpr std::size_t kRetriesBeforeParking = kItemsMax / 4;
+// Beyond it, the target is asked so soon whether it answers others: in a run of refused events it
+// has answered nobody else yet when the attempt of one of them ends.
+constexpr milliseconds kAskInCrowdAfter{50};
+// Hundreds may wait, and the timer may run each millisecond.
+constexpr milliseconds kAskApart{10};
 constexpr milliseconds kRetryAfterMax{3'600'000};
 
 std::mt19937_64& random_source() {
@@ -138,6 +143,7 @@ void Lane::delivered(const ItemPtr& item, const std::string& detail) {
   const Event& event = item->event->event;
   note_delivered(*item);
   ++counts_.delivered;
+  if (item->row) parked_apart_ = kParkedApart;
   if (item->replay) ++item->replay->counts(item->partition).sent;
   context_.trail.note(
       {event.record, "deliver", id_, item->replay ? "replayed" : "delivered", event.id, detail});
@@ -169,6 +175,7 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
       item->attempts >= kAttemptsBeforeParking ||
       context_.clock.boot_now() + delay - item->first_attempt >= kTimeBeforeParking ||
       beyond(*item) >= kBeyondBeforeParking || retries_.size() >= kRetriesBeforeParking;
+  if (item->row) parked_apart_ = std::min(parked_apart_ * 2, kParkedApartMax);
   if (item->row || (long_enough && result.target_answers)) {
     park(item, ParkedState::retrying, result.outcome.reason,
          item->answer_status != 0 ? fmt::format("again {}", item->answer_status)
@@ -229,12 +236,20 @@ milliseconds Lane::backoff(int attempts, std::optional<milliseconds> retry_after
 void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
   end_turn(item);
   item->retry_at = context_.clock.boot_now() + delay;
-  item->ask_at = item->attempts == 0 ? BootTime::max() : item->first_attempt + kTimeBeforeParking;
+  item->ask_at = asks_at(*item);
   next_ask_at_ = std::min(next_ask_at_, item->ask_at);
   retries_.emplace(item->retry_at, item);
   if (retry_timer_running_) return;
   retry_timer_running_ = true;
   context_.shard.spawn("retry", retry_timer(shared_from_this()));
+}
+
+// When its target is asked whether it answers others, while it waits.
+BootTime Lane::asks_at(const Item& item) const {
+  if (item.attempts == 0) return BootTime::max();
+  const BootTime patient = item.first_attempt + kTimeBeforeParking;
+  if (retries_.size() < kRetriesBeforeParking) return patient;
+  return std::min(patient, context_.clock.boot_now() + kAskInCrowdAfter);
 }
 
 Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
@@ -257,11 +272,11 @@ Awaitable<void> Lane::retry_timer(std::shared_ptr<Lane> self) {
 
 // An answer may ask for more patience than a place in memory has.
 void Lane::ask_for_those_that_wait(BootTime now) {
-  if (now < next_ask_at_) return;  // hundreds may wait, and the timer runs each millisecond
-  next_ask_at_ = BootTime::max();
+  if (now < next_ask_at_) return;
+  BootTime next = BootTime::max();
   for (const auto& [retry_at, item] : retries_) {
     if (item->ask_at > now) {
-      next_ask_at_ = std::min(next_ask_at_, item->ask_at);
+      next = std::min(next, item->ask_at);
       continue;
     }
     item->ask_at = BootTime::max();
@@ -270,13 +285,18 @@ void Lane::ask_for_those_that_wait(BootTime now) {
                    if (const auto self = weak.lock()) self->waited_long(item, answers);
                  });
   }
+  next_ask_at_ = std::max(next, now + kAskApart);
 }
 
 void Lane::waited_long(const ItemPtr& item, bool target_answers) {
   if (retired_) return;
-  item->ask_at = context_.clock.boot_now() + kCheckHoldsFor;
+  if (target_answers) {
+    park_waiting(item, "not settled for long, while others are answered");
+    return;
+  }
+  const bool crowd = retries_.size() >= kRetriesBeforeParking && target_->is_up();
+  item->ask_at = context_.clock.boot_now() + (crowd ? kAskInCrowdAfter : kCheckHoldsFor);
   next_ask_at_ = std::min(next_ask_at_, item->ask_at);
-  if (target_answers) park_waiting(item, "not settled for long, while others are answered");
 }
 
 // Others are settled beyond it, or wait behind it: it no longer waits in memory for its next

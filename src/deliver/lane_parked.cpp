@@ -13,8 +13,6 @@ namespace {
 constexpr std::size_t kRowsPerScan = 1000;
 constexpr milliseconds kTimerMax{1000};
 constexpr milliseconds kReadAgainAfter{1000};
-// While news flow on the shard, parked retries of a lane start at this distance at least.
-constexpr milliseconds kParkedApart{5};
 constexpr milliseconds kNewsFlowFor{100};
 
 // `$now` of a request is the event's append time: kept, so that it renders to the same bytes.
@@ -180,12 +178,13 @@ void Lane::retry_parked() {
   // leave, so that they hold up nobody.
   const int places = std::max(1, target_->in_flight_max() / 4);
   const BootTime now = context_.clock.boot_now();
+  const bool news_flow = now - context_.together->news_at < kNewsFlowFor;
   while (!stopping_ && !paused_ && !frozen_ && !commit_stuck_ &&
          parked_outstanding_ + parked_in_turn_ < places) {
-    if (now < next_parked_) break;
+    if (news_flow && now - parked_started_at_ < parked_apart_) break;
     const auto due = parked_.take_due(now);
     if (!due) break;
-    if (now - context_.together->news_at < kNewsFlowFor) next_parked_ = now + kParkedApart;
+    parked_started_at_ = now;
     ++parked_outstanding_;
     context_.shard.spawn("parked", retry_row(shared_from_this(), due->first, due->second));
   }

@@ -235,6 +235,11 @@ json::object Bench::backlog() {
   return out;
 }
 
+/// Of the machine's cores that the broker used, on the average.
+double cores(const Usage& from, const Usage& to) {
+  return (to.cpu_seconds - from.cpu_seconds) / std::max(to.at_seconds - from.at_seconds, 1e-9);
+}
+
 json::object Bench::poisoned() {
   broker_.start_fresh();
   warm_up();
@@ -242,14 +247,19 @@ json::object Bench::poisoned() {
   LoadPlan load = plan(seconds(60));
   load.orders_max = kPoisonedOrders / 2;
   load.per_second = plan_.per_second;
+  const Usage quiet = broker_.usage();
   const Tally without = settle(run(load).range);
+  const Usage busy = broker_.usage();
   load = plan(seconds(60));
   load.orders_max = kPoisonedOrders;
   load.per_second = plan_.per_second;
   const auto checks_before = sink_.checks();
   const auto refused_before = sink_.refused();
   sink_.poison(503);
+  const Usage before = broker_.usage();
   const LoadResult result = run(load);
+  const Usage after = broker_.usage();
+  const auto refused = sink_.refused() - refused_before;
   std::this_thread::sleep_for(kQuiet);
   const Tally beside = ledger_.tally(result.range, good);
   broker_.kill();
@@ -260,7 +270,9 @@ json::object Bench::poisoned() {
   add_counts(out, result, tally);
   out["good_late"] = beside.lost;
   out["checks"] = sink_.checks() - checks_before;
-  out["refused"] = sink_.refused() - refused_before;
+  out["refused"] = refused;
+  out["cores_without"] = rounded(cores(quiet, busy));
+  out["cores"] = rounded(cores(before, after));
   out["restart_ms"] = restarted.count();
   out["p99_without_ms"] = rounded(percentile(without.end_to_end_ms, 99));
   out["p99_good_ms"] = rounded(percentile(beside.end_to_end_ms, 99));

@@ -26,7 +26,21 @@ class LaneParking : public LaneWorld {
   std::uint64_t delivered() {
     return on_shard([this] { return lane_->status().delivered; });
   }
+  std::uint64_t retries() {
+    return on_shard([this] { return lane_->status().retries; });
+  }
   bool is_row(ParkedState state) { return rows(state).size() == 1; }
+  /// News are delivered, and what the lane does with that is done: a row it began has been read
+  /// when the second are sent, and is tried before them.
+  void deliver_news() {
+    const std::uint64_t before = delivered();
+    answer_at_once("more", Outcome{});
+    append("more", "shop/more");
+    until([&] { return lane_->status().delivered == before + 1; }, "news are delivered");
+    until([&] { return readers_.waiting() == 0; }, "rows are read");
+    append("more", "shop/more");
+    until([&] { return lane_->status().delivered == before + 2; }, "more news are delivered");
+  }
 };
 
 TEST_F(LaneParking, WhatIsToldToWaitForLongIsParkedWhenItsTargetAnswersOthers) {
@@ -106,6 +120,85 @@ TEST_F(LaneParking, BeyondAQuarterOfItsPlacesAFailureIsParkedAtOnce) {
   EXPECT_EQ(kFailing, delivered());
 }
 
+TEST_F(LaneParking, ACrowdOfFailuresInARunIsParkedOnceAnotherIsAnswered) {
+  constexpr std::size_t kInMemory = kItemsMax / 4;
+  constexpr std::size_t kFailing = kItemsMax - 10;
+  start();
+  answer_at_once("", again_after(seconds(20)));
+  answer_at_once("good1", Outcome{});
+  answer_at_once("good2", Outcome{});
+  append("good1", "shop/good1");
+  until([this] { return lane_->status().delivered == 1; }, "the target delivers");
+  pass(milliseconds(1));
+  for (std::size_t i = 0; i < kFailing; ++i) {
+    append("bad" + std::to_string(i), "shop/bad" + std::to_string(i));
+  }
+  until([&] { return lane_->status().retries == kFailing; }, "all were tried");
+  EXPECT_TRUE(rows(ParkedState::retrying).empty()) << "nobody else was answered since";
+  append("good2", "shop/good2");
+  until([this] { return lane_->status().delivered == 2; }, "another is answered");
+  pass(milliseconds(50));
+  until([&] { return rows(ParkedState::retrying).size() == kFailing - kInMemory; },
+        "all are parked that others would wait behind");
+  for (const ParkedRow& row : rows(ParkedState::retrying)) EXPECT_EQ(1, row.attempts);
+}
+
+TEST_F(LaneParking, EachThatWaitsIsAskedAboutInItsOwnTime) {
+  start();
+  answer_at_once("e1", again_after(seconds(600)));
+  answer_at_once("e2", again_after(seconds(600)));
+  append("e1");
+  until([this] { return lane_->status().retries == 1; }, "the first failed");
+  pass(seconds(10));
+  append("e2", "shop/2");
+  until([this] { return lane_->status().retries == 2; }, "the second failed");
+  pass(seconds(19));
+  answer_at_once("", Outcome{});
+  append("e3", "shop/3");
+  until([this] { return lane_->status().delivered == 1; }, "another is answered");
+  pass(seconds(1));
+  until([this] { return is_row(ParkedState::retrying); }, "the first is parked after 30 s");
+  EXPECT_EQ("shop/1", rows(ParkedState::retrying).at(0).record);
+  pass(seconds(10));
+  until([this] { return rows(ParkedState::retrying).size() == 2; }, "and so is the second");
+}
+
+TEST_F(LaneParking, WhatKeepsFailingIsTriedMoreSeldomWhileNewsFlow) {
+  constexpr int kParked = 8;
+  retry().initial = retry().max_interval = std::chrono::hours(1);
+  for (int i = 0; i < kParked; ++i) {
+    const std::string name = "parked" + std::to_string(i);
+    ParkedRow row = parked_row(name);
+    row.record = "shop/" + name;
+    row.payload = *parse_json(encode(event(name, row.record)));
+    row.offset += static_cast<Offset>(i);
+    row.next_at += microseconds(i);
+    put(row);
+    answer_at_once(name, again_after(std::chrono::hours(1)));
+  }
+  answer_at_once("parked6", Outcome{});
+  together_->news_at = clock_.boot_now();
+  start();
+  until([this] { return lane_->status().retries == 1; }, "one is tried");
+  std::uint64_t tried = 1;
+  for (const int apart_ms : {10, 20, 40, 40, 40}) {
+    pass(milliseconds(apart_ms - 1));
+    deliver_news();
+    EXPECT_EQ(tried, retries()) << apart_ms;
+    pass(milliseconds(1));
+    ++tried;
+    until([&] { return lane_->status().retries == tried; }, "the next is tried");
+  }
+  const std::uint64_t before = delivered();
+  pass(kParkedApartMax);
+  until([&] { return lane_->status().delivered == before + 1; }, "the mended one is delivered");
+  pass(kParkedApart - milliseconds(1));
+  deliver_news();
+  EXPECT_EQ(tried, retries());
+  pass(milliseconds(1));
+  until([&] { return lane_->status().retries == tried + 1; }, "the next follows soon");
+}
+
 TEST_F(LaneParking, WhileNewsFlowParkedRetriesFollowOneAnotherAtADistance) {
   constexpr int kParked = 3;
   for (int i = 0; i < kParked; ++i) {
@@ -125,9 +218,7 @@ TEST_F(LaneParking, WhileNewsFlowParkedRetriesFollowOneAnotherAtADistance) {
   const auto tried = [this] { return sink_->on_wire.size() - 1; };
   pass(milliseconds(5));
   until([&] { return tried() == 1; }, "one is tried");
-  answer_at_once("news2", Outcome{});
-  append("news2", "shop/news2");
-  until([this] { return lane_->status().delivered == 1; }, "more is delivered");
+  deliver_news();
   EXPECT_EQ(1u, on_shard(tried));
   pass(milliseconds(5));
   until([&] { return tried() == 2; }, "the next is tried");
