@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -23,10 +24,30 @@ std::string key_of(std::string_view owner, Partition partition, Offset offset, i
                  fmt::format("{:016x}{:02x}", offset, send));
 }
 
-Json headers_json(const HttpHeaders& headers) {
-  JsonArray list;
-  for (const auto& [name, value] : headers) list.push_back(JsonArray{Json(name), Json(value)});
-  return Json(std::move(list));
+void add_text(std::string& out, std::string_view key, std::string_view value) {
+  fmt::format_to(std::back_inserter(out), R"(,"{}":)", key);
+  append_json_string(out, value);
+}
+
+void add_number(std::string& out, std::string_view key, std::int64_t value) {
+  fmt::format_to(std::back_inserter(out), R"(,"{}":{})", key, value);
+}
+
+void add_request(std::string& out, const HttpRequest& request) {
+  out += R"(,"request":{"method":)";
+  append_json_string(out, request.method);
+  add_text(out, "target", request.target);
+  out += R"(,"headers":[)";
+  for (const auto& [name, value] : request.headers) {
+    out += out.back() == '[' ? "[" : ",[";
+    append_json_string(out, name);
+    out.push_back(',');
+    append_json_string(out, value);
+    out.push_back(']');
+  }
+  out.push_back(']');
+  add_text(out, "body", request.body);
+  out.push_back('}');
 }
 
 HttpHeaders headers_of(const Json* list) {
@@ -143,39 +164,37 @@ std::string encode(const ParkedRow& row) {
 }
 
 std::string encode(const ParkedRow& row, std::string_view payload) {
-  JsonObject json;
-  json.emplace("stage", row.stage);
-  json.emplace("owner", row.owner);
-  json.emplace("record", row.record);
-  json.emplace("partition", row.partition);
-  json.emplace("offset", static_cast<std::int64_t>(row.offset));
-  json.emplace("send", row.send);
-  json.emplace("state", to_string(row.state));
-  json.emplace("type", row.type);
-  json.emplace("subject", row.subject);
-  json.emplace("reason", row.reason);
-  json.emplace("cause", row.cause);
-  if (!row.waits_for.empty()) json.emplace("waits_for", row.waits_for);
-  if (row.unanswered) json.emplace("unanswered", true);
-  if (row.replay != 0) json.emplace("replay", static_cast<std::int64_t>(row.replay));
-  if (row.new_key) json.emplace("new_key", true);
-  json.emplace("attempts", row.attempts);
-  json.emplace("spent_ms", row.spent.count());
-  json.emplace("since", to_rfc3339(row.since));
-  json.emplace("next_at", to_rfc3339(row.next_at));
-  json.emplace("request_name", row.request_name);
-  if (row.rendered) {
-    json.emplace("request", JsonObject{{"method", row.request.method},
-                                       {"target", row.request.target},
-                                       {"headers", headers_json(row.request.headers)},
-                                       {"body", row.request.body}});
-  }
+  constexpr std::size_t kRest = 1024;
+  std::string text;
+  text.reserve(kRest + payload.size() + row.request.body.size() * 5 / 4);
+  text += R"({"stage":)";
+  append_json_string(text, row.stage);
+  add_text(text, "owner", row.owner);
+  add_text(text, "record", row.record);
+  add_number(text, "partition", row.partition);
+  add_number(text, "offset", static_cast<std::int64_t>(row.offset));
+  add_number(text, "send", row.send);
+  add_text(text, "state", to_string(row.state));
+  add_text(text, "type", row.type);
+  add_text(text, "subject", row.subject);
+  add_text(text, "reason", row.reason);
+  add_text(text, "cause", row.cause);
+  if (!row.waits_for.empty()) add_text(text, "waits_for", row.waits_for);
+  if (row.unanswered) text += R"(,"unanswered":true)";
+  if (row.replay != 0) add_number(text, "replay", static_cast<std::int64_t>(row.replay));
+  if (row.new_key) text += R"(,"new_key":true)";
+  add_number(text, "attempts", row.attempts);
+  add_number(text, "spent_ms", row.spent.count());
+  add_text(text, "since", to_rfc3339(row.since));
+  add_text(text, "next_at", to_rfc3339(row.next_at));
+  add_text(text, "request_name", row.request_name);
+  if (row.rendered) add_request(text, row.request);
   if (row.answer_status != 0) {
-    json.emplace("answer", JsonObject{{"status", row.answer_status}, {"body", row.answer_body}});
+    text += fmt::format(R"(,"answer":{{"status":{})", row.answer_status);
+    add_text(text, "body", row.answer_body);
+    text.push_back('}');
   }
-  std::string text = write_json(Json(std::move(json)));
-  text.back() = ',';
-  text += R"("payload":)";
+  text += R"(,"payload":)";
   text += payload;
   text.push_back('}');
   return text;

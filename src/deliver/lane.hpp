@@ -40,11 +40,15 @@ inline constexpr std::size_t kTakenBytesMax = std::size_t{16} << 20;
 inline constexpr std::size_t kTakenBytesAlways = std::size_t{256} << 10;
 inline constexpr std::size_t kTakenBytesOfShardMax = std::size_t{32} << 20;
 
+/// Beyond so many retries that wait in memory, a failure is parked: more would leave no room for
+/// the events behind them. Each retry that fails again halves it, one that is delivered gives it
+/// back.
+inline constexpr std::size_t kRetriesMax = kItemsMax / 4;
+inline constexpr std::size_t kRetriesAlways = 8;
 /// While news flow on the shard, parked retries of a lane start at this distance at least. Each
-/// that fails doubles it, one that is delivered takes it back: what keeps failing is tried seldom,
-/// and what was mended is delivered soon.
+/// that fails doubles it, one that is delivered gives it back.
 inline constexpr milliseconds kParkedApart{5};
-inline constexpr milliseconds kParkedApartMax{40};
+inline constexpr milliseconds kParkedApartMax{80};
 
 /// What the lanes of a shard have in common.
 struct LanesTogether {
@@ -238,6 +242,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Offset beyond(const Item& item) const;
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void spend(const ItemPtr& item, microseconds odometer);
+  void learn_from_retry(const Item& item, bool delivered);
   void retry_later(const ItemPtr& item, milliseconds delay);
   BootTime asks_at(const Item& item) const;
   void ask_for_those_that_wait(BootTime now);
@@ -357,6 +362,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   int replay_outstanding_ = 0;      ///< of these, of a replay
   BootTime parked_started_at_{};    ///< when one of them was last begun
   milliseconds parked_apart_ = kParkedApart;
+  std::size_t retries_max_ = kRetriesMax;
   ParkedTotal parked_total_;
   ParkedIndex parked_;
 

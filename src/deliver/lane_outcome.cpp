@@ -13,8 +13,6 @@ namespace millrace::deliver {
 namespace {
 
 constexpr Offset kBeyondBeforeParking = 2048;  // semantics 5
-// More waiting retries than this would leave no room for the events behind them.
-constexpr std::size_t kRetriesBeforeParking = kItemsMax / 4;
 // Beyond it, the target is asked so soon whether it answers others: in a run of refused events it
 // has answered nobody else yet when the attempt of one of them ends.
 constexpr milliseconds kAskInCrowdAfter{50};
@@ -143,7 +141,7 @@ void Lane::delivered(const ItemPtr& item, const std::string& detail) {
   const Event& event = item->event->event;
   note_delivered(*item);
   ++counts_.delivered;
-  if (item->row) parked_apart_ = kParkedApart;
+  learn_from_retry(*item, true);
   if (item->replay) ++item->replay->counts(item->partition).sent;
   context_.trail.note(
       {event.record, "deliver", id_, item->replay ? "replayed" : "delivered", event.id, detail});
@@ -174,8 +172,8 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
   const bool long_enough =
       item->attempts >= kAttemptsBeforeParking ||
       context_.clock.boot_now() + delay - item->first_attempt >= kTimeBeforeParking ||
-      beyond(*item) >= kBeyondBeforeParking || retries_.size() >= kRetriesBeforeParking;
-  if (item->row) parked_apart_ = std::min(parked_apart_ * 2, kParkedApartMax);
+      beyond(*item) >= kBeyondBeforeParking || retries_.size() >= retries_max_;
+  learn_from_retry(*item, false);
   if (item->row || (long_enough && result.target_answers)) {
     park(item, ParkedState::retrying, result.outcome.reason,
          item->answer_status != 0 ? fmt::format("again {}", item->answer_status)
@@ -184,6 +182,19 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
     return;
   }
   retry_later(item, delay);
+}
+
+// Retries that keep failing get less room, and less of the machine while news flow; one that is
+// delivered gives it back: what keeps failing is tried seldom, what was mended arrives soon.
+void Lane::learn_from_retry(const Item& item, bool delivered) {
+  if (!item.row && item.attempts < 2) return;  // it was no retry
+  if (delivered) {
+    retries_max_ = kRetriesMax;
+    parked_apart_ = kParkedApart;
+    return;
+  }
+  retries_max_ = std::max(retries_max_ / 2, kRetriesAlways);
+  if (item.row) parked_apart_ = std::min(parked_apart_ * 2, kParkedApartMax);
 }
 
 // The time in which the target answered, from one failure to the next (semantics 5, "Breaker").
@@ -248,7 +259,7 @@ void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
 BootTime Lane::asks_at(const Item& item) const {
   if (item.attempts == 0) return BootTime::max();
   const BootTime patient = item.first_attempt + kTimeBeforeParking;
-  if (retries_.size() < kRetriesBeforeParking) return patient;
+  if (retries_.size() < retries_max_) return patient;
   return std::min(patient, context_.clock.boot_now() + kAskInCrowdAfter);
 }
 
@@ -294,7 +305,7 @@ void Lane::waited_long(const ItemPtr& item, bool target_answers) {
     park_waiting(item, "not settled for long, while others are answered");
     return;
   }
-  const bool crowd = retries_.size() >= kRetriesBeforeParking && target_->is_up();
+  const bool crowd = retries_.size() >= retries_max_ && target_->is_up();
   item->ask_at = context_.clock.boot_now() + (crowd ? kAskInCrowdAfter : kCheckHoldsFor);
   next_ask_at_ = std::min(next_ask_at_, item->ask_at);
 }

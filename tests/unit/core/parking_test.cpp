@@ -31,6 +31,38 @@ TEST(ParkedRow, SurvivesTheStore) {
   EXPECT_EQ(revision_of(again->payload), 4294967297u);
 }
 
+TEST(ParkedRow, EveryMemberSurvivesTheStore) {
+  ParkedRow row = sample();
+  row.send = 3;
+  row.type = "order.changed";
+  row.subject = "S\"1\"\n\u00e9";
+  row.cause = "again 503";
+  row.waits_for = "partner/mes/7";
+  row.unanswered = row.new_key = true;
+  row.replay = 4;
+  row.attempts = 5;
+  row.spent = milliseconds(1234);
+  row.request_name = "changed";
+  row.request.headers = {{"x-a", "1"}, {"x-b", "[\"]"}};
+  const auto again = decode_parked_row(encode(row));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(encode(*again), encode(row));
+  EXPECT_EQ(again->subject, row.subject);
+  EXPECT_EQ(again->waits_for, row.waits_for);
+  EXPECT_TRUE(again->unanswered && again->new_key);
+  EXPECT_EQ(again->replay, 4u);
+  EXPECT_EQ(again->attempts, 5);
+  EXPECT_EQ(again->spent, milliseconds(1234));
+  EXPECT_EQ(again->request.headers, row.request.headers);
+
+  row.rendered = false;
+  row.answer_status = 0;
+  const auto bare = decode_parked_row(encode(row));
+  ASSERT_TRUE(bare) << bare.error().message;
+  EXPECT_FALSE(bare->rendered);
+  EXPECT_EQ(bare->answer_status, 0);
+}
+
 TEST(ParkedRow, ItsIdGivesItsKey) {
   ParkedRow row = sample();
   EXPECT_EQ(row.id(), "order-to-mes:12:345");

@@ -143,6 +143,44 @@ TEST_F(LaneParking, ACrowdOfFailuresInARunIsParkedOnceAnotherIsAnswered) {
   for (const ParkedRow& row : rows(ParkedState::retrying)) EXPECT_EQ(1, row.attempts);
 }
 
+TEST_F(LaneParking, RetriesThatFailAgainGetLessRoomUntilOneIsDelivered) {
+  std::uint64_t failed = 0;
+  int number = 0;
+  const auto fail = [&](int events, milliseconds patience) {
+    for (const int end = number + events; number < end; ++number) {
+      const std::string name = std::to_string(number);
+      answer_at_once("bad" + name, again_after(patience));
+      append("good" + name, "shop/good" + name);
+      append("bad" + name, "shop/bad" + name);
+    }
+    failed += static_cast<std::uint64_t>(events);
+    until([&] { return lane_->status().retries == failed; }, "all were tried");
+  };
+  const auto parked = [&] { return on_shard([this] { return lane_->status().parked; }); };
+  retry().initial = milliseconds(900);  // so soon that the target has not been silent for long
+  start();
+  answer_at_once("", Outcome{});
+  fail(4, milliseconds(900));
+  // They fail again: of 128 places, 8 are left.
+  for (const char* name : {"bad0", "bad1", "bad2", "bad3"}) {
+    answer_at_once(name, again_after(seconds(20)));
+  }
+  answer_at_once("bad0", again_after(seconds(10)));
+  pass(milliseconds(900));
+  until([&] { return lane_->status().retries == failed + 4; }, "they were tried again");
+  failed += 4;
+  EXPECT_EQ(0u, parked());
+  fail(20, seconds(20));
+  EXPECT_EQ(16u, parked());
+
+  const std::uint64_t before = delivered();
+  answer_at_once("bad0", Outcome{});
+  pass(seconds(10));
+  until([&] { return lane_->status().delivered == before + 1; }, "one is delivered");
+  fail(100, seconds(5));
+  EXPECT_EQ(16u, parked());
+}
+
 TEST_F(LaneParking, EachThatWaitsIsAskedAboutInItsOwnTime) {
   start();
   answer_at_once("e1", again_after(seconds(600)));
@@ -181,7 +219,7 @@ TEST_F(LaneParking, WhatKeepsFailingIsTriedMoreSeldomWhileNewsFlow) {
   start();
   until([this] { return lane_->status().retries == 1; }, "one is tried");
   std::uint64_t tried = 1;
-  for (const int apart_ms : {10, 20, 40, 40, 40}) {
+  for (const int apart_ms : {10, 20, 40, 80, 80}) {
     pass(milliseconds(apart_ms - 1));
     deliver_news();
     EXPECT_EQ(tried, retries()) << apart_ms;
