@@ -30,9 +30,10 @@ struct Lane::Item {
   bool unanswered = false;  ///< it may have been applied: the target is asked before it is sent
   int attempts = 0;
   BootTime first_attempt{};
-  BootTime retry_at{};    ///< while it waits in memory, or its row does
-  BootTime ask_at{};      ///< while it waits: then its target is asked whether it answers others
-  milliseconds spent{0};  ///< of `give_up_after`
+  BootTime retry_at{};       ///< while it waits in memory, or its row does
+  std::string retry_reason;  ///< while it waits: why the last attempt has to be made again
+  BootTime ask_at{};         ///< while it waits: then its target is asked whether it answers others
+  milliseconds spent{0};     ///< of `give_up_after`
   std::optional<microseconds> odometer;  ///< of its target, when that was said
   int answer_status = 0;
   std::string answer_body;

@@ -211,7 +211,7 @@ void Lane::enqueue(ItemPtr item) {
   }
   const ItemPtr first = queue.front();
   if (queue.size() > kWaitingBehindMax && first->attempts > 0) {
-    park_waiting(first, "many wait behind this record");
+    park_waiting(first);
   }
 }
 
@@ -297,7 +297,7 @@ Awaitable<void> Lane::fetch_reference(std::shared_ptr<Lane> self, ItemPtr item, 
   if (--references_read_ == 0) bound_meanwhile_.clear();
   if (!row) {
     spdlog::error("the identity map cannot be read route={} error={}", id_, row.error().message);
-    retry_later(item, milliseconds(1000));
+    retry_later(item, milliseconds(1000), "the identity map cannot be read");
     co_return;
   }
   item->references[key] = *row;

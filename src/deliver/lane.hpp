@@ -243,11 +243,11 @@ class Lane : public std::enable_shared_from_this<Lane> {
   milliseconds backoff(int attempts, std::optional<milliseconds> retry_after);
   void spend(const ItemPtr& item, microseconds odometer);
   void learn_from_retry(const Item& item, bool delivered);
-  void retry_later(const ItemPtr& item, milliseconds delay);
+  void retry_later(const ItemPtr& item, milliseconds delay, std::string reason);
   BootTime asks_at(const Item& item) const;
   void ask_for_those_that_wait(BootTime now);
   void waited_long(const ItemPtr& item, bool target_answers);
-  bool park_waiting(const ItemPtr& item, std::string reason);
+  void park_waiting(const ItemPtr& item);
   void park_far_behind(Partition partition, const route::Progress& progress,
                        const std::shared_ptr<Replay>& replay);
   Awaitable<void> retry_timer(std::shared_ptr<Lane> self);

@@ -25,6 +25,10 @@ std::mt19937_64& random_source() {
   return source;
 }
 
+std::string cause_of_again(int answer_status) {
+  return answer_status != 0 ? fmt::format("again {}", answer_status) : std::string("again");
+}
+
 // `missing:` of a request is about identities; a table says itself what a missing row means.
 bool is_skipped(const config::RouteRequest& request, const std::string& wanted) {
   return request.missing == config::Missing::skip && !wanted.empty();
@@ -175,13 +179,11 @@ void Lane::on_again(const ItemPtr& item, const DeliveryResult& result) {
       beyond(*item) >= kBeyondBeforeParking || retries_.size() >= retries_max_;
   learn_from_retry(*item, false);
   if (item->row || (long_enough && result.target_answers)) {
-    park(item, ParkedState::retrying, result.outcome.reason,
-         item->answer_status != 0 ? fmt::format("again {}", item->answer_status)
-                                  : std::string("again"),
+    park(item, ParkedState::retrying, result.outcome.reason, cause_of_again(item->answer_status),
          delay);
     return;
   }
-  retry_later(item, delay);
+  retry_later(item, delay, result.outcome.reason);
 }
 
 // Retries that keep failing get less room, and less of the machine while news flow; one that is
@@ -244,8 +246,9 @@ milliseconds Lane::backoff(int attempts, std::optional<milliseconds> retry_after
   return std::max(jittered, std::min(retry_after.value_or(milliseconds{0}), kRetryAfterMax));
 }
 
-void Lane::retry_later(const ItemPtr& item, milliseconds delay) {
+void Lane::retry_later(const ItemPtr& item, milliseconds delay, std::string reason) {
   end_turn(item);
+  item->retry_reason = std::move(reason);
   item->retry_at = context_.clock.boot_now() + delay;
   item->ask_at = asks_at(*item);
   next_ask_at_ = std::min(next_ask_at_, item->ask_at);
@@ -302,7 +305,7 @@ void Lane::ask_for_those_that_wait(BootTime now) {
 void Lane::waited_long(const ItemPtr& item, bool target_answers) {
   if (retired_) return;
   if (target_answers) {
-    park_waiting(item, "not settled for long, while others are answered");
+    park_waiting(item);
     return;
   }
   const bool crowd = retries_.size() >= retries_max_ && target_->is_up();
@@ -311,12 +314,12 @@ void Lane::waited_long(const ItemPtr& item, bool target_answers) {
 }
 
 // Others are settled beyond it, or wait behind it: it no longer waits in memory for its next
-// attempt. False: it does not wait.
-bool Lane::park_waiting(const ItemPtr& item, std::string reason) {
-  if (retries_.erase({item->retry_at, item}) == 0) return false;
+// attempt, if it does.
+void Lane::park_waiting(const ItemPtr& item) {
+  if (retries_.erase({item->retry_at, item}) == 0) return;
   const auto left = std::chrono::ceil<milliseconds>(item->retry_at - context_.clock.boot_now());
-  park(item, ParkedState::retrying, std::move(reason), "again", std::max(left, milliseconds{0}));
-  return true;
+  park(item, ParkedState::retrying, std::exchange(item->retry_reason, {}),
+       cause_of_again(item->answer_status), std::max(left, milliseconds{0}));
 }
 
 // What holds the partition's cursor, and nothing but its next attempt is awaited.
@@ -328,7 +331,7 @@ void Lane::park_far_behind(Partition partition, const route::Progress& progress,
     return item.replay == replay && item.partition == partition && item.offset == progress.cursor();
   });
   if (holds == retries_.end()) return;
-  park_waiting(ItemPtr(holds->second), "others are settled far beyond it");
+  park_waiting(ItemPtr(holds->second));
 }
 
 }  // namespace millrace::deliver

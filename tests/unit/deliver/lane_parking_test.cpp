@@ -140,7 +140,12 @@ TEST_F(LaneParking, ACrowdOfFailuresInARunIsParkedOnceAnotherIsAnswered) {
   pass(milliseconds(50));
   until([&] { return rows(ParkedState::retrying).size() == kFailing - kInMemory; },
         "all are parked that others would wait behind");
-  for (const ParkedRow& row : rows(ParkedState::retrying)) EXPECT_EQ(1, row.attempts);
+  for (const ParkedRow& row : rows(ParkedState::retrying)) {
+    EXPECT_EQ(1, row.attempts);
+    EXPECT_EQ("503", row.reason) << "what the target said";
+    EXPECT_EQ("again 503", row.cause);
+    EXPECT_EQ(503, row.answer_status);
+  }
 }
 
 TEST_F(LaneParking, RetriesThatFailAgainGetLessRoomUntilOneIsDelivered) {
