@@ -9,6 +9,10 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
 #include <vector>
 
 namespace millrace {
@@ -18,6 +22,9 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kReasonMax = 512;
+// librdkafka 2.0.2 sometimes does not let go of a broker after an assignment ended with a fetch
+// under way, and then never ends (its issue 4674).
+constexpr std::chrono::seconds kEndWithin{5};
 // What librdkafka writes to an eventfd: its counter goes up by one.
 constexpr std::uint64_t kOne = 1;
 
@@ -75,7 +82,15 @@ void KafkaClient::abandon() {
 
 KafkaClient::~KafkaClient() {
   if (abandoned_) return;
-  rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  const auto ended = std::make_shared<std::promise<void>>();
+  auto end = ended->get_future();
+  std::thread([client = client_, ended] {
+    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    ended->set_value();
+  }).detach();
+  if (end.wait_for(kEndWithin) == std::future_status::ready) return;
+  abandon();
+  spdlog::warn("a Kafka client does not end, it stays idle until this process ends");
 }
 
 void KafkaQueueDestroy::operator()(rd_kafka_queue_s* queue) const {

@@ -34,7 +34,8 @@ class KafkaClient {
   /// librdkafka's reason; Errc::tls for files it cannot use.
   static Result<std::shared_ptr<KafkaClient>> open(Kind kind, const KafkaSettings& settings,
                                                    const KafkaProperties& more);
-  /// Waits for its threads, without telling the brokers: some milliseconds.
+  /// Waits for its threads, without telling the brokers: some milliseconds. Those that have not
+  /// ended after 5 s stay idle until the process ends, with a warning.
   ~KafkaClient();
   KafkaClient(const KafkaClient&) = delete;
   KafkaClient& operator=(const KafkaClient&) = delete;
