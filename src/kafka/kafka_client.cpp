@@ -82,6 +82,8 @@ void KafkaClient::abandon() {
 
 KafkaClient::~KafkaClient() {
   if (abandoned_) return;
+  // Not later: a client that has ended meanwhile is gone.
+  rd_kafka_set_log_level(client_, 0);
   const auto ended = std::make_shared<std::promise<void>>();
   auto end = ended->get_future();
   std::thread([client = client_, ended] {
@@ -89,7 +91,6 @@ KafkaClient::~KafkaClient() {
     ended->set_value();
   }).detach();
   if (end.wait_for(kEndWithin) == std::future_status::ready) return;
-  abandon();
   spdlog::warn("a Kafka client does not end, it stays idle until this process ends");
 }
 
