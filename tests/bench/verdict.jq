@@ -1,6 +1,7 @@
 # Medians and failures over the lines of w1_load, one JSON object a line.
 
-def median: sort | if length == 0 then null else .[length / 2 | floor] end;
+def median:
+  sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;
 
 def figure($broker; $scenario; $key):
   [ .[] | select(.broker == $broker and .scenario == $scenario) | .[$key] | values ] | median;

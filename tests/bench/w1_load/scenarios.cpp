@@ -56,6 +56,11 @@ double drain_seconds(const Tally& tally, std::int64_t from_ns) {
   return static_cast<double>(tally.last_received_ns - from_ns) / 1e9;
 }
 
+/// Of the machine's cores that the broker used, on the average.
+double cores(const Usage& from, const Usage& to) {
+  return (to.cpu_seconds - from.cpu_seconds) / std::max(to.at_seconds - from.at_seconds, 1e-9);
+}
+
 }  // namespace
 
 LoadPlan Bench::plan(milliseconds duration) const {
@@ -233,11 +238,6 @@ json::object Bench::backlog() {
   out["rss_mb"] = rounded(broker_.usage().rss_mb, 10);
   out["drain_s"] = rounded(drain_seconds(tally, opened_ns));
   return out;
-}
-
-/// Of the machine's cores that the broker used, on the average.
-double cores(const Usage& from, const Usage& to) {
-  return (to.cpu_seconds - from.cpu_seconds) / std::max(to.at_seconds - from.at_seconds, 1e-9);
 }
 
 json::object Bench::poisoned() {
