@@ -103,6 +103,11 @@ BatchGroup CommitQueue::take_locked() {
   return group;
 }
 
+bool CommitQueue::awaited() const {
+  const std::lock_guard lock(mutex_);
+  return queued_now_ > 0;
+}
+
 void CommitQueue::set_journal_ends(std::function<std::string()> ends) {
   const std::lock_guard lock(mutex_);
   journal_ends_ = std::move(ends);

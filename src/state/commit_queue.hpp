@@ -58,6 +58,9 @@ class CommitQueue {
   /// What must be written now; empty when nothing must, and then when it must be asked again.
   std::pair<BatchGroup, std::optional<SteadyTime>> take_due();
 
+  /// Whether a batch in the queue cannot wait for others.
+  bool awaited() const;
+
   void set_journal_ends(std::function<std::string()> ends);
   /// What the log says of itself now; nullopt when nobody knows.
   std::optional<std::string> journal_ends() const;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/thread_name.hpp"
+#include "state/sqlite_turns.hpp"
 
 namespace millrace {
 
@@ -55,6 +56,11 @@ void SqliteCheckpointer::stop() {
 
 void SqliteCheckpointer::run() {
   name_this_thread("checkpoints");
+  // Twice the usual log: whoever lets others go first now would make the writer wait soon.
+  const WritesInTurn in_turn([this] {
+    const std::lock_guard lock(mutex_);
+    return log_bytes_ < limits_.hard_bytes / 2;
+  });
   while (true) {
     {
       std::unique_lock lock(mutex_);

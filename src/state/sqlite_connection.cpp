@@ -7,6 +7,8 @@
 #include <system_error>
 #include <utility>
 
+#include "state/sqlite_turns.hpp"
+
 namespace millrace {
 
 namespace {
@@ -125,6 +127,7 @@ void Connection::Close::operator()(sqlite3* database) const {
 }
 
 Result<Connection> Connection::open(const std::string& path, DatabaseMode mode) {
+  WritesInTurn::watch_pages();
   sqlite3* database = nullptr;
   const int flags =
       (mode == DatabaseMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/thread_name.hpp"
+#include "state/sqlite_turns.hpp"
 
 namespace millrace {
 
@@ -14,8 +15,6 @@ namespace {
 
 /// A foreign program's write lock (an operator's open transaction) is waited for this long.
 constexpr int kBeginAttemptsMax = 12;  // of 5 s each, the connection's busy timeout
-
-constexpr std::size_t kRowsInTurn = 16;  ///< then others may run, half a millisecond later
 
 constexpr std::string_view kJournalEndsKey = "journal_ends";
 
@@ -120,7 +119,8 @@ Result<void> SqliteWriter::transact(BatchGroup& group) {
   if (overlay.empty()) return connection_.execute("ROLLBACK");
   const bool awaited =
       std::ranges::find(group, Urgency::now, &PendingBatch::urgency) != group.end();
-  MILLRACE_CHECK_OK(write_rows(overlay, awaited));
+  const WritesInTurn in_turn([&] { return !awaited && !queue_.awaited(); });
+  MILLRACE_CHECK_OK(write_rows(overlay));
   MILLRACE_CHECK_OK(write_journal_ends());
   return connection_.execute("COMMIT");
 }
@@ -177,13 +177,10 @@ Result<void> SqliteWriter::put(Table table, std::string_view key,
   return {};
 }
 
-Result<void> SqliteWriter::write_rows(const RowOverlay& overlay, bool awaited) {
-  // Many rows take milliseconds, and who wakes up meanwhile does not interrupt this thread
-  // (SCHED_BATCH): when nobody waits for the commit, acknowledgements go first.
-  std::size_t written = 0;
+Result<void> SqliteWriter::write_rows(const RowOverlay& overlay) {
   for (const auto& [name, value] : overlay) {
     MILLRACE_CHECK_OK(put(name.first, name.second, *value));
-    if (!awaited && ++written % kRowsInTurn == 0) std::this_thread::yield();
+    WritesInTurn::wrote();
   }
   return {};
 }

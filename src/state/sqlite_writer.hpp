@@ -51,7 +51,7 @@ class SqliteWriter {
   Result<void> begin();
   Result<bool> holds(const Precondition& precondition, const RowOverlay& overlay);
   Result<std::optional<std::string>> stored(Table table, std::string_view key);
-  Result<void> write_rows(const RowOverlay& overlay, bool awaited);
+  Result<void> write_rows(const RowOverlay& overlay);
   Result<void> write_journal_ends();
   Result<void> put(Table table, std::string_view key, const std::optional<std::string>& value);
   Result<Statement*> statement(std::array<std::optional<Statement>, kTableCount>& cache,
