@@ -103,9 +103,9 @@ BatchGroup CommitQueue::take_locked() {
   return group;
 }
 
-bool CommitQueue::awaited() const {
+bool CommitQueue::hurries() const {
   const std::lock_guard lock(mutex_);
-  return queued_now_ > 0;
+  return queued_now_ > 0 || closing_;
 }
 
 void CommitQueue::set_journal_ends(std::function<std::string()> ends) {

@@ -58,8 +58,8 @@ class CommitQueue {
   /// What must be written now; empty when nothing must, and then when it must be asked again.
   std::pair<BatchGroup, std::optional<SteadyTime>> take_due();
 
-  /// Whether a batch in the queue cannot wait for others.
-  bool awaited() const;
+  /// Whether a batch in the queue cannot wait for others, or nothing more will come.
+  bool hurries() const;
 
   void set_journal_ends(std::function<std::string()> ends);
   /// What the log says of itself now; nullopt when nobody knows.

@@ -59,7 +59,7 @@ void SqliteCheckpointer::run() {
   // Twice the usual log: whoever lets others go first now would make the writer wait soon.
   const WritesInTurn in_turn([this] {
     const std::lock_guard lock(mutex_);
-    return log_bytes_ < limits_.hard_bytes / 2;
+    return !stopping_ && log_bytes_ < limits_.hard_bytes / 2;
   });
   while (true) {
     {

@@ -15,13 +15,15 @@ namespace {
 
 using Write = ssize_t (*)(int descriptor, const void* bytes, std::size_t count, off_t offset);
 
+static_assert(sizeof(off_t) == sizeof(sqlite3_int64));  // pwrite is pwrite64
+
 constexpr int kWritesInTurn = 16;
 
 Write write_through = nullptr;
 thread_local std::function<bool()> may_wait_here;
 thread_local int written_here = 0;
 
-ssize_t write_in_turn(int descriptor, const void* bytes, std::size_t count, off_t offset) {
+ssize_t write_in_turn(int descriptor, const void* bytes, std::size_t count, off_t offset) noexcept {
   WritesInTurn::wrote();
   return write_through(descriptor, bytes, count, offset);
 }
@@ -35,7 +37,9 @@ void replace_write() {
     const auto original = files->xGetSystemCall(files, name);
     if (original == nullptr) continue;  // compiled without it
     write_through = reinterpret_cast<Write>(original);
-    files->xSetSystemCall(files, name, reinterpret_cast<sqlite3_syscall_ptr>(write_in_turn));
+    const int set =
+        files->xSetSystemCall(files, name, reinterpret_cast<sqlite3_syscall_ptr>(write_in_turn));
+    MILLRACE_INVARIANT(set == SQLITE_OK);
     return;
   }
 }

@@ -6,8 +6,9 @@
 
 namespace millrace {
 
-/// While one lives, this thread lets others run after each 16 rows or pages that it writes to an
-/// SQLite database, as long as `may_wait` says so. Not nested.
+/// While one lives, this thread lets others run after each 16 rows and writes to files of SQLite (a
+/// checkpoint has one for a page, a commit two), as long as `may_wait`, which must not throw, says
+/// so. Not nested.
 class WritesInTurn {
  public:
   explicit WritesInTurn(std::function<bool()> may_wait);

@@ -16,6 +16,10 @@ namespace {
 /// A foreign program's write lock (an operator's open transaction) is waited for this long.
 constexpr int kBeginAttemptsMax = 12;  // of 5 s each, the connection's busy timeout
 
+/// Of one transaction. Where every core is busy each turn of the others takes milliseconds, and
+/// what comes in meanwhile makes the next transaction larger.
+constexpr std::chrono::milliseconds kGivesWayFor{50};
+
 constexpr std::string_view kJournalEndsKey = "journal_ends";
 
 }  // namespace
@@ -119,7 +123,10 @@ Result<void> SqliteWriter::transact(BatchGroup& group) {
   if (overlay.empty()) return connection_.execute("ROLLBACK");
   const bool awaited =
       std::ranges::find(group, Urgency::now, &PendingBatch::urgency) != group.end();
-  const WritesInTurn in_turn([&] { return !awaited && !queue_.awaited(); });
+  const auto patient_until = std::chrono::steady_clock::now() + kGivesWayFor;
+  const WritesInTurn in_turn([&] {
+    return !awaited && std::chrono::steady_clock::now() < patient_until && !queue_.hurries();
+  });
   MILLRACE_CHECK_OK(write_rows(overlay));
   MILLRACE_CHECK_OK(write_journal_ends());
   return connection_.execute("COMMIT");

@@ -1,7 +1,9 @@
 # Medians and failures over the lines of w1_load, one JSON object a line.
 
 def median:
-  sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;
+  sort
+  | if length == 0 then null
+    else 50 * (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) | round / 100 end;
 
 def figure($broker; $scenario; $key):
   [ .[] | select(.broker == $broker and .scenario == $scenario) | .[$key] | values ] | median;
@@ -17,7 +19,7 @@ def share($scenario; $key):
 def slowed:
   figure("millrace"; "poisoned"; "p99_without_ms") as $without
   | figure("millrace"; "poisoned"; "p99_good_ms") as $beside
-  | if $without == null then null else 100 * $beside / $without - 100 | round end;
+  | if $without == null then null else 100 * $beside / $without - 100 | round + 0 end;
 
 # After kill -9 a bounded number of deliveries is repeated by design; `repeat` counts its own.
 def repeats_allowed: .scenario == "kill" or .scenario == "kill-in-drain" or .scenario == "poisoned";
