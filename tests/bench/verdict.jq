@@ -14,15 +14,16 @@ def share($scenario; $key):
   | figure("millrace"; $scenario; $key) as $own
   | if $limit == null or $own == null then null else 100 * $own / $limit | round end;
 
-# How much later the last percent of good orders arrives beside poisoned ones, in percent (semantics 5).
+# How much later the last percent of good orders arrives beside poisoned ones, in percent
+# (semantics 5).
 # Of medians: a stall of the disk doubles either side of a single round.
 def slowed:
   figure("millrace"; "poisoned"; "p99_without_ms") as $without
   | figure("millrace"; "poisoned"; "p99_good_ms") as $beside
   | if $without == null then null else 100 * $beside / $without - 100 | round + 0 end;
 
-# After kill -9 what was on the wire or not yet recorded is delivered again: `in_flight` of w1/, and 1,024
-# (semantics 5, "Progress").
+# After kill -9 what was on the wire or not yet recorded is delivered again: `in_flight` of w1/, and
+# 1,024 (semantics 5, "Progress").
 def repeats_max:
   if .scenario | IN("kill", "kill-in-drain", "poisoned") then 64 + 1024 else 0 end;
 
