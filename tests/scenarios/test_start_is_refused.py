@@ -4,7 +4,9 @@
 import socket
 
 from configurations import as_sent, order
-from millrace_harness import Scenario, main, only_files, only_sqlite
+from millrace_harness import Scenario, eventually, main, only_files, only_sqlite
+
+ADOPT = "`millrace state adopt --routes-from POSITION --reason TEXT`"
 
 
 class StartIsRefused(Scenario):
@@ -47,7 +49,7 @@ class StartIsRefused(Scenario):
         kept = {file: file.read_bytes() for file in files}
         for file in files:
             file.unlink()
-        self.check_refused(self.millrace, "state adopt")
+        self.check_refused(self.millrace, ADOPT)
         for file in self.millrace.data.glob("state.db*"):
             file.unlink()
         for file, content in kept.items():
@@ -55,6 +57,39 @@ class StartIsRefused(Scenario):
         self.millrace.start()
         self.send(self.millrace, order(2, quantity=1, version=1))
         self.await_bodies(self.mes, [as_sent(1, 1), as_sent(2, 1)])
+
+    @only_files("adoption is of a log on files")
+    @only_sqlite("it loses state.db")
+    def test_a_lost_state_loses_no_acknowledged_event(self):
+        delivered, waiting = range(1, 4), range(3, 13)
+        self.millrace.start()
+        for record in delivered:
+            self.send(self.millrace, order(record, quantity=1, version=1))
+        self.await_bodies(self.mes, [as_sent(record, 1) for record in delivered])
+        self.mes.fault(status=503)
+        for record in waiting:
+            self.send(self.millrace, order(record, quantity=2, version=2))
+        # Of this one only the inbox and the lost state know.
+        self.send(self.millrace, {"number": "no id"})
+        eventually(lambda: self.dead_letters(self.millrace), what="it is a dead letter")
+        self.millrace.kill9()
+        for file in self.millrace.data.glob("state.db*"):
+            file.unlink()
+        self.check_refused(self.millrace, ADOPT)
+        self.millrace.cli("state", "adopt", "--routes-from", "beginning", "--reason", "disk lost")
+        self.millrace.start()
+        self.mes.heal()
+        # What had arrived is sent again: a new state is a new installation to the target.
+        expected = [as_sent(record, 1) for record in delivered] * 2
+        expected += [as_sent(record, 2) for record in waiting]
+        self.await_bodies(self.mes, expected)
+        # An old payload is no news; a new one goes on from what the lost state knew.
+        for record in waiting:
+            self.send(self.millrace, order(record, quantity=1, version=1))
+            self.send(self.millrace, order(record, quantity=3, version=3))
+        expected += [as_sent(record, 3) for record in waiting]
+        self.await_bodies(self.mes, expected)
+        eventually(lambda: len(self.dead_letters(self.millrace)) == 1, what="a dead letter again")
 
     def test_secret_readable_by_others(self):
         secret = self.millrace.secrets / "mes_token"
