@@ -4,6 +4,7 @@ what docs/runbooks/corrupt-log.md tells leads out of it."""
 # only sqlite: it loses state.db and adopts a new one
 
 import shutil
+import struct
 
 from configurations import as_sent, order
 from millrace_harness import SHOP_TOKEN, Scenario, eventually, main
@@ -138,9 +139,17 @@ class CorruptLog(Scenario):
         self.millrace.kill9()
         content = inbox.read_bytes().rstrip(b"\0")
         end = (len(content) + 7) // 8 * 8
+        # Of the frame that is torn there is left what a sender put into its body: frames of this log,
+        # and frames that say where they lie and that all before them was acknowledged.
+        torn = bytearray(b"MRF1" + b"torn" * 9)
+        for _ in range(8):
+            torn += frame
+            forged = bytearray(frame)
+            struct.pack_into("<QQ", forged, 16, end - HEADER + len(torn), 1 << 40)
+            torn += forged
         with open(inbox, "r+b") as file:
             file.seek(end)
-            file.write(b"MRF1" + b"torn" * 9)
+            file.write(torn)
         self.millrace.start()
         self.deliver(3)
         eventually(lambda: len(self.dead_letters(self.millrace)) == 8, what="a dead letter each")
