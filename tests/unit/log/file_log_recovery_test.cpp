@@ -15,7 +15,6 @@ class FileLogRecovery : public ::testing::Test {
   Result<std::unique_ptr<EventLog>> open() {
     FileLogOptions options = options_on(disk_, clock_);
     options.segment_bytes = segment_bytes_;
-    options.idle_mark = idle_mark_;
     options.fatal = [this](const Error& error) {
       std::lock_guard guard(mutex_);
       fatal_.push_back(error);
@@ -42,7 +41,6 @@ class FileLogRecovery : public ::testing::Test {
   FaultDisk disk_;
   ManualClock clock_;
   std::uint64_t segment_bytes_ = 16384;
-  milliseconds idle_mark_ = kNever;
   std::mutex mutex_;
   std::condition_variable failed_;
   std::vector<Error> fatal_;
@@ -192,19 +190,6 @@ TEST_F(FileLogRecovery, LosingTheMarkOfGoingIdleIsNoLoss) {
   disk_.overwrite(kInbox, log::kSegmentHeaderBytes + 3 * log::padded(161), std::string(40, '\0'));
   log = must_open();
   EXPECT_TRUE(log->verify_ends(stored));
-}
-
-TEST_F(FileLogRecovery, MarksTheEndOnGoingIdle) {
-  idle_mark_ = milliseconds(0);
-  auto log = must_open();
-  fill(*log, 1);
-  const std::size_t end = log::kSegmentHeaderBytes + log::padded(161);
-  while (!log::peek_frame(disk_.contents(kInbox).substr(end), log::padded(161))) {
-    std::this_thread::yield();
-  }
-  const auto mark = log::peek_frame(disk_.contents(kInbox).substr(end), log::padded(161));
-  EXPECT_EQ(mark->records, 0u);
-  EXPECT_EQ(mark->synced_through, log::padded(161));
 }
 
 TEST_F(FileLogRecovery, AFullDiskRefusesTheBatchAndLaterAppendsSucceed) {
