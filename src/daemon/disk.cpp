@@ -154,8 +154,7 @@ Awaitable<void> Broker::trim_journals() {
   Shard& shard = shards_->at(0);
   auto trim = [this]() -> Result<void> {
     MILLRACE_TRY(owners, read_owners(*state_, *log_));
-    return watch::trim_log(*log_, config()->installation.retention, owners,
-                           clock_watch_.wall_now());
+    return watch::trim_log(*log_, config()->installation.retention, owners, clock_watch_);
   };
   auto trimmed = co_await offload(readers_->next(), shard, std::move(trim));
   if (!trimmed) spdlog::warn("old segments cannot be dropped error={}", trimmed.error().message);

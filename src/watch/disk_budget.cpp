@@ -87,7 +87,8 @@ DiskReport measure_disk(const EventLog& log, double size_fraction,
 }
 
 Result<void> trim_log(EventLog& log, const config::Retention& retention,
-                      const std::vector<OwnerOffsets>& owners, WallTime now) {
+                      const std::vector<OwnerOffsets>& owners, const ClockWatch& clock) {
+  const WallTime now = clock.wall_now();
   const std::array ages{retention.inbox, retention.events, retention.trail};
   for (const LogStream& stream : all_streams(log)) {
     const auto age = ages.at(std::to_underlying(stream.journal));

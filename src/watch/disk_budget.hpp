@@ -10,6 +10,7 @@
 
 #include "config/model.hpp"
 #include "millrace/event_log.hpp"
+#include "watch/clock_watch.hpp"
 
 namespace millrace::watch {
 
@@ -40,8 +41,9 @@ DiskReport measure_disk(const EventLog& log, double size_fraction,
                         const std::vector<OwnerOffsets>& owners);
 
 /// Drops what is older than its journal's retention, and beyond the budget the oldest of all
-/// journals; never what an owner has not read. Blocking.
+/// journals; never what an owner has not read. How old something is, is known while the clocks
+/// agree: nothing grows old between a jump and what ends it. Blocking.
 Result<void> trim_log(EventLog& log, const config::Retention& retention,
-                      const std::vector<OwnerOffsets>& owners, WallTime now);
+                      const std::vector<OwnerOffsets>& owners, const ClockWatch& clock);
 
 }  // namespace millrace::watch

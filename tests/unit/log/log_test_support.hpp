@@ -16,12 +16,15 @@ namespace millrace::test {
 
 class ManualClock final : public Clock {
  public:
-  WallTime wall_now() const override { return WallTime(microseconds(now_.load())); }
+  WallTime wall_now() const override { return WallTime(microseconds(now_.load() + ahead_.load())); }
   BootTime boot_now() const override { return BootTime(microseconds(now_.load())); }
   void advance(microseconds by) { now_ += by.count(); }
+  /// Of the wall clock alone.
+  void jump(microseconds by) { ahead_ += by.count(); }
 
  private:
   std::atomic<std::int64_t> now_{1'790'000'000'000'000};
+  std::atomic<std::int64_t> ahead_{0};
 };
 
 /// Idle marks and trail syncs wait for closing, so that tests decide about every byte.

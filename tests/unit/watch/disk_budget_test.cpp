@@ -43,6 +43,7 @@ class DiskBudget : public ::testing::Test {
 
   FaultDisk disk_;
   test::ManualClock clock_;
+  ClockWatch watch_{clock_, "boot"};
   std::unique_ptr<EventLog> log_;
 };
 
@@ -81,27 +82,69 @@ TEST_F(DiskBudget, AgeAndSizeDropTheOldestButNeverPassAReader) {
                          .events = std::chrono::hours(1000),
                          .trail = std::chrono::hours(1000)};
   std::vector owners{at("route/slow", Journal::events, 5)};
-  ASSERT_TRUE(trim_log(*log_, keep, owners, clock_.wall_now()));
+  ASSERT_TRUE(trim_log(*log_, keep, owners, watch_));
   EXPECT_EQ(parts(Journal::events), 5u) << "young, and there is room";
   keep.events = std::chrono::hours(6);
-  ASSERT_TRUE(trim_log(*log_, keep, owners, clock_.wall_now()));
+  ASSERT_TRUE(trim_log(*log_, keep, owners, watch_));
   EXPECT_EQ(parts(Journal::events), 3u) << "old, but not read";
   EXPECT_EQ(parts(Journal::trail), 2u);
   // Too little room: the trail is older than what is left of the events.
   set_budget(log_->usage().bytes);
   keep.events = std::chrono::hours(1000);
-  ASSERT_TRUE(trim_log(*log_, keep, owners, clock_.wall_now()));
+  ASSERT_TRUE(trim_log(*log_, keep, owners, watch_));
   EXPECT_EQ(parts(Journal::trail), 2u) << "the budget is just kept";
   set_budget(log_->usage().bytes - 1);
-  ASSERT_TRUE(trim_log(*log_, keep, owners, clock_.wall_now()));
+  ASSERT_TRUE(trim_log(*log_, keep, owners, watch_));
   EXPECT_EQ(parts(Journal::trail), 1u);
   disk_.set_capacity(1000);
-  ASSERT_TRUE(trim_log(*log_, keep, owners, clock_.wall_now()));
+  ASSERT_TRUE(trim_log(*log_, keep, owners, watch_));
   EXPECT_EQ(parts(Journal::trail), 0u);
   EXPECT_EQ(parts(Journal::events), 3u) << "nothing passes a reader, however little room there is";
   owners[0].next[1] = 12;
-  ASSERT_TRUE(trim_log(*log_, keep, owners, clock_.wall_now()));
+  ASSERT_TRUE(trim_log(*log_, keep, owners, watch_));
   EXPECT_EQ(parts(Journal::events), 0u);
+}
+
+class AgeAndJumps : public DiskBudget {
+ protected:
+  void SetUp() override {
+    for (const Journal journal : {Journal::inbox, Journal::events, Journal::trail}) {
+      fill(journal, 6);
+    }
+    ASSERT_EQ(all(), 6u);
+  }
+  std::size_t trim() {
+    EXPECT_TRUE(trim_log(*log_, config::Retention(), {}, watch_));
+    return all();
+  }
+  std::size_t all() {
+    return parts(Journal::inbox) + parts(Journal::events) + parts(Journal::trail);
+  }
+};
+
+TEST_F(AgeAndJumps, NothingGrowsOldBecauseTheClockJumped) {
+  clock_.jump(std::chrono::days(400));
+  EXPECT_EQ(trim(), 6u);
+  clock_.advance(std::chrono::days(400));
+  EXPECT_EQ(trim(), 6u) << "frozen until they agree";
+  clock_.jump(-std::chrono::days(400));
+  EXPECT_EQ(trim(), 6u) << "not for an hour yet";
+  clock_.advance(std::chrono::hours(1));
+  EXPECT_EQ(trim(), 0u) << "it is 400 days later indeed";
+}
+
+TEST_F(AgeAndJumps, APersonMayAcceptTheNewTime) {
+  clock_.jump(std::chrono::days(400));
+  EXPECT_EQ(trim(), 6u);
+  ASSERT_TRUE(watch_.accept());
+  EXPECT_EQ(trim(), 0u);
+}
+
+TEST_F(AgeAndJumps, ABudgetIsKeptAllTheSame) {
+  clock_.jump(std::chrono::days(400));
+  ASSERT_EQ(trim(), 6u);
+  disk_.set_capacity(1000);
+  EXPECT_EQ(trim(), 0u);
 }
 
 }  // namespace
