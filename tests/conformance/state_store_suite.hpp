@@ -29,6 +29,8 @@ class StateStoreHarness {
  public:
   virtual ~StateStoreHarness() = default;
   virtual std::unique_ptr<StateStore> open(std::chrono::milliseconds commit_delay) = 0;
+  /// Of a store that is not told otherwise.
+  virtual std::chrono::milliseconds usual_delay() const = 0;
 };
 
 struct StateStoreMaker {
@@ -270,6 +272,11 @@ TEST_P(StateStoreSuite, CommitsALazyBatchThatNobodyJoins) {
   Ack ack = submit_soon(put(Table::marks, "alone", "1"));
   EXPECT_TRUE(answer_of(ack));
   EXPECT_EQ(value(Table::marks, "alone"), "1");
+}
+
+TEST_P(StateStoreSuite, ALazyBatchWaitsForFiftyMillisecondsAtMost) {
+  EXPECT_GT(harness_->usual_delay(), 0ms) << "it rides with the next commit";
+  EXPECT_LE(harness_->usual_delay(), 50ms);
 }
 
 TEST_P(StateStoreSuite, CommitsWhatIsQueuedWhenClosed) {

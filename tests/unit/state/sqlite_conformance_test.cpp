@@ -18,6 +18,9 @@ class SqliteHarness final : public StateStoreHarness {
     EXPECT_TRUE(store) << (store ? "" : store.error().message);
     return store ? *std::move(store) : nullptr;
   }
+  std::chrono::milliseconds usual_delay() const override {
+    return SqliteStateOptions().commit_delay;
+  }
 
  private:
   TemporaryDirectory directory_;

@@ -15,6 +15,9 @@ class PostgresHarness final : public StateStoreHarness {
     EXPECT_TRUE(store) << (store ? "" : store.error().message);
     return store ? *std::move(store) : nullptr;
   }
+  std::chrono::milliseconds usual_delay() const override {
+    return PostgresStateOptions().commit_delay;
+  }
 
  private:
   const std::string schema_ = PostgresServer::fresh_schema();
