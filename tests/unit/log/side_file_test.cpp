@@ -218,6 +218,49 @@ TEST_F(SideFiles, OutliveTheirSegmentsForTheWindow) {
   EXPECT_TRUE(names(".side").empty());
 }
 
+TEST_F(SideFiles, GrowOldByTheClockThatIsTrusted) {
+  const ManualClock stands_still;
+  expiry_clock_ = &stands_still;
+  auto log = open();
+  fill(*log, 200);
+  memory_->await_archive();
+  const std::size_t sides = names(".side").size();
+  clock_.advance(std::chrono::hours(30 * 24));
+  PartitionOffsets all;
+  all.fill(~Offset{1});
+  ASSERT_TRUE(log->trim(Journal::inbox, clock_.wall_now(), all));
+  EXPECT_EQ(names(".log").size(), 1u);
+  EXPECT_EQ(names(".side").size(), sides);
+}
+
+TEST_F(SideFiles, BeyondTheMostIdsTheOldestAreForgotten) {
+  ids_max_ = 60;
+  auto log = open();
+  fill(*log, 200);
+  memory_->await_archive();
+  const auto parts = log->sealed_parts(Journal::inbox);
+  const std::uint64_t archived = parts.back().ends[1];
+  const std::uint64_t segment_ids = parts.front().ends[1];
+  const auto check = [&] {
+    for (std::uint64_t i = archived - ids_max_; i < archived; ++i) EXPECT_TRUE(knows(*log, i)) << i;
+    // The segment in which the border lies stays whole.
+    for (std::uint64_t i = 0; i < archived - ids_max_ - segment_ids; ++i) {
+      EXPECT_FALSE(knows(*log, i)) << i;
+    }
+  };
+  ASSERT_GT(archived, 2 * (ids_max_ + segment_ids)) << "most are forgotten";
+  check();
+  // Of segments that are gone only the side files that are needed stay.
+  PartitionOffsets all;
+  all.fill(~Offset{1});
+  ASSERT_TRUE(log->trim(Journal::inbox, clock_.wall_now(), all));
+  EXPECT_EQ(names(".side").size(), (ids_max_ + segment_ids - 1) / segment_ids);
+  check();
+  log.reset();
+  log = open();
+  check();
+}
+
 TEST_F(SideFiles, APowerCutWhileOneIsMadeOnlyMeansItIsMadeAgain) {
   spdlog::set_level(spdlog::level::off);
   for (std::uint64_t operations = 1; operations < 60; ++operations) {

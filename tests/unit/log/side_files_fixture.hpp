@@ -58,6 +58,8 @@ class SideFiles : public ::testing::Test {
     options.side_files = true;
     options.id_memories[0] = memory_.get();
     options.bloom_bytes_max = bloom_bytes_max_;
+    options.ids_max = ids_max_;
+    options.expiry_clock = expiry_clock_;
     options.side_retry = milliseconds(1);
     options.fatal = [](const Error& error) { ADD_FAILURE() << error.message; };
     auto log = open_file_log(std::move(options));
@@ -99,6 +101,8 @@ class SideFiles : public ::testing::Test {
   }
 
   std::size_t bloom_bytes_max_ = std::size_t{64} << 20;
+  std::uint64_t ids_max_ = 50'000'000;
+  const Clock* expiry_clock_ = nullptr;
   FaultDisk disk_;
   ManualClock clock_;
   std::unique_ptr<Memory> memory_;
