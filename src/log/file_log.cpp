@@ -210,8 +210,10 @@ Result<void> FileLog::check_ends(std::string_view stored, const Positions& ends)
   const std::string_view uuid = string_or(json, "log", "");
   if (uuid != uuid_) {
     return fail(Errc::wrong_environment,
-                fmt::format("the state belongs to log {}, but {} is log {}; start with the log "
-                            "and the state that belong together",
+                fmt::format("the state belongs to log {}, but {} is log {}: start with the log "
+                            "and the state that belong together, or move the state away and give "
+                            "this log a new one with `millrace state adopt --routes-from POSITION "
+                            "--reason TEXT`",
                             uuid, options_.directory.string(), uuid_));
   }
   for (const Journal journal : kSyncedJournals) {

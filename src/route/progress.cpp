@@ -81,7 +81,10 @@ Result<Progress> Progress::decode(std::string_view text, std::string_view log_uu
   MILLRACE_TRY(json, parse_json(text));
   if (const std::string_view log = string_or(json, "log", ""); log != log_uuid) {
     return fail(Errc::wrong_environment,
-                fmt::format("a cursor belongs to log {}, but this log is {}", log, log_uuid));
+                fmt::format("a cursor belongs to log {}, but this log is {}: restore the state, or "
+                            "move it away and run `millrace state adopt --routes-from POSITION "
+                            "--reason TEXT`",
+                            log, log_uuid));
   }
   const std::int64_t next = int_or(json, "next", 0);
   Progress progress(static_cast<Offset>(next));

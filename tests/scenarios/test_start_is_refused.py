@@ -1,6 +1,7 @@
 """What a daemon must not start on, and what it says instead."""
 # labels: quick
 
+import shutil
 import socket
 
 from configurations import as_sent, order
@@ -90,6 +91,24 @@ class StartIsRefused(Scenario):
         expected += [as_sent(record, 3) for record in waiting]
         self.await_bodies(self.mes, expected)
         eventually(lambda: len(self.dead_letters(self.millrace)) == 1, what="a dead letter again")
+
+    @only_files("adoption is of a log on files")
+    @only_sqlite("it copies state.db")
+    def test_the_state_of_another_log(self):
+        other = self.order_broker(self.mes, name="other")
+        for number, broker in enumerate((self.millrace, other), 1):
+            broker.start()
+            self.send(broker, order(number, quantity=1, version=1))
+            self.await_bodies(self.mes, [as_sent(n, 1) for n in range(1, number + 1)])
+            self.assertEqual(0, broker.terminate())
+        shutil.copy(self.millrace.data / "state.db", other.data / "state.db")
+        self.check_refused(other, "belongs to log", ADOPT)
+        # What it names is a way out.
+        (other.data / "state.db").rename(other.data / "state-of-another.db")
+        other.cli("state", "adopt", "--routes-from", "end", "--reason", "its own is lost")
+        other.start()
+        self.send(other, order(2, quantity=2, version=2))
+        self.await_bodies(self.mes, [as_sent(1, 1), as_sent(2, 1), as_sent(2, 2)])
 
     def test_secret_readable_by_others(self):
         secret = self.millrace.secrets / "mes_token"

@@ -54,6 +54,8 @@ TEST(Progress, RefusesTheCursorOfAnotherLog) {
   const auto decoded = Progress::decode(Progress(3).encode("a"), "b");
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, Errc::wrong_environment);
+  EXPECT_NE(decoded.error().message.find("`millrace state adopt --routes-from"), std::string::npos)
+      << decoded.error().message;
 }
 
 // A consumer takes and settles in any order, is stopped anywhere, and goes on from its row: what
