@@ -48,7 +48,8 @@ Awaitable<Result<std::vector<ProjectResult>>> Projector::project(config::ConfigP
                                                                  ChangesPtr changes,
                                                                  ExtraWrites extra) {
   // Two callers share a shard (payloads and collected records); their appends must not interleave.
-  while (busy_) co_await free_.wait();
+  // What cannot be saved must not grow: nobody projects while the state takes no commit.
+  while (busy_ || refused_) co_await free_.wait();
   busy_ = true;
   struct Release {
     Projector& self;
@@ -161,13 +162,20 @@ void Projector::commit() {
 
 void Projector::committed(const Result<void>& result) {
   if (!result) {
-    spdlog::warn("projections cannot be saved yet error={}", result.error().message);
+    if (!std::exchange(refused_, true)) {
+      spdlog::warn("projections cannot be saved; projecting waits error={}",
+                   result.error().message);
+    }
     context_.shard.spawn("save projections", commit_again());
     return;
   }
   for (const auto& entry : std::exchange(pinned_committing_, {})) --entry->unsaved;
   committing_ = {};
   commit_under_way_ = false;
+  if (std::exchange(refused_, false)) {
+    spdlog::info("projections are saved again; projecting goes on");
+    free_.notify();
+  }
   Waiting waited = std::exchange(waiting_committing_, {});
   commit();
   for (auto& done : waited) done(true);

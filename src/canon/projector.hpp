@@ -94,8 +94,9 @@ class Projector {
 
   /// Projects the changes in their order and appends the events they cause; returns one result per
   /// change when those events are durable. Projections and `extra`'s writes are saved behind, in
-  /// one commit, in the order of the calls. Waits as long as the disk is full. Errors are of the
-  /// whole call (state unreadable, stopping); a record that cannot be projected is a result.
+  /// one commit, in the order of the calls. Waits as long as the disk is full: the log's, or the
+  /// state's. Errors are of the whole call (state unreadable, stopping); a record that cannot be
+  /// projected is a result.
   Awaitable<Result<std::vector<ProjectResult>>> project(config::ConfigPtr config,
                                                         ChangesPtr changes, ExtraWrites extra);
 
@@ -109,6 +110,8 @@ class Projector {
   void save(Batch writes);
   /// True when everything handed over is durable.
   bool saved() const { return !commit_under_way_ && pending_.writes.empty(); }
+  /// True while a commit that the state refused is not stored: nothing is projected meanwhile.
+  bool waits_for_space() const { return refused_; }
   /// Returns when everything that was handed over before is durable.
   Awaitable<void> durable();
   /// Others may write projections from now on. When everything is durable and nothing under way.
@@ -161,6 +164,7 @@ class Projector {
   Waiting waiting_committing_;
   std::map<LogStream, PartitionOffsets> noted_;
   bool commit_under_way_ = false;
+  bool refused_ = false;  ///< the commit under way was refused and is tried again
   std::list<std::shared_ptr<CachedProjection>> recent_;  ///< most recently used first
   std::unordered_map<std::string, std::list<std::shared_ptr<CachedProjection>>::iterator> cache_;
   std::unordered_map<std::string, std::shared_ptr<config::SchemaValidator>> validators_;

@@ -104,6 +104,10 @@ milliseconds SourceWatch::until_next(const Watch& watch) const {
 Awaitable<Result<void>> SourceWatch::step(WatchPtr watch) {
   const CollectPlanPtr plan = collector_.plan_;
   const ModelPlan& model = plan->models.at(watch->key);
+  // Its mark could not be saved either: the same doorbells would ring at every try.
+  if (collector_.context_.projector.waits_for_space()) {
+    co_return fail(Errc::disk_full, "what was projected cannot be saved");
+  }
   if (!collector_.lanes_[watch->key].open) {
     auto done = co_await full_read(watch, plan);
     co_return done;

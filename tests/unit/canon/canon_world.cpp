@@ -271,44 +271,77 @@ std::string CanonWorld::mark(const std::string& key) {
   return row->value_or("");
 }
 
-void CanonWorld::append(const RawMessage& message) {
+void CanonWorld::append(const std::vector<RawMessage>& messages) {
   Unit& unit = *units_.front();
-  const auto entry = LogEntry{partition_of(message.record), message.connection, encode(message)};
+  std::vector<LogEntry> entries;
+  for (const RawMessage& message : messages) {
+    entries.push_back({partition_of(message.record), message.connection, encode(message)});
+  }
   std::promise<bool> durable;
   auto future = durable.get_future();
   unit.shard.post([&] {
     log_->append(
-        Journal::inbox, {entry}, unit.shard,
+        Journal::inbox, std::move(entries), unit.shard,
         [&](const Result<std::vector<Offset>>& result) { durable.set_value(result.has_value()); });
   });
   ASSERT_TRUE(future.get());
 }
 
-void CanonWorld::ring(std::int64_t id, const std::string& write_date, const std::string& origin,
-                      const std::string& model) {
+RawMessage CanonWorld::doorbell(std::int64_t id, const std::string& origin,
+                                const std::string& model) {
   RawMessage message;
   message.kind = RawMessage::Kind::doorbell;
   message.connection = "erp";
   message.record = record_name("erp", model, id);
   message.origin = origin;
   message.received_at = clock_.wall_now();
-  JsonObject body{{"_model", model}, {"_id", id}};
-  if (!write_date.empty()) body.emplace("write_date", write_date);
-  message.body = write_json(Json(body));
-  append(message);
+  message.body = write_json(Json(JsonObject{{"_model", model}, {"_id", id}}));
+  return message;
+}
+
+void CanonWorld::ring(std::int64_t id, const std::string& write_date, const std::string& origin,
+                      const std::string& model) {
+  RawMessage message = doorbell(id, origin, model);
+  if (!write_date.empty()) {
+    message.body =
+        write_json(Json(JsonObject{{"_model", model}, {"_id", id}, {"write_date", write_date}}));
+  }
+  append({message});
   settle();
 }
 
+void CanonWorld::send_doorbell(std::int64_t id, const std::string& origin, WallTime received_at) {
+  RawMessage message = doorbell(id, origin, "sale.order");
+  message.received_at = received_at;
+  append({message});
+}
+
 void CanonWorld::post_payload(const std::string& record, const Json& body) {
-  RawMessage message;
-  message.kind = RawMessage::Kind::payload;
-  message.connection = "shop";
-  message.record = "shop/" + record;
-  message.origin = "hook";
-  message.received_at = clock_.wall_now();
-  message.body = write_json(body);
-  append(message);
+  send_payloads(record, {body});
   settle();
+}
+
+void CanonWorld::send_payloads(const std::string& record, const std::vector<Json>& bodies) {
+  std::vector<RawMessage> messages;
+  for (const Json& body : bodies) {
+    RawMessage message;
+    message.kind = RawMessage::Kind::payload;
+    message.connection = "shop";
+    message.record = "shop/" + record;
+    message.origin = "hook";
+    message.received_at = clock_.wall_now();
+    message.body = write_json(body);
+    messages.push_back(std::move(message));
+  }
+  append(messages);
+}
+
+void CanonWorld::await(const std::function<bool()>& condition) {
+  const auto until = std::chrono::steady_clock::now() + kSettleWithin;
+  while (!condition()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until) << "it does not come";
+    std::this_thread::yield();
+  }
 }
 
 // The inbox cursors stand at its end, nothing is read or projected, and all of it is durable.

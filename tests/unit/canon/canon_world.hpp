@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -67,6 +68,11 @@ class CanonWorld : public ::testing::Test {
   void ring(std::int64_t id, const std::string& write_date = "", const std::string& origin = "hook",
             const std::string& model = "sale.order");
   void post_payload(const std::string& record, const Json& body);
+  /// As these two do, but without waiting until it is taken up; payloads together, in this order.
+  void send_doorbell(std::int64_t id, const std::string& origin, WallTime received_at);
+  void send_payloads(const std::string& record, const std::vector<Json>& bodies);
+  /// Until that is so, whoever else has something to do.
+  void await(const std::function<bool()>& condition);
   /// Time passes; whatever becomes due on the way happens at its time.
   void advance(milliseconds by);
   /// Until nobody has anything to do before time passes.
@@ -103,7 +109,8 @@ class CanonWorld : public ::testing::Test {
   Awaitable<void> wait(Unit& unit, Notifier& wake, milliseconds limit);
   bool is_settled();
   std::vector<LogRecord> records(Journal journal, std::vector<RecordBatchPtr>& kept);
-  void append(const RawMessage& message);
+  RawMessage doorbell(std::int64_t id, const std::string& origin, const std::string& model);
+  void append(const std::vector<RawMessage>& messages);
   /// As the daemon does before it uses a configuration.
   PastPrograms keep_programs();
 

@@ -139,6 +139,31 @@ TEST_F(ProjectorTest, DropsAPayloadThatIsAlreadyReflected) {
   EXPECT_EQ(say(change), Kind::emitted);
 }
 
+TEST_F(ProjectorTest, WhileTheStateIsFullNothingMoreIsProjectedAndThenEverythingOnce) {
+  start();
+  source_.put("sale.order", 7, {{"name", "S7"}, {"state", "draft"}}, "2026-01-01 00:00:01",
+              "2026-01-01 00:00:01");
+  state().refuse_commits(true);
+  send_payloads("P1", {parcel(1, 1)});
+  await([this] { return state().refused() > 0; });
+  send_doorbell(7, "check", clock_.wall_now());
+  std::vector<Json> more;
+  for (int i = 2; i <= 1000; ++i) more.push_back(parcel(i, i));
+  send_payloads("P1", more);
+  // It is tried again and again, and only that.
+  await([this] { return state().refused() > 2; });
+  EXPECT_THAT(events(), SizeIs(1));
+  state().refuse_commits(false);
+  settle();
+  std::vector<std::string> wanted;
+  for (int i = 1; i <= 1000; ++i) {
+    wanted.push_back(R"(parcel.changed P1 {"code":"P1","weight":)" + std::to_string(i) + "}");
+  }
+  auto said = events();
+  EXPECT_EQ(std::erase(said, R"(order.created 7 {"name":"S7","state":"draft"})"), 1u);
+  EXPECT_EQ(said, wanted);
+}
+
 TEST_F(ProjectorTest, AMapThatFailsIsAResultAndHoldsUpWhatFollowsOfItsRecord) {
   config_->entities.find("parcel")->second.from.front().map =
       program(R"(if .weight < 0 then error("no weight") else {code, weight} end)", {"now"});

@@ -1,4 +1,5 @@
-// A state store that tells which projections were read, and says of keys what a test wants.
+// A state store that tells which projections were read, says of keys what a test wants, and stores
+// only as long as the test lets it.
 #pragma once
 
 #include <memory>
@@ -28,6 +29,16 @@ class WatchedState final : public StateStore {
     return std::exchange(read_, {});
   }
 
+  /// Commits find no space from now on, or do again.
+  void refuse_commits(bool refuse) {
+    const std::lock_guard lock(mutex_);
+    refusing_ = refuse;
+  }
+  int refused() {
+    const std::lock_guard lock(mutex_);
+    return refused_;
+  }
+
   bool is_surely_absent(Table table, std::string_view key) override {
     const std::lock_guard lock(mutex_);
     if (!absent_) return state_->is_surely_absent(table, key);
@@ -53,6 +64,16 @@ class WatchedState final : public StateStore {
     return state_->count(table, prefix);
   }
   void commit(Batch batch, Urgency urgency, Executor& home, CommitDone done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (refusing_) {
+        home.post([done = std::move(done)]() mutable {
+          done(fail(Errc::disk_full, "no space in this test"));
+        });
+        ++refused_;
+        return;
+      }
+    }
     state_->commit(std::move(batch), urgency, home, std::move(done));
   }
   StateCondition condition() const override { return state_->condition(); }
@@ -66,6 +87,8 @@ class WatchedState final : public StateStore {
   std::mutex mutex_;  // guards what follows
   std::optional<std::set<std::string>> absent_;
   std::vector<std::string> read_;
+  bool refusing_ = false;
+  int refused_ = 0;
 };
 
 }  // namespace millrace::canon::test
