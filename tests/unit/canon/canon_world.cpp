@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "daemon/recovery.hpp"
 #include "log/file_log.hpp"
 #include "net/callback.hpp"
 #include "state/blocking_commit.hpp"
@@ -157,9 +158,13 @@ void CanonWorld::start(std::size_t shards) {
     for (const auto& unit : units_) unit->feed->deliver(batch);
   });
   shards_->start();
+  const auto folded = daemon::fold_projections(*state_, *log_, PartitionSet::all());
+  if (!folded) refuse(folded.error());
   const PastPrograms past = keep_programs();
   for (const auto& unit : units_) {
-    run_on(unit->shard, [this, past, &unit = *unit]() -> Awaitable<Result<void>> {
+    const auto from = daemon::inbox_start(*state_, *log_, unit->owned);
+    if (!from) refuse(from.error());
+    run_on(unit->shard, [this, past, from = *from, &unit = *unit]() -> Awaitable<Result<void>> {
       ProjectorContext context{.shard = unit.shard,
                                .log = *log_,
                                .state = *state_,
@@ -195,7 +200,7 @@ void CanonWorld::start(std::size_t shards) {
       unit.projector->set_past(past);
       auto collecting = co_await unit.collector->start(config_, past);
       MILLRACE_CO_CHECK_OK(std::move(collecting));
-      auto pumping = co_await unit.pump->start(config_, log_->ends(Journal::inbox));
+      auto pumping = co_await unit.pump->start(config_, from);
       co_return pumping;
     });
   }

@@ -139,6 +139,24 @@ TEST_F(ProjectorTest, DropsAPayloadThatIsAlreadyReflected) {
   EXPECT_EQ(say(change), Kind::emitted);
 }
 
+TEST_F(ProjectorTest, ThreePayloadsWhoseCommitIsLostInACrashAreSaidOnce) {
+  config_->connections["shop"].version.reset();
+  start();
+  post_payload("P1", parcel(9, 0));
+  state().lose_commits();
+  for (const int weight : {1, 2, 1}) send_payloads("P1", {parcel(weight, 0)});
+  await([this] { return events().size() == 4; });
+  crash();
+  start();
+  EXPECT_EQ(projection("parcel", "shop/P1").data, R"({"code":"P1","weight":1})");
+  post_payload("P1", parcel(2, 0));
+  EXPECT_THAT(events(), ElementsAre(R"(parcel.changed P1 {"code":"P1","weight":9})",
+                                    R"(parcel.changed P1 {"code":"P1","weight":1})",
+                                    R"(parcel.changed P1 {"code":"P1","weight":2})",
+                                    R"(parcel.changed P1 {"code":"P1","weight":1})",
+                                    R"(parcel.changed P1 {"code":"P1","weight":2})"));
+}
+
 TEST_F(ProjectorTest, WhileTheStateIsFullNothingMoreIsProjectedAndThenEverythingOnce) {
   start();
   source_.put("sale.order", 7, {{"name", "S7"}, {"state", "draft"}}, "2026-01-01 00:00:01",

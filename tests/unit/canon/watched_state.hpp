@@ -38,6 +38,11 @@ class WatchedState final : public StateStore {
     const std::lock_guard lock(mutex_);
     return refused_;
   }
+  /// Commits are not answered from now on, and what they hold is never stored.
+  void lose_commits() {
+    const std::lock_guard lock(mutex_);
+    losing_ = true;
+  }
 
   bool is_surely_absent(Table table, std::string_view key) override {
     const std::lock_guard lock(mutex_);
@@ -66,6 +71,10 @@ class WatchedState final : public StateStore {
   void commit(Batch batch, Urgency urgency, Executor& home, CommitDone done) override {
     {
       const std::lock_guard lock(mutex_);
+      if (losing_) {
+        lost_.push_back(std::move(done));
+        return;
+      }
       if (refusing_) {
         home.post([done = std::move(done)]() mutable {
           done(fail(Errc::disk_full, "no space in this test"));
@@ -88,7 +97,9 @@ class WatchedState final : public StateStore {
   std::optional<std::set<std::string>> absent_;
   std::vector<std::string> read_;
   bool refusing_ = false;
+  bool losing_ = false;
   int refused_ = 0;
+  std::vector<CommitDone> lost_;
 };
 
 }  // namespace millrace::canon::test
