@@ -134,7 +134,7 @@ void CanonWorld::start(std::size_t shards) {
   auto log = open_file_log(
       {.directory = directory_ / "log", .disk = disk_, .clock = clock_, .fatal = refuse});
   if (!log) refuse(log.error());
-  log_ = *std::move(log);
+  log_ = std::make_unique<WatchedLog>(*std::move(log));
   SqliteStateOptions options;
   options.path = (directory_ / "state.db").string();
   options.on_fatal = refuse;
@@ -223,6 +223,7 @@ PastPrograms CanonWorld::keep_programs() {
 void CanonWorld::crash() {
   if (units_.empty()) return;
   source_.release();
+  log_->release();
   for (const auto& unit : units_) {
     on_shard(*unit, [&] {
       unit->pump->stop();
@@ -349,12 +350,24 @@ void CanonWorld::await(const std::function<bool()>& condition) {
   }
 }
 
+// The state stores in the order in which it was asked.
+void CanonWorld::await_stored() {
+  Unit& unit = *units_.front();
+  run_on(unit.shard, [&unit]() -> Awaitable<Result<void>> {
+    co_await unit.projector->durable();
+    co_return Result<void>{};
+  });
+  Batch last;
+  last.put(Table::marks, "last", "{}");
+  if (auto stored = commit_blocking(*state_, std::move(last)); !stored) refuse(stored.error());
+}
+
 // The inbox cursors stand at its end, nothing is read or projected, and all of it is durable.
 bool CanonWorld::is_settled() {
   bool idle = true;
   for (const auto& unit : units_) {
     const bool resting = on_shard(*unit, [&] {
-      const bool held = source_.held() > 0;
+      const bool held = source_.held() > 0 || log_->held() > 0;
       return (held || unit->collector->status().idle) && unit->projector->saved();
     });
     idle = idle && resting;

@@ -19,6 +19,7 @@
 #include "log/tail_feed.hpp"
 #include "net/reader_pool.hpp"
 #include "storage/posix_disk.hpp"
+#include "watched_log.hpp"
 #include "watched_state.hpp"
 
 namespace millrace::canon::test {
@@ -73,6 +74,8 @@ class CanonWorld : public ::testing::Test {
   void send_payloads(const std::string& record, const std::vector<Json>& bodies);
   /// Until that is so, whoever else has something to do.
   void await(const std::function<bool()>& condition);
+  /// Until what the first shard had handed to the state is stored.
+  void await_stored();
   /// Time passes; whatever becomes due on the way happens at its time.
   void advance(milliseconds by);
   /// Until nobody has anything to do before time passes.
@@ -90,6 +93,7 @@ class CanonWorld : public ::testing::Test {
   std::vector<ProjectResult> project(std::vector<SourceChange> changes);
   /// From start() to crash().
   WatchedState& state() { return *state_; }
+  WatchedLog& log() { return *log_; }
 
   std::shared_ptr<config::Config> config_;
   FakeSource source_;
@@ -117,7 +121,7 @@ class CanonWorld : public ::testing::Test {
   std::filesystem::path directory_;
   PosixDisk disk_;
   SilentTrail trail_;
-  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<WatchedLog> log_;
   std::unique_ptr<WatchedState> state_;
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<ShardSet> shards_;

@@ -1,6 +1,7 @@
 // The first full read of a model, and sweeps.
 #include <gmock/gmock.h>
 
+#include "canon/collect_pass.hpp"
 #include "canon_world.hpp"
 
 namespace millrace::canon::test {
@@ -11,6 +12,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr const char* kOld = "2025-06-01 08:00:00";
+const std::string kOrders = model_key("erp", "sale.order");
 
 JsonObject named(std::int64_t id, const char* state) {
   return {{"name", "S" + std::to_string(id)}, {"state", state}};
@@ -134,6 +136,24 @@ TEST_F(FullRead, AnEntityAddedLaterIsReadInFullToo) {
   EXPECT_THAT(events(), IsEmpty());
 }
 
+TEST_F(FullRead, SavesHowFarItIsWhenItsDoorbellsAreDurable) {
+  put_old_orders(10);
+  start();
+  source_.put("sale.order", 11, named(11, "draft"), "2026-01-01 00:00:05", "2026-01-01 00:00:05");
+  config_ = std::make_shared<config::Config>(*config_);
+  config::Entity copy = config_->entities.find("order")->second;
+  copy.name = "quote";
+  config_->entities["quote"] = copy;
+  log().hold();
+  reload();
+  ASSERT_EQ(log().held(), 1u) << "the record is news and rings";
+  await_stored();
+  EXPECT_EQ(mark(progress_key(kOrders, 0)), R"({"after_id":0})");
+  log().release();
+  settle();
+  EXPECT_EQ(mark(progress_key(kOrders, 0)), "") << "done";
+}
+
 class Sweep : public FullRead {
  protected:
   Sweep() { order_source(*config_).sweep = seconds(60); }
@@ -157,6 +177,23 @@ TEST_F(Sweep, FindsARowThatAppearsBehindTheMark) {
   source_.put("sale.order", 4, named(4, "sale"), "2026-01-01 00:00:10");
   advance(milliseconds(60'000));
   EXPECT_THAT(events(), SizeIs(2));
+}
+
+TEST_F(Sweep, SavesItsMarkWhenItsDoorbellsAreDurable) {
+  put_old_orders(10);
+  start();
+  advance(milliseconds(1000));
+  const std::string before = mark(sweep_key(kOrders));
+  source_.put("sale.order", 3, named(3, "sale"), "2026-01-01 00:00:30");
+  log().hold();
+  advance(milliseconds(61'000));
+  ASSERT_EQ(log().held(), 1u);
+  await_stored();
+  EXPECT_EQ(mark(sweep_key(kOrders)), before);
+  log().release();
+  settle();
+  EXPECT_EQ(mark(sweep_key(kOrders)), R"({"mark":"2026-01-01 00:00:30"})");
+  EXPECT_THAT(events(), SizeIs(1));
 }
 
 TEST_F(Sweep, ComesToRestWhenEverythingWasReadLateEnough) {

@@ -49,6 +49,22 @@ TEST_F(WatchTest, ADayLaterWhatWasWrittenSinceIsCompared) {
   EXPECT_THAT(event_types(), ElementsAre("order.changed"));
 }
 
+TEST_F(WatchTest, ACheckIsDoneWhenItsDoorbellsAreDurable) {
+  put_old_orders(10);
+  start();
+  advance(std::chrono::seconds(1));
+  put(3, "sale", "2026-01-01 12:00:00");
+  const WallTime before = check().recent_at;
+  log().hold();
+  advance(kDay + std::chrono::minutes(1));
+  ASSERT_EQ(log().held(), 1u);
+  await_stored();
+  EXPECT_EQ(check().recent_at, before);
+  log().release();
+  settle();
+  EXPECT_GE(check().recent_at, before + kDay);
+}
+
 TEST_F(WatchTest, AWeekLaterTheWholeModelIs) {
   put_old_orders(10);
   start();
