@@ -123,6 +123,35 @@ TEST_F(FullRead, WhatItCannotReadIsParkedAndSilentOnceItCan) {
   EXPECT_THAT(events(), IsEmpty());
 }
 
+// Our clock shows 2026-01-01 00:00:00 when these start.
+
+TEST_F(FullRead, TellsHistoryFromNewsByTheSourcesClockWhenOursIsAhead) {
+  source_.set_server_time("2025-12-31 19:00:00");
+  put_old_orders(10);
+  source_.put("sale.order", 11, named(11, "draft"), "2025-12-31 19:00:05", "2025-12-31 19:00:05");
+  start();
+  advance(milliseconds(1000));
+  EXPECT_THAT(events(), ElementsAre(R"(order.created 11 {"name":"S11","state":"draft"})"));
+  source_.put("sale.order", 12, named(12, "draft"), "2025-12-31 18:58:00", "2025-12-31 18:58:00");
+  ring(12, "", "check");
+  EXPECT_THAT(events(), SizeIs(2)) << "its transaction may have ended after the full read";
+}
+
+TEST_F(FullRead, TellsHistoryFromNewsByTheSourcesClockWhenOursIsBehind) {
+  source_.set_server_time("2026-01-01 05:00:00");
+  put_old_orders(10);
+  source_.put("sale.order", 11, named(11, "draft"), "2026-01-01 03:00:00", "2026-01-01 03:00:00");
+  start();
+  advance(milliseconds(1000));
+  EXPECT_EQ(status().baselined, 11u);
+  source_.put("sale.order", 12, named(12, "draft"), "2026-01-01 04:57:00", "2026-01-01 04:57:00");
+  ring(12, "", "check");
+  EXPECT_THAT(events(), IsEmpty()) << "older than any transaction that ran then";
+  source_.put("sale.order", 13, named(13, "draft"), "2026-01-01 04:58:00", "2026-01-01 04:58:00");
+  ring(13, "", "check");
+  EXPECT_THAT(events(), ElementsAre(R"(order.created 13 {"name":"S13","state":"draft"})"));
+}
+
 TEST_F(FullRead, AnEntityAddedLaterIsReadInFullToo) {
   put_old_orders(10);
   start();
@@ -216,6 +245,36 @@ TEST_F(Sweep, TellsTwoWritesOfOneSecondApart) {
   advance(std::chrono::minutes(4));
   EXPECT_THAT(events(), ElementsAre(R"(order.changed 3 {"name":"S3","state":"sent"})",
                                     R"(order.changed 3 {"name":"S3","state":"sale"})"));
+}
+
+TEST_F(Sweep, GoesByTheSourcesClockWhenOursIsHoursAhead) {
+  source_.set_server_time("2025-12-31 19:00:00");
+  put_old_orders(10);
+  start();
+  source_.put("sale.order", 3, named(3, "sale"), "2025-12-31 19:00:10");
+  source_.set_server_time("2025-12-31 19:01:00");
+  advance(milliseconds(61'000));
+  EXPECT_THAT(events(), SizeIs(1));
+  source_.put("sale.order", 4, named(4, "sale"), "2025-12-31 19:01:10");
+  advance(milliseconds(60'000));
+  EXPECT_THAT(events(), SizeIs(2)) << "the mark of a sweep is the source's, too";
+  // Another write of a second that a reading showed before.
+  source_.put("sale.order", 4, named(4, "cancel"), "2025-12-31 19:01:10");
+  advance(milliseconds(60'000));
+  EXPECT_THAT(events(), SizeIs(3));
+}
+
+TEST_F(Sweep, ComesToRestWhenOurClockIsHoursBehind) {
+  source_.set_server_time("2026-01-01 05:00:00");
+  put_old_orders(10);
+  start();
+  source_.put("sale.order", 3, named(3, "sale"), "2026-01-01 05:00:10");
+  source_.set_server_time("2026-01-01 05:01:00");
+  advance(std::chrono::minutes(5));
+  EXPECT_THAT(events(), SizeIs(1));
+  const int read = source_.times_read("sale.order", 3);
+  advance(std::chrono::minutes(30));
+  EXPECT_EQ(source_.times_read("sale.order", 3), read);
 }
 
 TEST_F(Sweep, FindsAnOrderByItsLine) {

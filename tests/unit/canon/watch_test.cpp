@@ -49,6 +49,16 @@ TEST_F(WatchTest, ADayLaterWhatWasWrittenSinceIsCompared) {
   EXPECT_THAT(event_types(), ElementsAre("order.changed"));
 }
 
+TEST_F(WatchTest, ADayIsTheSourcesWhenOurClockIsHoursAhead) {
+  source_.set_server_time("2025-12-31 19:00:00");
+  put_old_orders(10);
+  start();
+  put(3, "sale", "2025-12-31 19:30:00");
+  source_.set_server_time("2026-01-01 19:00:00");
+  advance(kDay + std::chrono::minutes(1));
+  EXPECT_THAT(event_types(), ElementsAre("order.changed"));
+}
+
 TEST_F(WatchTest, ACheckIsDoneWhenItsDoorbellsAreDurable) {
   put_old_orders(10);
   start();
