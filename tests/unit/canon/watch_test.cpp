@@ -89,6 +89,19 @@ TEST_F(WatchTest, AWeekLaterTheWholeModelIs) {
   EXPECT_EQ(check().held, 0);
 }
 
+TEST_F(WatchTest, AWeekLaterWhatWasWrittenSinceTheLastDayIsComparedToo) {
+  put_old_orders(10);
+  start();
+  advance(6 * kDay + std::chrono::hours(12));
+  put(3, "sent", "2026-01-07 12:00:00");
+  ring(3, "", "check");
+  ASSERT_THAT(event_types(), ElementsAre("order.changed"));
+  put(3, "sale", "2026-01-07 12:00:00");  // in the same second, and no doorbell rings
+  source_.set_server_time("2026-01-08 00:00:00");
+  advance(kDay);
+  EXPECT_THAT(event_types(), ElementsAre("order.changed", "order.changed"));
+}
+
 TEST_F(WatchTest, ManyDeletesWaitForAPersonAndAreReadBeforeTheyCount) {
   put_old_orders(2000);
   start(2);
