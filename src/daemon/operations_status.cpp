@@ -19,6 +19,7 @@ void add(RouteSum& sum, const deliver::LaneStatus& lane) {
   sum.status.paused = sum.status.paused || lane.paused;
   if (!lane.pause_reason.empty()) sum.status.pause_reason = lane.pause_reason;
   sum.status.crowded = sum.status.crowded || lane.crowded;
+  sum.status.unsaved = sum.status.unsaved || lane.unsaved;
   sum.status.delivered += lane.delivered;
   sum.status.skipped += lane.skipped;
   sum.status.retries += lane.retries;
@@ -135,6 +136,9 @@ Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) co
   } else if (lane.paused) {
     state = "paused";
     reason = lane.pause_reason;
+  } else if (lane.unsaved) {
+    state = "held_by_state";
+    reason = "the state store has no space for its progress";
   } else if (target && state != "drained") {
     const auto status = target->status();
     if (status.state == "down" || status.state == "paused") {

@@ -225,7 +225,8 @@ void Lane::start_ready() {
 
 bool Lane::may_start() const {
   // Duplicates after a crash stay within in_flight + unrecorded (semantics 5).
-  return !stopping_ && !paused_ && !frozen_ && outstanding_ < target_->in_flight_max() &&
+  return !stopping_ && !paused_ && !frozen_ && !commit_stuck_ &&
+         outstanding_ < target_->in_flight_max() &&
          finished_.size() + committing_.size() < unrecorded_share();
 }
 
@@ -252,8 +253,9 @@ void Lane::attempt(const ItemPtr& item) {
     finish(item);  // a person ended the replay before it was sent
     return;
   }
-  if (frozen_) {
-    ready_of(item).push_front(item);  // a move or a reload looks at what is on the wire
+  if (frozen_ || commit_stuck_) {
+    // A move or a reload looks at what is on the wire, or what was delivered cannot be saved.
+    ready_of(item).push_front(item);
     return;
   }
   if (waits_for_decision(item, [this, item] { attempt(item); })) return;
@@ -365,6 +367,7 @@ LaneStatus Lane::status() const {
   status.paused = paused_;
   status.pause_reason = pause_reason_;
   status.crowded = crowded();
+  status.unsaved = commit_stuck_;
   const std::size_t replayed = replay_ ? replay_->items : 0;
   status.waiting = items_ - replayed;
   if (replay_) status.replay = replay_->status();

@@ -79,6 +79,7 @@ struct LaneStatus {
   bool paused = false;
   std::string pause_reason;
   bool crowded = false;  ///< as much is parked as `parked_max` allows: nothing is taken up
+  bool unsaved = false;  ///< the state store has no space for its progress: nothing is started
   std::uint64_t delivered = 0;
   std::uint64_t skipped = 0;
   std::uint64_t repeated_unknown = 0;
@@ -219,7 +220,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void take(const FollowedRecord& followed);
   void take_decoded(ItemPtr item);
   void enqueue(ItemPtr item);
-  bool may_take_up() const { return !stopping_ && !paused_ && !frozen_ && !crowded(); }
+  bool may_take_up() const {
+    return !stopping_ && !paused_ && !frozen_ && !commit_stuck_ && !crowded();
+  }
   /// Where an item waits for a free place.
   std::deque<ItemPtr>& ready_of(const ItemPtr& item);
   bool may_start() const;

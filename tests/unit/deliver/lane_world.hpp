@@ -34,6 +34,8 @@ class HeldState final : public StateStore {
     }
     for (Waiting& one : released) apply(one);
   }
+  /// From now on there is no space for rows, or there is again.
+  void refuse(bool refused) { refused_ = refused; }
   /// How many with rows in them wait.
   std::size_t waiting() {
     const std::lock_guard lock(mutex_);
@@ -54,6 +56,12 @@ class HeldState final : public StateStore {
 
   void commit(Batch batch, Urgency, Executor& home, CommitDone done) override {
     Waiting one{std::move(batch), &home, std::move(done)};
+    if (refused_ && !one.batch.writes.empty()) {
+      home.post([done = std::move(one.done)]() mutable {
+        done(millrace::fail(Errc::disk_full, "no space"));
+      });
+      return;
+    }
     {
       const std::lock_guard lock(mutex_);
       if (held_ && !one.batch.writes.empty()) {
@@ -113,6 +121,7 @@ class HeldState final : public StateStore {
 
   std::mutex mutex_;
   bool held_ = false;
+  std::atomic<bool> refused_{false};
   std::vector<Waiting> waiting_;
   std::map<std::pair<Table, std::string>, std::string> rows_;
 };
