@@ -61,5 +61,33 @@ TEST_F(LaneCommit, NorDoesAParkedRowThatWasBeingRead) {
   until_on_wire("parked");
 }
 
+TEST_F(LaneCommit, ARecordStaysLockedUntilItsOutcomeIsRecorded) {
+  start();
+  state_.hold(true);
+  append("e1");
+  append("e2");
+  until_on_wire("e1");
+  answer("e1", Outcome{});
+  until([this] { return lane_->status().delivered == 1; }, "it is delivered");
+  append("other", "shop/2");
+  until_on_wire("other");
+  EXPECT_FALSE(on_shard([this] { return sink_->has("e2"); }));
+  state_.hold(false);
+  until_on_wire("e2");
+}
+
+TEST_F(LaneCommit, AndWhenTheCommitWasRefusedUntilItSucceeds) {
+  start();
+  append("e1");
+  append("e2");
+  until_on_wire("e1");
+  deliver_unsaved("e1");
+  EXPECT_EQ(0U, *state_.count(Table::cursors, "route/r"));
+  EXPECT_FALSE(on_shard([this] { return sink_->has("e2"); }));
+  state_.refuse(false);
+  until_on_wire("e2");
+  EXPECT_EQ(1U, *state_.count(Table::cursors, "route/r"));
+}
+
 }  // namespace
 }  // namespace millrace::deliver
