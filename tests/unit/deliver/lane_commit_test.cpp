@@ -89,5 +89,44 @@ TEST_F(LaneCommit, AndWhenTheCommitWasRefusedUntilItSucceeds) {
   EXPECT_EQ(1U, *state_.count(Table::cursors, "route/r"));
 }
 
+struct Bound {
+  bool idempotent = true;
+  std::size_t shards = 1;
+  std::optional<int> configured;
+  std::uint64_t unrecorded = 0;
+};
+
+class Unrecorded : public LaneWorld, public ::testing::WithParamInterface<Bound> {};
+
+TEST_P(Unrecorded, SoMuchIsDeliveredBeforeItIsRecorded) {
+  const Bound& bound = GetParam();
+  config::Connection& mes = config_->connections["mes"];
+  mes.idempotent = bound.idempotent;
+  mes.limits.unrecorded = bound.configured;
+  mes.limits.in_flight = 1;
+  connect();
+  shards_ = bound.shards;
+  start();
+  answer_at_once("", Outcome{});
+  state_.hold(true);
+  const std::uint64_t all = bound.unrecorded + 10;
+  for (std::uint64_t i = 0; i < all; ++i) {
+    append(fmt::format("e{}", i), fmt::format("shop/{}", i));
+  }
+  const auto idle = [&] {
+    return lane_->status().delivered >= bound.unrecorded && target_->in_flight() == 0;
+  };
+  until(idle, "as much is delivered as may be");
+  EXPECT_EQ(bound.unrecorded, on_shard([this] { return lane_->status().delivered; }));
+  state_.hold(false);
+  until([&] { return lane_->status().delivered == all; }, "the rest goes on");
+}
+
+// Of an idempotent target a quarter of 1,024, so that the lane's 512 places are not the limit.
+INSTANTIATE_TEST_SUITE_P(Bounds, Unrecorded,
+                         ::testing::Values(Bound{true, 4, {}, 256}, Bound{false, 1, {}, 64},
+                                           Bound{false, 4, {}, 16}, Bound{false, 100, {}, 1},
+                                           Bound{true, 2, 10, 5}));
+
 }  // namespace
 }  // namespace millrace::deliver

@@ -124,7 +124,7 @@ void LaneWorld::start() {
                       .dispatcher = tail_,
                       .stream_id = "log",
                       .installation_uuid = "installation",
-                      .shard_count = 1,
+                      .shard_count = shards_,
                       .together = together_,
                       .reference_bound = [](const std::string&) {},
                       .announced = [] {}};

@@ -185,6 +185,7 @@ class LaneWorld : public ::testing::Test {
   HeldSink* sink_ = nullptr;
   std::map<std::string, Outcome> at_once_;  ///< by event; "": all others
   std::shared_ptr<Target> target_;
+  std::size_t shards_ = 1;  ///< that share what a lane may do; one of them is here
   std::shared_ptr<LanesTogether> together_ = std::make_shared<LanesTogether>();
   std::shared_ptr<Lane> lane_;
 };
