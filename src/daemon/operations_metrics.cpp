@@ -16,7 +16,7 @@ struct RouteMetric {
   double (*value)(const deliver::LaneStatus& lane);
 };
 
-constexpr std::array<RouteMetric, 6> kRouteMetrics{{
+constexpr std::array<RouteMetric, 7> kRouteMetrics{{
     {"millrace_route_lag", "gauge", "Events between the route and the end of the log.",
      [](const deliver::LaneStatus& lane) { return static_cast<double>(lane.lag); }},
     {"millrace_route_parked", "gauge", "Parked deliveries that wait.",
@@ -29,6 +29,10 @@ constexpr std::array<RouteMetric, 6> kRouteMetrics{{
      [](const deliver::LaneStatus& lane) { return static_cast<double>(lane.delivered); }},
     {"millrace_route_retries_total", "counter", "Attempts that have to be made again.",
      [](const deliver::LaneStatus& lane) { return static_cast<double>(lane.retries); }},
+    {"millrace_route_repeated_unknown_total", "counter",
+     "Requests sent again although they may have been applied: unanswered, or sent before the "
+     "start.",
+     [](const deliver::LaneStatus& lane) { return static_cast<double>(lane.repeated_unknown); }},
 }};
 
 }  // namespace

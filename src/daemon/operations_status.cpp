@@ -163,6 +163,7 @@ Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) co
       {"delivered_total", lane.delivered},
       {"skipped_total", lane.skipped},
       {"retries_total", lane.retries},
+      {"repeated_unknown_total", lane.repeated_unknown},
       {"owner", route.owner},
       {"criticality", route.criticality},
       {"draining", running.drain.has_value()},

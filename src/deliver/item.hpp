@@ -28,6 +28,7 @@ struct Lane::Item {
   std::optional<std::uint64_t> exclusive;  ///< hash of what it must not run beside; 0: nothing
   bool has_exclusive = false;              ///< no other item of the lane has it meanwhile
   bool unanswered = false;  ///< it may have been applied: the target is asked before it is sent
+  bool may_repeat = false;  ///< it may have been sent before the start, and cannot be asked for
   int attempts = 0;
   BootTime first_attempt{};
   BootTime retry_at{};       ///< while it waits in memory, or its row does

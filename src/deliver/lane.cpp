@@ -185,7 +185,7 @@ void Lane::take_decoded(ItemPtr item) {
     return;
   }
   item->request = selection->request;
-  item->unanswered = may_have_been_sent(*item);
+  if (may_have_been_sent(*item)) doubt(*item);
   if (event.rev == 0 && !event.subject.empty()) {
     // Sent to /events: no projection gave it a name to be found by.
     writes_.put(Table::names, row_key(indexed_name(event.subject), event.entity, event.record),
@@ -330,6 +330,7 @@ DeliveryJob Lane::job_of(const ItemPtr& item) {
 
 void Lane::submit(const ItemPtr& item) {
   const Event& event = item->event->event;
+  count_repetition(*item);
   DeliveryJob job = job_of(item);
   job.delivery.request = item->bytes;
   // Ids of events sent by others are unique per source only, so the record is part of the key.

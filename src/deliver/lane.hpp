@@ -82,7 +82,7 @@ struct LaneStatus {
   bool unsaved = false;  ///< the state store has no space for its progress: nothing is started
   std::uint64_t delivered = 0;
   std::uint64_t skipped = 0;
-  std::uint64_t repeated_unknown = 0;
+  std::uint64_t repeated_unknown = 0;  ///< sent again although they may have been applied
   std::uint64_t retries = 0;
   std::size_t waiting = 0;  ///< taken up and not settled
   std::size_t parked = 0;
@@ -267,6 +267,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   // lane_probe.cpp
   bool is_probed(const Item& item) const;
   bool may_have_been_sent(const Item& item);
+  void doubt(Item& item) const;
+  void count_repetition(Item& item);
   void probe(const ItemPtr& item);
   void on_probed(const ItemPtr& item, DeliveryResult result);
   void probed(const ItemPtr& item, const DeliveryResult& result);
@@ -298,6 +300,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void forget_delivered(const std::string& record);
   void forget_decided();
   bool crowded() const;
+  int parked_places() const;
   void retry_parked();
   Awaitable<void> retry_row(std::shared_ptr<Lane> self, std::uint64_t record, std::string key);
   Awaitable<void> parked_timer(std::shared_ptr<Lane> self);
@@ -359,11 +362,13 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::size_t items_ = 0;
   std::size_t taken_bytes_ = 0;  ///< of these
   PartitionOffsets ends_at_start_{};
-  std::size_t taken_up_again_ = 0;  ///< events from before the start that were taken up
-  int outstanding_ = 0;             ///< submitted to the target
-  int parked_outstanding_ = 0;      ///< of these, retries of parked rows
-  int replay_outstanding_ = 0;      ///< of these, of a replay
-  BootTime parked_started_at_{};    ///< when one of them was last begun
+  std::size_t taken_up_again_ = 0;   ///< events from before the start that were taken up
+  std::size_t events_repeated_ = 0;  ///< of these, counted as sent again
+  std::size_t rows_repeated_ = 0;    ///< the same of parked rows
+  int outstanding_ = 0;              ///< submitted to the target
+  int parked_outstanding_ = 0;       ///< of these, retries of parked rows
+  int replay_outstanding_ = 0;       ///< of these, of a replay
+  BootTime parked_started_at_{};     ///< when one of them was last begun
   milliseconds parked_apart_ = kParkedApart;
   std::size_t retries_max_ = kRetriesMax;
   ParkedTotal parked_total_;

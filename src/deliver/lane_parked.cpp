@@ -173,10 +173,14 @@ void Lane::forget_decided() {
   if (has_writes()) commit_soon(false);
 }
 
+// Parked retries use at most a quarter of the connection, and of the machine only what news leave,
+// so that they hold up nobody.
+int Lane::parked_places() const {
+  return std::max(1, target_->in_flight_max() / 4);
+}
+
 void Lane::retry_parked() {
-  // Parked retries use at most a quarter of the connection, and of the machine only what news
-  // leave, so that they hold up nobody.
-  const int places = std::max(1, target_->in_flight_max() / 4);
+  const int places = parked_places();
   const BootTime now = context_.clock.boot_now();
   const bool news_flow = now - context_.together->news_at < kNewsFlowFor;
   while (!stopping_ && !paused_ && !frozen_ && !commit_stuck_ &&
@@ -231,7 +235,7 @@ Awaitable<void> Lane::retry_row(std::shared_ptr<Lane> self, std::uint64_t record
   hold(*item);
   item->odometer = parked_.odometer(record, key);
   // Before the start it may have been on the wire, unanswered: the row does not know.
-  if (parked_.may_be_on_wire(record, key) && is_probed(*item)) item->unanswered = true;
+  if (parked_.may_be_on_wire(record, key)) doubt(*item);
   attempt(item);
 }
 

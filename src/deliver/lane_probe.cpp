@@ -18,7 +18,23 @@ bool Lane::is_probed(const Item& item) const {
 bool Lane::may_have_been_sent(const Item& item) {
   if (item.offset >= ends_at_start_[item.partition] || taken_up_again_ >= kItemsMax) return false;
   ++taken_up_again_;
-  return is_probed(item);
+  return true;
+}
+
+// The target is asked; where it cannot be, the request goes out again, and is counted then.
+void Lane::doubt(Item& item) const {
+  (is_probed(item) ? item.unanswered : item.may_repeat) = true;
+}
+
+// No more than this was on the wire, or answered and not recorded.
+void Lane::count_repetition(Item& item) {
+  if (!std::exchange(item.may_repeat, false)) return;
+  const auto in_flight = static_cast<std::size_t>(target_->in_flight_max());
+  const auto rows = static_cast<std::size_t>(parked_places());
+  std::size_t& repeated = item.row ? rows_repeated_ : events_repeated_;
+  if (repeated >= (item.row ? rows : in_flight + unrecorded_share())) return;
+  ++repeated;
+  ++counts_.repeated_unknown;
 }
 
 bool Lane::recalled(const ItemPtr& item, const DeliveryResult& result) {

@@ -5,6 +5,7 @@ news of the record waits for that, everybody else goes on."""
 from configurations import EVERY_CHANGE, MES, ORDER, SHOP, as_sent, order
 from millrace_harness import Scenario, eventually, main
 
+COUNTED = "millrace_route_repeated_unknown_total"
 PLAIN = MES.replace("idempotent: true\n", "")
 
 
@@ -51,6 +52,26 @@ class UnknownOutcome(Scenario):
         self.assertEqual([], self.of_order_1())
         refused = self.millrace.cli("parked", "release", waiting, "--absent", expect=1)
         self.assertIn("unknown", refused.stderr)
+
+    def test_what_was_on_the_wire_at_a_crash_is_sent_again_and_counted(self):
+        self.mes.fault(mode="hang", times=1, applied_anyway=True)
+        self.send(self.millrace, order(1, quantity=1, version=1))
+        eventually(self.of_order_1, what="it is on the wire")
+        self.assertEqual(0, self.repeated())
+        self.millrace.kill9()
+        self.millrace.start()
+        eventually(lambda: self.of_order_1() == [as_sent(1, 1), as_sent(1, 1)],
+                   what="it is sent again")
+        self.assertEqual(1, self.repeated())
+        self.send(self.millrace, order(1, quantity=2, version=2))
+        eventually(lambda: as_sent(1, 2) in self.mes.bodies(), what="the next news")
+        self.assertEqual(1, self.repeated())
+
+    def repeated(self):
+        route = self.millrace.cli_json("status")["routes"][0]
+        metric = self.millrace.metrics()[f'{COUNTED}{{route="order-to-mes"}}']
+        self.assertEqual(route["repeated_unknown_total"], metric)
+        return metric
 
 
 if __name__ == "__main__":
