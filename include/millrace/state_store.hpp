@@ -107,6 +107,8 @@ struct StateCondition {
   std::string kind;                 ///< "sqlite", "postgresql"
   std::optional<WallTime> away_at;  ///< since when it does not answer; empty: it does
   std::string reason;               ///< why it is away, in words
+  std::optional<WallTime> full_at;  ///< since when it has no space for a commit; empty: it has
+  std::string full_reason;          ///< what refused it, in words
   std::string warning;              ///< what its operator should change; empty: nothing
   std::uint64_t outages = 0;        ///< how often it was away since the start
   std::uint64_t repeats = 0;        ///< transactions tried again (conflicts, outages)

@@ -134,6 +134,8 @@ Awaitable<std::string> Operations::metrics() {
   gauge("millrace_state_up", "1 while the state store answers.", "", state.away_at ? 0 : 1);
   gauge("millrace_state_away_seconds", "For how long the state store has not answered; 0: it does.",
         "", std::chrono::duration<double>(broker_.clock_.wall_now() - away_at).count());
+  gauge("millrace_state_full", "1 while the state store has no space for a commit.", "",
+        state.full_at ? 1 : 0);
   counter("millrace_state_outages_total", "How often the state store was away.", state.outages);
   counter("millrace_state_repeats_total",
           "Transactions of the state store that were tried again after a conflict or an outage.",

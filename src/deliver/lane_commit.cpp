@@ -144,9 +144,10 @@ Awaitable<void> Lane::commit_again(std::shared_ptr<Lane> self) {
 void Lane::committed(const Result<void>& result) {
   if (!result) {
     // No space: the lane holds what it has and starts nothing new until the rows are saved.
-    commit_stuck_ = true;
-    spdlog::warn("progress cannot be saved, the lane waits route={} error={}", id_,
-                 result.error().message);
+    if (!std::exchange(commit_stuck_, true)) {
+      spdlog::warn("progress cannot be saved, the lane waits route={} error={}", id_,
+                   result.error().message);
+    }
     context_.shard.spawn("commit", commit_again(shared_from_this()));
     return;
   }

@@ -52,7 +52,11 @@ class PostgresStateStore final : public StateStore {
   Result<std::uint64_t> count(Table table, std::string_view prefix) override {
     return readers_.count(table, prefix);
   }
-  StateCondition condition() const override { return health_.condition(); }
+  StateCondition condition() const override {
+    StateCondition condition = health_.condition();
+    writer_.space().describe(condition);
+    return condition;
+  }
   void set_journal_ends(std::function<std::string()> ends) override {
     writer_.set_journal_ends(std::move(ends));
   }

@@ -159,7 +159,7 @@ bool PostgresWriter::apply(BatchGroup& group) {
         if (ends) ends_written_ = *std::move(ends);
       }
       if (health_.is_away()) health_.note_back(health_.condition().warning);
-      if (std::exchange(was_full_, false)) spdlog::info("state store accepts writes again");
+      space_.note_stored();
       return true;
     }
     bool answered = false;
@@ -188,8 +188,7 @@ bool PostgresWriter::handle(const PostgresError& error, BatchGroup& group, bool&
       if (++conflicts_ > kRepeatsAtOnce) pause();
       return true;
     case Kind::full:
-      if (!was_full_) spdlog::error("state commit refused error=\"{}\"", error.message);
-      was_full_ = true;
+      space_.note_full(error.message);
       for (auto& pending : group)
         pending.result = fail(Errc::disk_full, fmt::format("PostgreSQL: {}", error.message));
       answered = true;

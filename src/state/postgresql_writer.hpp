@@ -16,6 +16,7 @@
 #include "state/postgresql_health.hpp"
 #include "state/postgresql_session.hpp"
 #include "state/postgresql_transaction.hpp"
+#include "state/state_space.hpp"
 
 namespace millrace {
 
@@ -42,6 +43,7 @@ class PostgresWriter {
   /// The same, and then our row goes. Errc::state_away: it stays.
   Result<void> leave();
 
+  const StateSpace& space() const { return space_; }
   /// When the newest transaction that was committed began; nullopt: none was. From any thread.
   std::optional<BootTime> confirmed_at() const;
 
@@ -79,7 +81,7 @@ class PostgresWriter {
   bool unknown_ = false;  ///< the transaction after serial_ may be committed
   bool turned_out_committed_ = false;
   bool dead_ = false;
-  bool was_full_ = false;
+  StateSpace space_;
   std::string ends_written_;
   int conflicts_ = 0;  ///< in a row
   BootTime began_at_;  ///< of the last transaction that was tried

@@ -61,7 +61,10 @@ class SqliteStateStore final : public StateStore {
   }
 
   StateCondition condition() const override {
-    return {.kind = "sqlite", .away_at = {}, .reason = {}};
+    StateCondition condition;
+    condition.kind = "sqlite";
+    writer_->space().describe(condition);
+    return condition;
   }
 
   void set_journal_ends(std::function<std::string()> ends) override {

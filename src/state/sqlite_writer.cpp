@@ -85,8 +85,7 @@ bool SqliteWriter::apply(BatchGroup& group) {
   auto done = transact(group);
   if (done) {
     ends_written_ = ends_pending_;
-    if (was_full_) spdlog::info("state store accepts writes again");
-    was_full_ = false;
+    space_.note_stored();
     return true;
   }
   Error error = std::move(done.error());
@@ -99,8 +98,7 @@ bool SqliteWriter::apply(BatchGroup& group) {
     on_fatal_(std::move(error));
     return false;
   }
-  if (!was_full_) spdlog::error("state commit refused error=\"{}\"", error.message);
-  was_full_ = true;
+  space_.note_full(error.message);
   for (auto& pending : group) pending.result = std::unexpected(error);
   return true;
 }

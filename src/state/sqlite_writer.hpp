@@ -18,6 +18,7 @@
 #include "state/sqlite_checkpointer.hpp"
 #include "state/sqlite_connection.hpp"
 #include "state/sqlite_known_keys.hpp"
+#include "state/state_space.hpp"
 
 namespace millrace {
 
@@ -40,6 +41,7 @@ class SqliteWriter {
   /// Commits what is queued and ends the thread. Idempotent; not from a completion or a fatal
   /// handler running on the writer's own thread.
   void close();
+  const StateSpace& space() const { return space_; }
   /// Makes the writer stop without another completion. Thread-safe.
   void abandon();
 
@@ -67,9 +69,9 @@ class SqliteWriter {
   CommitQueue queue_;
   std::unique_ptr<SqliteCheckpointer> checkpointer_;
   const FatalHandler on_fatal_;
+  StateSpace space_;
   std::string ends_written_;  ///< the text of the last committed journal_ends row
   std::string ends_pending_;
-  bool was_full_ = false;
   std::thread thread_;
 };
 
