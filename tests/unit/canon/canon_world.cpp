@@ -362,17 +362,19 @@ void CanonWorld::await_stored() {
   if (auto stored = commit_blocking(*state_, std::move(last)); !stored) refuse(stored.error());
 }
 
-// The inbox cursors stand at its end, nothing is read or projected, and all of it is durable.
+// The inbox cursors stand at its end, nothing is read or projected, and all of it is durable, as
+// far as the state stores anything.
 bool CanonWorld::is_settled() {
+  const bool full = state_->refuses();
   bool idle = true;
   for (const auto& unit : units_) {
     const bool resting = on_shard(*unit, [&] {
       const bool held = source_.held() > 0 || log_->held() > 0;
-      return (held || unit->collector->status().idle) && unit->projector->saved();
+      return (held || unit->collector->status().idle) && (full || unit->projector->saved());
     });
     idle = idle && resting;
   }
-  if (!idle) return false;
+  if (!idle || full) return idle;
   const PartitionOffsets ends = log_->ends(Journal::inbox);
   std::vector<std::string> cursors;
   std::vector<Offset> wanted;

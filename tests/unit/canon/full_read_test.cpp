@@ -225,6 +225,24 @@ TEST_F(Sweep, SavesItsMarkWhenItsDoorbellsAreDurable) {
   EXPECT_THAT(events(), SizeIs(1));
 }
 
+TEST_F(Sweep, RingsNothingWhileTheStateIsFull) {
+  put_old_orders(10);
+  start();
+  advance(milliseconds(1000));
+  state().refuse_commits(true);
+  send_payloads("P1", {JsonObject{{"code", "P1"}, {"weight", 1}, {"version", 1}}});
+  await([this] { return state().refused() > 0; });
+  source_.put("sale.order", 3, named(3, "sale"), "2026-01-01 00:00:30");
+  log().hold();
+  advance(std::chrono::minutes(10));
+  EXPECT_EQ(log().held(), 0u);
+  log().release();
+  state().refuse_commits(false);
+  settle();
+  advance(milliseconds(31'000));
+  EXPECT_THAT(event_types(), ElementsAre("parcel.changed", "order.changed"));
+}
+
 TEST_F(Sweep, ComesToRestWhenEverythingWasReadLateEnough) {
   put_old_orders(10);
   start();

@@ -34,6 +34,10 @@ class WatchedState final : public StateStore {
     const std::lock_guard lock(mutex_);
     refusing_ = refuse;
   }
+  bool refuses() {
+    const std::lock_guard lock(mutex_);
+    return refusing_;
+  }
   int refused() {
     const std::lock_guard lock(mutex_);
     return refused_;
