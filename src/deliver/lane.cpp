@@ -269,7 +269,7 @@ void Lane::attempt(const ItemPtr& item) {
     return;
   }
   if (!has_its_turn(item)) return;
-  if (item->unanswered && is_probed(*item)) {
+  if (asks_first(*item)) {
     probe(item);
     return;
   }

@@ -266,6 +266,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   // lane_probe.cpp
   bool is_probed(const Item& item) const;
+  bool asks_first(const Item& item) const;
   bool may_have_been_sent(const Item& item);
   void doubt(Item& item) const;
   void count_repetition(Item& item);

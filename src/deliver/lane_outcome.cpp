@@ -111,7 +111,7 @@ void Lane::on_delivered(const ItemPtr& item, const Outcome& outcome) {
     const config::ConfigHost host(*item->config, nullptr);
     const auto external = route::remember(*item->request->remember, host, *item->event,
                                           *outcome.answer, item->appended_at);
-    if (!external && is_probed(*item)) {
+    if (!external && item->request->probe) {
       // It is applied; the probe says under which id.
       item->unanswered = true;
       probe(item);

@@ -13,6 +13,12 @@ bool Lane::is_probed(const Item& item) const {
          repeat_of(*item.request, target_->idempotent()) == Repeat::probe;
 }
 
+// Whatever `unknown` says, what was answered without an id is not sent again: the probe tells it.
+bool Lane::asks_first(const Item& item) const {
+  if (!item.unanswered || !item.request->probe) return false;
+  return is_probed(item) || item.answer_status != 0;
+}
+
 // After a crash nobody knows what was on the wire. It is among the first events that are taken up
 // again: a lane has never more than kItemsMax that are not recorded.
 bool Lane::may_have_been_sent(const Item& item) {

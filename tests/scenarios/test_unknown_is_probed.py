@@ -85,5 +85,28 @@ class UnknownIsProbed(Scenario):
         self.assertCountEqual([as_sent(n, 1) for n in (1, 2, 3, 4)], self.mes.bodies())
 
 
+class AnIdThatNoAnswerTold(Scenario):
+    """The probe tells it, also where what is unanswered would be sent again or asked a person."""
+
+    def asks_the_probe(self, unknown):
+        mes = self.target(idempotent=False)
+        mes.control("lookup", member="number")
+        mes.control("answer", body={})
+        mes.fault(mode="status", times=2, method="GET", status=503)
+        millrace = self.broker(SHOP, PLAIN % {"target_port": mes.port}, ORDER,
+                               PROBED + f"unknown: {unknown}\n").start()
+        self.send(millrace, order(1, quantity=1, version=1))
+        eventually(lambda: "T1" in millrace.cli("where", "S1", expect=None).stdout,
+                   what="the id is known")
+        self.assertEqual([as_sent(1, 1)], mes.bodies())
+        self.assertEqual([], self.parked(millrace))
+
+    def test_where_it_would_be_sent_again(self):
+        self.asks_the_probe("retry")
+
+    def test_where_a_person_would_be_asked(self):
+        self.asks_the_probe("ask")
+
+
 if __name__ == "__main__":
     main()
