@@ -148,7 +148,8 @@ const Spec<Breaker>& breaker_spec() {
   static const auto made =
       Spec<Breaker>("breaker", "When a target counts as down.")
           .option("opens_after", &Breaker::opens_after,
-                  "Failures in a row, or slow answers in a row, over at least three records.")
+                  "So many failures in a row while nothing was delivered within `probes_every`, or "
+                  "slow answers in a row; over at least three records.")
           .bounds(1, 1000)
           .option("slow_after", &Breaker::slow_after,
                   "An answer that takes longer is slow; default: two thirds of the request's "
