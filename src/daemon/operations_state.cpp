@@ -22,10 +22,10 @@ JsonArray Operations::state_problems() const {
                 state.away_at, "", "state", "look at the PostgreSQL server"));
   }
   if (state.full_at) {
-    list.push_back(problem("the state store has no space: messages are taken in, all else waits: " +
-                               state.full_reason,
-                           state.full_at, "", "state",
-                           "free space for the state store; see docs/runbooks/disk-full.md"));
+    list.push_back(problem(
+        "the state store has no space: messages are taken in, all else waits: " + state.full_reason,
+        state.full_at, "", "state",
+        "free space for the state store; see docs/runbooks/disk-full.md"));
   }
   if (!state.warning.empty()) {
     list.push_back(problem(state.warning, {}, "", "state", "see docs/how-to/use-postgresql.md"));

@@ -138,7 +138,7 @@ Json Operations::route_json(const RunningRoute& running, const RouteSum& sum) co
     reason = lane.pause_reason;
   } else if (lane.unsaved) {
     state = "held_by_state";
-    reason = "the state store has no space for its progress";
+    reason = "its progress cannot be saved";
   } else if (target && state != "drained") {
     const auto status = target->status();
     if (status.state == "down" || status.state == "paused") {

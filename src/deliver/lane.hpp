@@ -79,7 +79,7 @@ struct LaneStatus {
   bool paused = false;
   std::string pause_reason;
   bool crowded = false;  ///< as much is parked as `parked_max` allows: nothing is taken up
-  bool unsaved = false;  ///< the state store has no space for its progress: nothing is started
+  bool unsaved = false;  ///< its progress cannot be saved: nothing is started
   std::uint64_t delivered = 0;
   std::uint64_t skipped = 0;
   std::uint64_t repeated_unknown = 0;  ///< sent again although they may have been applied
