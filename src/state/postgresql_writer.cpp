@@ -156,10 +156,10 @@ bool PostgresWriter::apply(BatchGroup& group) {
       conflicts_ = 0;
       if (*done == PostgresTransaction::Done::committed) {
         committed();
+        space_.note_stored();
         if (ends) ends_written_ = *std::move(ends);
       }
       if (health_.is_away()) health_.note_back(health_.condition().warning);
-      space_.note_stored();
       return true;
     }
     bool answered = false;

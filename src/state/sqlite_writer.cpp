@@ -85,7 +85,6 @@ bool SqliteWriter::apply(BatchGroup& group) {
   auto done = transact(group);
   if (done) {
     ends_written_ = ends_pending_;
-    space_.note_stored();
     return true;
   }
   Error error = std::move(done.error());
@@ -127,7 +126,9 @@ Result<void> SqliteWriter::transact(BatchGroup& group) {
   });
   MILLRACE_CHECK_OK(write_rows(overlay));
   MILLRACE_CHECK_OK(write_journal_ends());
-  return connection_.execute("COMMIT");
+  MILLRACE_CHECK_OK(connection_.execute("COMMIT"));
+  space_.note_stored();
+  return {};
 }
 
 Result<void> SqliteWriter::begin() {

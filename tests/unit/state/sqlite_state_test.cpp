@@ -177,12 +177,18 @@ TEST_F(SqliteState, TellsAFullDiskAndGoesOnWhenThereIsRoom) {
   }
   ASSERT_EQ(code_of(last), Errc::disk_full);
   EXPECT_GT(written, 0);
+  const StateCondition full = store->condition();
+  EXPECT_TRUE(full.full_at);
+  EXPECT_NE(full.full_reason.find("full"), std::string::npos) << full.full_reason;
+  ASSERT_TRUE(commit_blocking(*store, Batch{}));  // needs no space
+  EXPECT_EQ(store->condition().full_at, full.full_at);
   // All or nothing, and nothing that was acknowledged is gone.
   EXPECT_EQ(store->count(Table::parked, "").value_or(0), static_cast<std::uint64_t>(written));
   Batch erase;
   for (int i = 0; i < written; ++i) erase.erase(Table::parked, std::to_string(i));
   ASSERT_TRUE(commit_blocking(*store, std::move(erase)));
   EXPECT_TRUE(commit_blocking(*store, put(Table::parked, "again", value)));
+  EXPECT_FALSE(store->condition().full_at);
 }
 
 TEST_F(SqliteState, TellsEveryBatchOfATransactionThatMetAFullDisk) {
