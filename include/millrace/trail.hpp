@@ -1,5 +1,5 @@
-// The trail: every hop of every record, for `where KEY`. Noted in memory, written behind; a line
-// lost in a power cut shows as "delivered, time unknown", known from the cursors (semantics 3).
+// The trail: every hop of every record, for `where KEY`. Noted in memory, written behind; a power
+// cut may take lines that were not yet synced (decision 34).
 #pragma once
 
 #include <string_view>
